@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.machine;
+
+import java.util.function.Predicate;
+
+/**
+ * What a machine watches for beyond what hardware would notice. All are off at first; see {@link
+ * Machine#check}.
+ *
+ * @param staleTranslation fault {@code stale-translation} when a cached translation is used that the
+ *     page tables no longer give: a flush was forgotten
+ * @param uninitialisedRead fault {@code uninitialised-read} when a word is read that was not written
+ *     since the check was switched on
+ * @param breakBeforeMake fault {@code break-before-make-violated} when an entry in use is changed to
+ *     another one without passing through an invalid one and a flush, on an architecture that asks
+ *     for it
+ * @param accessible fault {@code freed-frame-access} when a program touches a frame whose owner this
+ *     refuses
+ */
+public record Checks(
+    boolean staleTranslation,
+    boolean uninitialisedRead,
+    boolean breakBeforeMake,
+    Predicate<FrameOwner> accessible) {
+  /** Watches for nothing. */
+  public static Checks none() {
+    return new Checks(false, false, false, owner -> true);
+  }
+
+  /** Watches for stale translations and break-before-make, which need no knowledge of owners. */
+  public static Checks translations() {
+    return new Checks(true, false, true, owner -> true);
+  }
+
+  /** The same, and faults when a frame is touched whose owner {@code accessible} refuses. */
+  public Checks withAccessible(Predicate<FrameOwner> newAccessible) {
+    return new Checks(staleTranslation, uninitialisedRead, breakBeforeMake, newAccessible);
+  }
+
+  /** The same, with or without the check for words that were never written. */
+  public Checks withUninitialisedRead(boolean value) {
+    return new Checks(staleTranslation, value, breakBeforeMake, accessible);
+  }
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.machine;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One CPU: loads and stores at virtual addresses.
+ *
+ * <p>Addresses in the machine's linear window map one to one and need no table, as a kernel's direct
+ * map does. All others are looked up in this CPU's {@link Tlb} and, failing that, walked from its
+ * root. Units are naturally aligned.
+ *
+ * <p>Faults: {@code not-present}, {@code write-to-read-only}, {@code no-such-frame}, {@code
+ * misaligned-access}; more with {@link Checks}.
+ */
+public final class Cpu {
+  private final Machine machine;
+  private final PhysicalMemory memory;
+  private final PageTableFormat format;
+  private final Mmu mmu;
+  private final Tlb tlb;
+  private final long linearStart;
+  private final long linearEnd;
+  private final int number;
+  private long root;
+  private @Nullable Checks checks;
+
+  Cpu(Machine machine, int number) {
+    this.machine = machine;
+    this.memory = machine.memory();
+    this.format = machine.format();
+    this.mmu = machine.mmu();
+    this.tlb = new Tlb(format.pageShift());
+    this.linearStart = machine.linearBase();
+    this.linearEnd = linearStart + memory.size();
+    this.number = number;
+  }
+
+  /** The number of this CPU, from 0. */
+  public int number() {
+    return number;
+  }
+
+  /** This CPU's translation cache. */
+  public Tlb tlb() {
+    return tlb;
+  }
+
+  /** Physical address of the top-level table in use; 0 before {@link #loadRoot}. */
+  public long root() {
+    return root;
+  }
+
+  /** Switches to another top-level table. Global translations stay cached, as on hardware. */
+  public void loadRoot(long rootPaddr) {
+    root = rootPaddr;
+  }
+
+  /** Reads the 64-bit word at {@code va}. */
+  public long readLong(long va) {
+    return memory.getLong(translate(va, false));
+  }
+
+  /** Writes the 64-bit word at {@code va}. */
+  public void writeLong(long va, long value) {
+    memory.setLong(translate(va, true), value);
+  }
+
+  /** Reads the 32-bit word at {@code va}. */
+  public int readInt(long va) {
+    return memory.getInt(translate(va, false));
+  }
+
+  /** Writes the 32-bit word at {@code va}. */
+  public void writeInt(long va, int value) {
+    memory.setInt(translate(va, true), value);
+  }
+
+  /** Reads the byte at {@code va}. */
+  public byte readByte(long va) {
+    return memory.getByte(translate(va, false));
+  }
+
+  /** Writes the byte at {@code va}. */
+  public void writeByte(long va, byte value) {
+    memory.setByte(translate(va, true), value);
+  }
+
+  /** Compare and exchange of the 64-bit word at {@code va}; returns what was there. */
+  public long compareAndExchange(long va, long expected, long value) {
+    machine.yields().at("cmpxchg", va);
+    return memory.compareAndExchange(translate(va, true), expected, value);
+  }
+
+  /** Fills {@code bytes} bytes at {@code va} with {@code value}; both are multiples of 8. */
+  public void fill(long va, long bytes, byte value) {
+    long end = va + bytes;
+    while (va != end) {
+      long run = Math.min(end - va, toPageEnd(va));
+      memory.fill(translate(va, true), run, value);
+      va += run;
+    }
+  }
+
+  /** Copies {@code bytes} bytes from {@code from} to {@code to}; all are multiples of 8. */
+  public void copy(long to, long from, long bytes) {
+    for (long done = 0; done < bytes; ) {
+      long run = Math.min(bytes - done, Math.min(toPageEnd(to + done), toPageEnd(from + done)));
+      memory.copy(translate(to + done, true), translate(from + done, false), run);
+      done += run;
+    }
+  }
+
+  /**
+   * The physical address behind {@code va}.
+   *
+   * @param write whether the access will write
+   * @throws MachineFault {@code not-present} or {@code write-to-read-only}
+   */
+  public long translate(long va, boolean write) {
+    if (Long.compareUnsigned(va, linearStart) >= 0 && Long.compareUnsigned(va, linearEnd) < 0) {
+      return checks == null ? va - linearStart : checkFrame(va, va - linearStart);
+    }
+    long paddr = tlb.lookup(va, write);
+    if (paddr < 0) {
+      paddr = walk(va, write);
+    }
+    return checks == null ? paddr : check(checks, va, write, paddr);
+  }
+
+  void check(Checks newChecks) {
+    checks = newChecks;
+    tlb.recordSources();
+  }
+
+  private long check(Checks active, long va, boolean write, long paddr) {
+    if (active.staleTranslation()) {
+      Mmu.Entry entry = mmu.walk(root, va);
+      boolean present = format.present(entry.entry(), entry.level());
+      if (!present || target(entry, va) != paddr || (write && !mmu.writable(root, va))) {
+        throw new MachineFault("stale-translation", "va", va, "paddr", paddr);
+      }
+    }
+    return checkFrame(va, paddr);
+  }
+
+  private long checkFrame(long va, long paddr) {
+    long frame = paddr >>> format.pageShift();
+    FrameOwner owner = machine.ledger().ownerOf(frame);
+    if (checks != null && !checks.accessible().test(owner)) {
+      String detail = "owner=" + owner.name() + " va=0x" + Long.toHexString(va);
+      throw new MachineFault("freed-frame-access", frame, detail);
+    }
+    return paddr;
+  }
+
+  private long walk(long va, boolean write) {
+    machine.yields().at("walk", va);
+    Mmu.Entry entry = mmu.walk(root, va);
+    if (!format.present(entry.entry(), entry.level())) {
+      throw new MachineFault("not-present", "va", va, format.levelName(entry.level()), entry.entry());
+    }
+    boolean writable = mmu.writable(root, va);
+    if (write && !writable) {
+      throw new MachineFault("write-to-read-only", "va", va, format.levelName(entry.level()), entry.entry());
+    }
+    long paddr = target(entry, va);
+    tlb.insert(va, paddr, writable);
+    tlb.setSource(va, entry.entryPaddr());
+    return paddr;
+  }
+
+  private long target(Mmu.Entry entry, long va) {
+    long offset = va & ((1L << format.shift(entry.level())) - 1);
+    return format.address(entry.entry(), entry.level()) + offset;
+  }
+
+  private long toPageEnd(long va) {
+    long size = 1L << format.pageShift();
+    return size - (va & (size - 1));
+  }
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.machine;
+
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The book of frames: each frame has exactly one owner at any time.
+ *
+ * <p>Frames move from owner to owner by {@link #transfer}, which names the owner that they must come
+ * from. So a frame cannot be taken twice, given back twice or lost without a {@link MachineFault}.
+ * Runs of equal owners are stored once per {@value #BLOCK} frames until somebody splits them, so a
+ * large machine costs little. Not thread-safe: callers hold the lock under which they move frames.
+ */
+public final class Ledger {
+  private static final int BLOCK_SHIFT = 9;
+  private static final int BLOCK = 1 << BLOCK_SHIFT;
+
+  private final FrameOwner[] owners;
+  private final long frames;
+  private final byte[] uniform;
+  private final byte[] @Nullable [] mixed;
+  private final long[] counts;
+
+  /**
+   * Opens the book.
+   *
+   * @param owners all owners by ordinal; every frame starts with the first
+   * @param frames number of frames of the machine
+   */
+  public Ledger(FrameOwner[] owners, long frames) {
+    this.owners = owners.clone();
+    this.frames = frames;
+    int blocks = Math.toIntExact((frames + BLOCK - 1) >>> BLOCK_SHIFT);
+    this.uniform = new byte[blocks];
+    this.mixed = new byte[blocks][];
+    this.counts = new long[owners.length];
+    counts[0] = frames;
+  }
+
+  /** Number of frames in the book. */
+  public long frames() {
+    return frames;
+  }
+
+  /** All owners of this book, by ordinal. */
+  public FrameOwner[] owners() {
+    return owners.clone();
+  }
+
+  /** The owner of {@code frame}. */
+  public FrameOwner ownerOf(long frame) {
+    return owners[ordinalOf(frame)];
+  }
+
+  /**
+   * The first frame behind {@code frame} that has another owner; {@code end} when all frames before
+   * it have the same one.
+   */
+  public long sameOwnerUntil(long frame, long end) {
+    int owner = ordinalOf(frame);
+    long at = frame;
+    while (at < end && ordinalOf(at) == owner) {
+      int block = block(at);
+      at = mixed[block] == null ? ((long) block + 1) << BLOCK_SHIFT : at + 1;
+    }
+    return Math.min(at, end);
+  }
+
+  /** How many frames {@code owner} has. */
+  public long count(FrameOwner owner) {
+    return counts[owner.ordinal()];
+  }
+
+  /**
+   * Moves {@code n} frames from one owner to another. Nothing has moved when it throws.
+   *
+   * @throws MachineFault {@code frame-owner} when a frame of the run is not {@code from}'s; {@code
+   *     no-such-frame} when the run leaves the machine
+   */
+  public void transfer(long frame, long n, FrameOwner from, FrameOwner to) {
+    requireAll(frame, n, from, to);
+    assign(frame, n, to);
+    counts[from.ordinal()] -= n;
+    counts[to.ordinal()] += n;
+  }
+
+  private void requireAll(long frame, long n, FrameOwner from, FrameOwner to) {
+    if (n < 0 || Long.compareUnsigned(frame, frames) > 0 || n > frames - frame) {
+      throw new MachineFault("no-such-frame", "frame", frame, "n", n);
+    }
+    for (long at = frame; at < frame + n; ) {
+      int block = block(at);
+      if (ordinalOf(at) != from.ordinal()) {
+        throw new MachineFault(
+            "frame-owner", at, "is=" + ownerOf(at).name() + " from=" + from.name() + " to=" + to.name());
+      }
+      at = mixed[block] == null ? ((long) block + 1) << BLOCK_SHIFT : at + 1;
+    }
+  }
+
+  private void assign(long frame, long n, FrameOwner to) {
+    byte owner = (byte) to.ordinal();
+    for (long at = frame; at < frame + n; ) {
+      int block = block(at);
+      int first = (int) at & (BLOCK - 1);
+      int run = (int) Math.min(BLOCK - first, frame + n - at);
+      if (run == BLOCK) {
+        uniform[block] = owner;
+        mixed[block] = null;
+      } else {
+        Arrays.fill(split(block), first, first + run, owner);
+      }
+      at += run;
+    }
+  }
+
+  private byte[] split(int block) {
+    byte @Nullable [] bytes = mixed[block];
+    if (bytes == null) {
+      bytes = new byte[BLOCK];
+      Arrays.fill(bytes, uniform[block]);
+      mixed[block] = bytes;
+    }
+    return bytes;
+  }
+
+  private int ordinalOf(long frame) {
+    int block = block(frame);
+    byte @Nullable [] bytes = mixed[block];
+    return bytes == null ? uniform[block] : bytes[(int) frame & (BLOCK - 1)];
+  }
+
+  private int block(long frame) {
+    if (Long.compareUnsigned(frame, frames) >= 0) {
+      throw new MachineFault("no-such-frame", "frame", frame);
+    }
+    return (int) (frame >>> BLOCK_SHIFT);
+  }
+}

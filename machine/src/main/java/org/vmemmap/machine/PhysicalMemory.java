@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.machine;
+
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.util.Arrays;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Physical memory: bytes at physical addresses, little-endian, in chunks that are made when they are
+ * first written.
+ *
+ * <pre>
+ *   paddr  63                    20 19                         3 2    0
+ *         +------------------------+----------------------------+------+
+ *         |      chunk (1 MiB)     |     64-bit word in chunk   | byte |
+ *         +------------------------+----------------------------+------+
+ * </pre>
+ *
+ * A chunk that was never written reads as zeros, as the memory of a fresh virtual machine does.
+ * Every access is to a naturally aligned unit, so no access crosses a word. All methods may be
+ * called from any thread; the plain ones order nothing, as plain loads and stores order nothing.
+ */
+public final class PhysicalMemory {
+  private static final int CHUNK_SHIFT = 20;
+  private static final int WORDS_PER_CHUNK = 1 << (CHUNK_SHIFT - 3);
+  private static final long CHUNK_MASK = (1L << CHUNK_SHIFT) - 1;
+  private static final int DIRECTORY_SHIFT = 12;
+  private static final VarHandle WORD = MethodHandles.arrayElementVarHandle(long[].class);
+  private static final VarHandle CHUNK = MethodHandles.arrayElementVarHandle(long[][].class);
+  private static final VarHandle DIRECTORY = MethodHandles.arrayElementVarHandle(long[][][].class);
+
+  private final long size;
+  private final long[] @Nullable [] @Nullable [] directories;
+  private final AtomicInteger chunksMade = new AtomicInteger();
+  private @Nullable WrittenWords written;
+
+  /**
+   * Makes memory whose addresses are 0 to {@code size} - 1.
+   *
+   * @param size in bytes, a multiple of 1 MiB, at most 2^52
+   */
+  public PhysicalMemory(long size) {
+    if (size <= 0 || (size & CHUNK_MASK) != 0 || size > 1L << 52) {
+      throw new IllegalArgumentException("size=0x" + Long.toHexString(size));
+    }
+    this.size = size;
+    this.directories = new long[Math.toIntExact(((size >>> CHUNK_SHIFT) >>> DIRECTORY_SHIFT) + 1)][][];
+  }
+
+  /** The size in bytes: the first address that does not exist. */
+  public long size() {
+    return size;
+  }
+
+  /** How many 1 MiB chunks have been written to, for reports on the cost of a run. */
+  public int chunksMade() {
+    return chunksMade.get();
+  }
+
+  /** Starts, afresh, or ends the check for reads of words that were never written. */
+  void trackWrites(boolean on) {
+    written = on ? new WrittenWords() : null;
+  }
+
+  /** Reads the 64-bit word at {@code paddr}, which is a multiple of 8. */
+  public long getLong(long paddr) {
+    int word = word(paddr);
+    long @Nullable [] chunk = chunkOrNull(paddr);
+    if (written != null) {
+      written.read(paddr);
+    }
+    return chunk == null ? 0 : chunk[word];
+  }
+
+  /** Writes the 64-bit word at {@code paddr}, which is a multiple of 8. */
+  public void setLong(long paddr, long value) {
+    chunk(paddr)[word(paddr)] = value;
+    if (written != null) {
+      written.written(paddr, Long.BYTES);
+    }
+  }
+
+  /** Reads with acquire order. */
+  public long getLongAcquire(long paddr) {
+    int word = word(paddr);
+    long @Nullable [] chunk = chunkOrNull(paddr);
+    if (written != null) {
+      written.read(paddr);
+    }
+    return chunk == null ? 0 : (long) WORD.getAcquire(chunk, word);
+  }
+
+  /** Writes with release order. */
+  public void setLongRelease(long paddr, long value) {
+    WORD.setRelease(chunk(paddr), word(paddr), value);
+    if (written != null) {
+      written.written(paddr, Long.BYTES);
+    }
+  }
+
+  /**
+   * Compares the word at {@code paddr} with {@code expected} and, when equal, replaces it.
+   *
+   * @return the word that was there, which is {@code expected} when the exchange took place
+   */
+  public long compareAndExchange(long paddr, long expected, long value) {
+    if (written != null) {
+      written.read(paddr);
+    }
+    return (long) WORD.compareAndExchange(chunk(paddr), word(paddr), expected, value);
+  }
+
+  /** Reads the 32-bit word at {@code paddr}, which is a multiple of 4. */
+  public int getInt(long paddr) {
+    int bit = bitOf(paddr, 4);
+    return (int) (getLong(paddr & ~7L) >>> bit);
+  }
+
+  /** Writes the 32-bit word at {@code paddr}, which is a multiple of 4; the neighbour stays. */
+  public void setInt(long paddr, int value) {
+    int bit = bitOf(paddr, 4);
+    merge(paddr & ~7L, 0xffff_ffffL << bit, (value & 0xffff_ffffL) << bit);
+  }
+
+  /** Reads the byte at {@code paddr}. */
+  public byte getByte(long paddr) {
+    return (byte) (getLong(paddr & ~7L) >>> bitOf(paddr, 1));
+  }
+
+  /** Writes the byte at {@code paddr}; the neighbours stay. */
+  public void setByte(long paddr, byte value) {
+    int bit = bitOf(paddr, 1);
+    merge(paddr & ~7L, 0xffL << bit, (value & 0xffL) << bit);
+  }
+
+  /**
+   * Fills {@code bytes} bytes with {@code value}. Address and length are multiples of 8. Filling
+   * memory that was never written with zeros makes no chunk.
+   */
+  public void fill(long paddr, long bytes, byte value) {
+    long pattern = (value & 0xffL) * 0x0101_0101_0101_0101L;
+    long end = paddr + bytes;
+    requireWords(paddr, bytes);
+    if (written != null) {
+      written.written(paddr, bytes);
+    }
+    while (paddr < end) {
+      long stop = Math.min(end, (paddr | CHUNK_MASK) + 1);
+      if (value != 0 || chunkOrNull(paddr) != null) {
+        int first = word(paddr);
+        Arrays.fill(chunk(paddr), first, first + (int) ((stop - paddr) >>> 3), pattern);
+      }
+      paddr = stop;
+    }
+  }
+
+  /** Copies {@code bytes} bytes between ranges that do not overlap; all are multiples of 8. */
+  public void copy(long to, long from, long bytes) {
+    requireWords(to | from, bytes);
+    if (written != null) {
+      written.read(from, bytes);
+      written.written(to, bytes);
+    }
+    for (long done = 0; done < bytes; ) {
+      long run = Math.min(bytes - done, Math.min(toChunkEnd(to + done), toChunkEnd(from + done)));
+      long @Nullable [] source = chunkOrNull(from + done);
+      if (source == null) {
+        fill(to + done, run, (byte) 0);
+      } else {
+        System.arraycopy(
+            source, word(from + done), chunk(to + done), word(to + done), (int) (run >>> 3));
+      }
+      done += run;
+    }
+  }
+
+  /**
+   * Writes {@code words} at {@code paddr}, {@code count} times in a row, adding {@code step[i]} to
+   * word i after each copy: an array of structs that differ by a constant step.
+   *
+   * @param words the first copy; changed by the call, it ends as the copy that would follow
+   */
+  public void setRecords(long paddr, int count, long[] words, long[] step) {
+    long bytes = 8L * words.length;
+    if (written != null) {
+      written.written(paddr, count * bytes);
+    }
+    while (count > 0) {
+      int whole = (int) Math.min(count, toChunkEnd(paddr) / bytes);
+      if (whole > 0) {
+        fillRecords(chunk(paddr), word(paddr), whole, words, step);
+      } else {
+        whole = 1;
+        setRecordAcrossChunks(paddr, words, step);
+      }
+      paddr += whole * bytes;
+      count -= whole;
+    }
+  }
+
+  private static void fillRecords(long[] chunk, int at, int count, long[] words, long[] step) {
+    int last = at + count * words.length;
+    for (; at < last; at += words.length) {
+      for (int i = 0; i < words.length; i++) {
+        long value = words[i];
+        chunk[at + i] = value;
+        words[i] = value + step[i];
+      }
+    }
+  }
+
+  private void setRecordAcrossChunks(long paddr, long[] words, long[] step) {
+    for (int i = 0; i < words.length; i++) {
+      setLong(paddr + 8L * i, words[i]);
+      words[i] += step[i];
+    }
+  }
+
+  private static long toChunkEnd(long paddr) {
+    return CHUNK_MASK + 1 - (paddr & CHUNK_MASK);
+  }
+
+  private static int word(long paddr) {
+    if ((paddr & 7) != 0) {
+      throw new MachineFault("misaligned-access", "paddr", paddr);
+    }
+    return (int) (paddr & CHUNK_MASK) >>> 3;
+  }
+
+  private static void requireWords(long paddr, long bytes) {
+    if (((paddr | bytes) & 7) != 0 || bytes < 0) {
+      throw new MachineFault("misaligned-access", "paddr", paddr, "bytes", bytes);
+    }
+  }
+
+  private static int bitOf(long paddr, int unit) {
+    if ((paddr & (unit - 1)) != 0) {
+      throw new MachineFault("misaligned-access", "paddr", paddr);
+    }
+    return (int) (paddr & 7) << 3;
+  }
+
+  private void merge(long paddr, long mask, long bits) {
+    long[] chunk = chunk(paddr);
+    int word = word(paddr);
+    long old;
+    do {
+      old = (long) WORD.getVolatile(chunk, word);
+    } while (!WORD.compareAndSet(chunk, word, old, (old & ~mask) | bits));
+    if (written != null) {
+      written.written(paddr, Long.BYTES);
+    }
+  }
+
+  private long @Nullable [] chunkOrNull(long paddr) {
+    long index = index(paddr);
+    long @Nullable [] @Nullable [] directory = directories[(int) (index >>> DIRECTORY_SHIFT)];
+    return directory == null ? null : directory[(int) index & ((1 << DIRECTORY_SHIFT) - 1)];
+  }
+
+  private long[] chunk(long paddr) {
+    long @Nullable [] chunk = chunkOrNull(paddr);
+    return chunk != null ? chunk : makeChunk(index(paddr));
+  }
+
+  private long index(long paddr) {
+    if (Long.compareUnsigned(paddr, size) >= 0) {
+      throw new MachineFault("no-such-frame", "paddr", paddr);
+    }
+    return paddr >>> CHUNK_SHIFT;
+  }
+
+  private long[] makeChunk(long index) {
+    int top = (int) (index >>> DIRECTORY_SHIFT);
+    long @Nullable [] @Nullable [] directory = directories[top];
+    if (directory == null) {
+      long[][] made = new long[1 << DIRECTORY_SHIFT][];
+      long @Nullable [] @Nullable [] other = (long[][]) DIRECTORY.compareAndExchange(directories, top, null, made);
+      directory = other == null ? made : other;
+    }
+    long[] made = new long[WORDS_PER_CHUNK];
+    int slot = (int) index & ((1 << DIRECTORY_SHIFT) - 1);
+    long @Nullable [] other = (long[]) CHUNK.compareAndExchange(directory, slot, null, made);
+    if (other == null) {
+      chunksMade.incrementAndGet();
+      return made;
+    }
+    return other;
+  }
+}

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.machine;
+
+import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.vmemmap.machine.ToyMachine.LINEAR;
+import static org.vmemmap.machine.ToyMachine.ROOT;
+import static org.vmemmap.machine.ToyMachine.readOnly;
+import static org.vmemmap.machine.ToyMachine.readWrite;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+
+/** What a machine watches for beyond hardware. Each check is shown off, then on. */
+class ChecksTest {
+  private static final long FRAME_A = 0x8_0000;
+  private static final long FRAME_B = 0x8_1000;
+  private static final long VA = 0x3000;
+  private static final Checks ONLY_WORDS = Checks.none().withUninitialisedRead(true);
+
+  private final ToyMachine toy = new ToyMachine(new OddFormat(3, true), 2);
+  private final Machine machine = toy.machine;
+  private final Cpu cpu = machine.cpu();
+
+  /** A translation that the tables no longer give. Expect a fault when it is used. */
+  @Test
+  void staleTranslation_remappedWithoutFlush_faultsOnUse() {
+    machine.check(Checks.translations());
+    toy.map(ROOT, VA, 0, readWrite(FRAME_A));
+    cpu.readLong(VA + 8);
+
+    toy.map(ROOT, VA, 0, readWrite(FRAME_B));
+
+    assertFault("stale-translation va=0x3008 paddr=0x80008", () -> cpu.readLong(VA + 8));
+    machine.flushRange(VA, VA + 0x1000);
+    assertDoesNotThrow(() -> cpu.readLong(VA + 8));
+  }
+
+  /** The mapping is gone, the translation is not. Expect a fault when it is used. */
+  @Test
+  void staleTranslation_unmappedWithoutFlush_faultsOnUse() {
+    machine.check(Checks.translations());
+    long slot = toy.map(ROOT, VA, 0, readWrite(FRAME_A));
+    cpu.readLong(VA);
+
+    toy.set(slot, 0);
+
+    assertFault("stale-translation va=0x3000 paddr=0x80000", () -> cpu.readLong(VA));
+  }
+
+  /** Write permission was taken. Expect reads to pass, since they still tell the truth. */
+  @Test
+  void staleTranslation_protectedWithoutFlush_faultsOnWriteOnly() {
+    machine.check(Checks.translations());
+    toy.map(ROOT, VA, 0, readWrite(FRAME_A));
+    cpu.writeLong(VA, 1);
+
+    toy.map(ROOT, VA, 0, readOnly(FRAME_A));
+
+    assertEquals(1, cpu.readLong(VA));
+    assertFault("stale-translation va=0x3000 paddr=0x80000", () -> cpu.writeLong(VA, 2));
+  }
+
+  /** The check is on from the start of a run only. Expect what was cached before to be dropped. */
+  @Test
+  void check_switchedOnLate_forgetsOldTranslations() {
+    toy.map(ROOT, VA, 0, readWrite(FRAME_A));
+    cpu.readLong(VA);
+    toy.map(ROOT, VA, 0, readWrite(FRAME_B));
+
+    machine.check(Checks.translations());
+
+    assertEquals(FRAME_B, cpu.translate(VA, false));
+  }
+
+  /**
+   * A word that nobody wrote since the check is on.
+   *
+   * <pre>
+   *   0x100: written   0x108: not
+   * </pre>
+   */
+  @Test
+  void uninitialisedRead_wordNeverWritten_faults() {
+    assertEquals(0, machine.memory().getLong(0x108));
+    machine.check(ONLY_WORDS);
+    cpu.writeLong(LINEAR + 0x100, 1);
+
+    assertEquals(1, cpu.readLong(LINEAR + 0x100));
+    assertEquals(0, cpu.readByte(LINEAR + 0x107));
+    assertFault("uninitialised-read paddr=0x108", () -> cpu.readLong(LINEAR + 0x108));
+    assertFault("uninitialised-read paddr=0x108", () -> cpu.readInt(LINEAR + 0x10c));
+    assertFault(
+        "uninitialised-read paddr=0x108", () -> cpu.compareAndExchange(LINEAR + 0x108, 0, 1));
+    assertFault("uninitialised-read paddr=0x108", () -> cpu.copy(LINEAR, LINEAR + 0x100, 16));
+    assertFault("uninitialised-read paddr=0x110", () -> machine.memory().getLongAcquire(0x110));
+  }
+
+  /** All ways to write. Expect each to count, zeros too, although they make no chunk. */
+  @Test
+  void uninitialisedRead_everyKindOfWrite_counts() {
+    machine.check(ONLY_WORDS);
+    PhysicalMemory memory = machine.memory();
+
+    memory.fill(0xf_fff8, 16, (byte) 0);
+    memory.copy(0x200, 0xf_fff8, 16);
+    memory.setInt(0x304, 3);
+    memory.setLongRelease(0x400, 4);
+    memory.setRecords(0x500, 2, new long[] {5}, new long[] {1});
+
+    assertEquals(0, memory.getLong(0x10_0000));
+    assertEquals(0, memory.getLong(0x208));
+    assertEquals(3, memory.getInt(0x304));
+    assertEquals(4, memory.getLong(0x400));
+    assertEquals(6, memory.getLong(0x508));
+  }
+
+  /** A frame that was given back. Expect a fault through a mapping and through the window. */
+  @Test
+  void freedFrame_ownerRefused_faults() {
+    machine.check(Checks.none().withAccessible(owner -> owner != TestOwner.FREE));
+    toy.map(ROOT, VA, 0, readWrite(FRAME_A));
+    cpu.writeLong(VA, 1);
+
+    machine.ledger().transfer(FRAME_A >>> 12, 1, TestOwner.NOBODY, TestOwner.FREE);
+
+    assertFault("freed-frame-access frame=0x80 owner=FREE va=0x3000", () -> cpu.readLong(VA));
+    assertFault(
+        "freed-frame-access frame=0x80 owner=FREE va=0x400000080008",
+        () -> cpu.writeLong(LINEAR + FRAME_A + 8, 1));
+  }
+
+  /** An entry in use is replaced by another frame's. Expect a fault, unless it is broken first. */
+  @Test
+  void breakBeforeMake_changeInPlace_faults() {
+    machine.check(Checks.translations());
+    long slot = toy.map(ROOT, VA, 0, readWrite(FRAME_A));
+
+    assertFault(
+        "break-before-make-violated old=0x80007 new=0x81007",
+        () -> machine.beforeEntryWrite(slot, readWrite(FRAME_B), 0));
+    assertDoesNotThrow(() -> machine.beforeEntryWrite(slot, readOnly(FRAME_A), 0));
+    assertDoesNotThrow(() -> machine.beforeEntryWrite(slot, 0, 0));
+  }
+
+  /**
+   * Break, but no flush before the make.
+   *
+   * <pre>
+   *   VA -> A, cached on CPU 1;  VA -> nothing;  VA -> B
+   * </pre>
+   */
+  @Test
+  void breakBeforeMake_noFlushBetween_faults() {
+    machine.check(Checks.translations());
+    long slot = toy.map(ROOT, VA, 0, readWrite(FRAME_A));
+    machine.cpus().get(1).readLong(VA);
+    toy.set(slot, 0);
+
+    assertFault(
+        "break-before-make-violated old=0x0 new=0x81007",
+        () -> machine.beforeEntryWrite(slot, readWrite(FRAME_B), 0));
+    machine.flushRange(VA, VA + 0x1000);
+    assertDoesNotThrow(() -> machine.beforeEntryWrite(slot, readWrite(FRAME_B), 0));
+  }
+
+  /** An architecture that does not ask for it. Expect no fault for the same change. */
+  @Test
+  void breakBeforeMake_otherArchitecture_isNotAsked() {
+    ToyMachine relaxed = new ToyMachine(OddFormat.withLevels(3), 1);
+    relaxed.machine.check(Checks.translations());
+    long slot = relaxed.map(ROOT, VA, 0, readWrite(FRAME_A));
+
+    assertDoesNotThrow(() -> relaxed.machine.beforeEntryWrite(slot, readWrite(FRAME_B), 0));
+  }
+
+  /** A format that says nothing about changes in place. Expect all or none to be allowed. */
+  @Test
+  void liveChangeAllowed_default_followsBreakBeforeMake() {
+    PageTableFormat strict = new Plain(true);
+    PageTableFormat relaxed = new Plain(false);
+
+    assertEquals(false, strict.liveChangeAllowed(1, 2, 0));
+    assertEquals(true, strict.liveChangeAllowed(2, 2, 0));
+    assertEquals(true, relaxed.liveChangeAllowed(1, 2, 0));
+    assertEquals(5, strict.toMemory(5));
+    assertEquals(5, strict.fromMemory(5));
+  }
+
+  /** Nothing is watched unless asked for. Expect the same steps to pass. */
+  @Test
+  void none_sameSteps_pass() {
+    long slot = toy.map(ROOT, VA, 0, readWrite(FRAME_A));
+    cpu.readLong(VA);
+    machine.ledger().transfer(FRAME_A >>> 12, 1, TestOwner.NOBODY, TestOwner.FREE);
+    toy.set(slot, 0);
+
+    assertEquals(0, cpu.readLong(VA));
+    assertDoesNotThrow(() -> machine.beforeEntryWrite(slot, readWrite(FRAME_B), 0));
+    machine.check(Checks.none());
+    toy.set(slot, readWrite(FRAME_A));
+    assertEquals(0, cpu.readLong(VA));
+  }
+
+  private static void assertFault(String message, Executable access) {
+    assertEquals(message, assertThrows(MachineFault.class, access).getMessage());
+  }
+
+  /** The format's defaults, with nothing else of interest. */
+  private record Plain(boolean breakBeforeMake) implements PageTableFormat {
+    @Override
+    public String name() {
+      return "plain";
+    }
+
+    @Override
+    public int levels() {
+      return 2;
+    }
+
+    @Override
+    public int pageShift() {
+      return 12;
+    }
+
+    @Override
+    public int shift(int level) {
+      return 12 + 9 * level;
+    }
+
+    @Override
+    public int entries(int level) {
+      return 512;
+    }
+
+    @Override
+    public String levelName(int level) {
+      return "level" + level;
+    }
+
+    @Override
+    public boolean present(long entry, int level) {
+      return entry != 0;
+    }
+
+    @Override
+    public boolean leaf(long entry, int level) {
+      return level == 0;
+    }
+
+    @Override
+    public long address(long entry, int level) {
+      return entry;
+    }
+
+    @Override
+    public long flags(long entry, int level) {
+      return 0;
+    }
+
+    @Override
+    public boolean writable(long entry, int level) {
+      return true;
+    }
+
+    @Override
+    public boolean executable(long entry, int level) {
+      return true;
+    }
+
+    @Override
+    public boolean contiguous(long entry, int level) {
+      return false;
+    }
+
+    @Override
+    public long canonicalOffset(long va) {
+      return va;
+    }
+  }
+}

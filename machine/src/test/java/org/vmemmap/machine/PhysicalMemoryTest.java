@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.machine;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+
+/** Bytes at physical addresses. */
+class PhysicalMemoryTest {
+  private static final long MIB = 1L << 20;
+  private static final long SIZE = 8 * MIB;
+
+  private final PhysicalMemory memory = new PhysicalMemory(SIZE);
+
+  /** Memory of a fresh machine. Expect zeros of every width, and no chunk made by reading. */
+  @Test
+  void get_neverWritten_readsZeroAndCostsNothing() {
+    assertEquals(0, memory.getLong(0));
+    assertEquals(0, memory.getLongAcquire(SIZE - 8));
+    assertEquals(0, memory.getInt(MIB + 4));
+    assertEquals(0, memory.getByte(MIB + 7));
+    assertEquals(0, memory.chunksMade());
+  }
+
+  /**
+   * A word seen in all widths; the machine is little-endian.
+   *
+   * <pre>
+   *   0x40: 88 77 66 55 | 44 33 22 11
+   * </pre>
+   */
+  @Test
+  void setLong_thenNarrowReads_seeLittleEndianParts() {
+    memory.setLong(0x40, 0x1122_3344_5566_7788L);
+
+    assertEquals(0x5566_7788, memory.getInt(0x40));
+    assertEquals(0x1122_3344, memory.getInt(0x44));
+    assertEquals((byte) 0x88, memory.getByte(0x40));
+    assertEquals((byte) 0x11, memory.getByte(0x47));
+  }
+
+  /** Narrow writes into one word. Expect the neighbours to stay. */
+  @Test
+  void setIntAndSetByte_inOneWord_keepTheNeighbours() {
+    memory.setLong(0x40, 0x1122_3344_5566_7788L);
+
+    memory.setInt(0x44, 0xaabb_ccdd);
+    memory.setByte(0x41, (byte) 0xee);
+
+    assertEquals(0xaabb_ccdd_5566_ee88L, memory.getLong(0x40));
+  }
+
+  /** The last word of one chunk and the first of the next. Expect two words, in two chunks. */
+  @Test
+  void setLong_aroundChunkBorder_touchesTwoChunks() {
+    memory.setLong(MIB - 8, 1);
+    memory.setLong(MIB, 2);
+
+    assertEquals(1, memory.getLong(MIB - 8));
+    assertEquals(2, memory.getLong(MIB));
+    assertEquals(2, memory.chunksMade());
+  }
+
+  /** Release and acquire are ordinary words to anybody else. */
+  @Test
+  void setLongRelease_thenPlainRead_seesTheValue() {
+    memory.setLongRelease(0x100, 7);
+
+    assertEquals(7, memory.getLong(0x100));
+    assertEquals(7, memory.getLongAcquire(0x100));
+  }
+
+  /** Compare and exchange. Expect what was there, and a change only when that was expected. */
+  @Test
+  void compareAndExchange_matchAndMismatch_returnsTheOldWord() {
+    memory.setLong(0x80, 5);
+
+    assertEquals(5, memory.compareAndExchange(0x80, 5, 6));
+    assertEquals(6, memory.compareAndExchange(0x80, 5, 9));
+    assertEquals(6, memory.getLong(0x80));
+  }
+
+  /**
+   * A fill across a chunk border.
+   *
+   * <pre>
+   *   0xffff0            0x100000           0x100010
+   *   | fd fd ... fd fd  | fd fd ... fd fd  | 00 ...
+   * </pre>
+   */
+  @Test
+  void fill_acrossChunks_fillsExactlyTheRange() {
+    memory.fill(MIB - 16, 32, (byte) 0xfd);
+
+    assertEquals(0, memory.getLong(MIB - 24));
+    assertEquals(0xfdfd_fdfd_fdfd_fdfdL, memory.getLong(MIB - 16));
+    assertEquals(0xfdfd_fdfd_fdfd_fdfdL, memory.getLong(MIB + 8));
+    assertEquals(0, memory.getLong(MIB + 16));
+  }
+
+  /** Zeroing memory that reads as zeros anyway. Expect no chunk; what exists is really zeroed. */
+  @Test
+  void fill_zerosOverUnwrittenMemory_makesNoChunk() {
+    memory.setLong(2 * MIB, 9);
+
+    memory.fill(0, SIZE, (byte) 0);
+
+    assertEquals(0, memory.getLong(2 * MIB));
+    assertEquals(1, memory.chunksMade());
+  }
+
+  /**
+   * A copy whose source and target cross chunk borders at different places.
+   *
+   * <pre>
+   *   from  0x0ffff8 [1] | 0x100000 [2] [3]
+   *   to    0x1ffff0 [1] [2] | 0x200000 [3]
+   * </pre>
+   */
+  @Test
+  void copy_acrossDifferentBorders_keepsTheOrder() {
+    memory.setLong(MIB - 8, 1);
+    memory.setLong(MIB, 2);
+    memory.setLong(MIB + 8, 3);
+
+    memory.copy(2 * MIB - 16, MIB - 8, 24);
+
+    assertEquals(1, memory.getLong(2 * MIB - 16));
+    assertEquals(2, memory.getLong(2 * MIB - 8));
+    assertEquals(3, memory.getLong(2 * MIB));
+  }
+
+  /** A copy from memory that was never written. Expect zeros over what was there. */
+  @Test
+  void copy_fromUnwrittenMemory_writesZeros() {
+    memory.setLong(0x200, 9);
+
+    memory.copy(0x200, 5 * MIB, 8);
+
+    assertEquals(0, memory.getLong(0x200));
+  }
+
+  /**
+   * Structs of 7 words: one of them crosses a chunk border.
+   *
+   * <pre>
+   *   words {10, 0, ...}, step {1, 0, ...}: 10, 11, 12, 13
+   * </pre>
+   */
+  @Test
+  void setRecords_oddSizeAcrossChunks_writesEachCopy() {
+    long[] words = {10, 0, 0, 0, 0, 0, 77};
+    long[] step = {1, 0, 0, 0, 0, 0, 0};
+    long start = MIB - 64;
+
+    memory.setRecords(start, 4, words, step);
+
+    assertEquals(10, memory.getLong(start));
+    assertEquals(11, memory.getLong(start + 56));
+    assertEquals(77, memory.getLong(start + 56 + 48));
+    assertEquals(13, memory.getLong(start + 3 * 56));
+    assertEquals(0, memory.getLong(start + 4 * 56));
+    assertArrayEquals(new long[] {14, 0, 0, 0, 0, 0, 77}, words);
+  }
+
+  /** Units that are not aligned to their width. Expect a fault that names the address. */
+  @Test
+  void access_misaligned_faults() {
+    assertFault("misaligned-access paddr=0x41", () -> memory.getLong(0x41));
+    assertFault("misaligned-access paddr=0x44", () -> memory.setLong(0x44, 1));
+    assertFault("misaligned-access paddr=0x42", () -> memory.getInt(0x42));
+    assertFault("misaligned-access paddr=0x46", () -> memory.setInt(0x46, 1));
+    assertFault("misaligned-access paddr=0x44", () -> memory.compareAndExchange(0x44, 0, 1));
+    assertFault("misaligned-access paddr=0x44", () -> memory.getLongAcquire(0x44));
+    assertFault("misaligned-access paddr=0x8 bytes=0xc", () -> memory.fill(8, 12, (byte) 1));
+    assertFault("misaligned-access paddr=0x14 bytes=0x8", () -> memory.copy(0x10, 4, 8));
+    assertEquals(0, memory.getLong(0x40));
+  }
+
+  /** Addresses behind the last, and negative ones. Expect a fault that names the address. */
+  @Test
+  void access_outOfRange_faults() {
+    assertFault("no-such-frame paddr=0x800000", () -> memory.getLong(SIZE));
+    assertFault("no-such-frame paddr=0x800000", () -> memory.setByte(SIZE, (byte) 1));
+    assertFault("no-such-frame paddr=0xfffffffffffffff8", () -> memory.setLong(-8, 1));
+    assertFault("no-such-frame paddr=0x800000", () -> memory.fill(SIZE - 8, 16, (byte) 0));
+    assertEquals(SIZE, memory.size());
+  }
+
+  /** A machine of 16 TiB. Expect it to cost what is written, here one chunk at the far end. */
+  @Test
+  void setLong_endOf16Tib_makesOneChunk() {
+    PhysicalMemory huge = new PhysicalMemory(16L << 40);
+
+    huge.setLong((16L << 40) - 8, 3);
+
+    assertEquals(3, huge.getLong((16L << 40) - 8));
+    assertEquals(1, huge.chunksMade());
+  }
+
+  /** Sizes that are none. Expect a refusal. */
+  @Test
+  void newMemory_badSize_isRefused() {
+    assertThrows(IllegalArgumentException.class, () -> new PhysicalMemory(0));
+    assertThrows(IllegalArgumentException.class, () -> new PhysicalMemory(MIB + 4096));
+    assertThrows(IllegalArgumentException.class, () -> new PhysicalMemory(1L << 53));
+  }
+
+  private static void assertFault(String message, Executable access) {
+    assertEquals(message, assertThrows(MachineFault.class, access).getMessage());
+  }
+}
