@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.types;
+
+import org.vmemmap.machine.Machine;
+
+/**
+ * The memory manager's shared state on one machine: what C reaches through global variables and
+ * inline functions. Each ported file is a class that takes an {@code Mm}.
+ */
+public final class Mm {
+  private final Machine machine;
+  private final MmConfig config;
+  private final Printk printk;
+  private final MemoryModel model;
+  private final Mmzone mmzone;
+  private final Nodes nodes;
+  private final StructPage struct;
+  private final PageFlags flags;
+  private final PageRef refs;
+  private final MmInline inline;
+  private final Pgtable pgtable;
+  private final KernelData data;
+  private final Lists lists;
+  private final VmStat vmstat = new VmStat();
+
+  /**
+   * Where the boot loader put the kernel and where it wants its memmap.
+   *
+   * @param vmemmapBase virtual address of the struct page of pfn 0
+   * @param initMmPgd physical address of init_mm's top-level table, inside the kernel image
+   * @param dataPaddr physical address of the static data used here, inside the kernel image
+   * @param dataBytes its length
+   */
+  public record Image(long vmemmapBase, long initMmPgd, long dataPaddr, long dataBytes) {}
+
+  /** Ties the headers to a machine. All CPUs start on init_mm's table. */
+  public Mm(Machine machine, ArchPgtable arch, MmConfig config, Image image) {
+    this.machine = machine;
+    this.config = config;
+    this.printk = new Printk(config.debugVm());
+    this.model = new MemoryModel(machine, config, image.vmemmapBase());
+    this.mmzone = new Mmzone(config, arch.pageShift());
+    this.nodes = new Nodes(config.hugetlbOptimizeVmemmap() ? mmzone.nrVmemmapTails() : 0);
+    this.struct = new StructPage(machine, config);
+    this.flags = new PageFlags(struct, printk, config);
+    this.refs = new PageRef(struct, flags, printk);
+    this.inline = new MmInline(struct, flags, printk, nodes, config, mmzone);
+    this.pgtable = new Pgtable(machine, arch, model, model.va(image.initMmPgd()));
+    this.data = new KernelData(model.va(image.dataPaddr()), image.dataBytes());
+    this.lists = new Lists(machine, data);
+    machine.cpus().forEach(cpu -> cpu.loadRoot(image.initMmPgd()));
+  }
+
+  /** The hardware. */
+  public Machine machine() {
+    return machine;
+  }
+
+  /** How the kernel was built. */
+  public MmConfig config() {
+    return config;
+  }
+
+  /** The log and the WARN and BUG macros. */
+  public Printk printk() {
+    return printk;
+  }
+
+  /** pfn, page and address conversions. */
+  public MemoryModel model() {
+    return model;
+  }
+
+  /** Sections. */
+  public Mmzone mmzone() {
+    return mmzone;
+  }
+
+  /** Nodes and their zones. */
+  public Nodes nodes() {
+    return nodes;
+  }
+
+  /** Fields of struct page. */
+  public StructPage struct() {
+    return struct;
+  }
+
+  /** Page flags and compound pages. */
+  public PageFlags flags() {
+    return flags;
+  }
+
+  /** Reference counts. */
+  public PageRef refs() {
+    return refs;
+  }
+
+  /** Node and zone of a page, compound heads and tails. */
+  public MmInline inline() {
+    return inline;
+  }
+
+  /** Page tables. */
+  public Pgtable pgtable() {
+    return pgtable;
+  }
+
+  /** Lists in simulated memory. */
+  public Lists lists() {
+    return lists;
+  }
+
+  /** Static data of the kernel image, for structures that need an address. */
+  public KernelData data() {
+    return data;
+  }
+
+  /** The memmap counters. */
+  public VmStat vmstat() {
+    return vmstat;
+  }
+
+  /** True when the allocation at {@code site}, a kernel function, is to fail now. */
+  public boolean mayFail(String site) {
+    return machine.faults().mayFail(site);
+  }
+
+  /** Books {@code n} frames from {@code pfn} to {@code owner}, from whoever owns all of them. */
+  public void own(long pfn, long n, Owner owner) {
+    machine.ledger().transfer(pfn, n, machine.ledger().ownerOf(pfn), owner);
+  }
+}

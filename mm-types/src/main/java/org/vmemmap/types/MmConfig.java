@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.types;
+
+/**
+ * The kernel's build configuration, as far as it decides about the memmap.
+ *
+ * <p>Start from {@link #debianX86()} and change what differs with the {@code with} methods.
+ *
+ * @param sizeofStructPage bytes of a struct page: 56, 64, 72 or 80
+ * @param sectionSizeBits SECTION_SIZE_BITS
+ * @param maxPhysmemBits MAX_PHYSMEM_BITS
+ * @param nodesShift NODES_SHIFT
+ * @param lastCpupidBits width of last_cpupid in the page flags; 0 without NUMA_BALANCING
+ * @param maxPageOrder MAX_PAGE_ORDER
+ * @param pageblockOrder pageblock_order
+ * @param zoneDma ZONE_DMA
+ * @param zoneDma32 ZONE_DMA32
+ * @param pageExtension PAGE_EXTENSION: widens mem_section
+ * @param deferredStructPageInit DEFERRED_STRUCT_PAGE_INIT
+ * @param hugetlbOptimizeVmemmap HUGETLB_PAGE_OPTIMIZE_VMEMMAP
+ * @param hugetlbOptimizeVmemmapDefaultOn HUGETLB_PAGE_OPTIMIZE_VMEMMAP_DEFAULT_ON
+ * @param sparsememVmemmapPreinit SPARSEMEM_VMEMMAP_PREINIT
+ * @param archWantOptimizeDaxVmemmap ARCH_WANT_OPTIMIZE_DAX_VMEMMAP
+ * @param gigantic ARCH_HAS_GIGANTIC_PAGE
+ * @param memcg MEMCG
+ * @param debugVm DEBUG_VM: the VM_WARN and VM_BUG checks are built in, struct pages are poisoned
+ */
+public record MmConfig(
+    int sizeofStructPage,
+    int sectionSizeBits,
+    int maxPhysmemBits,
+    int nodesShift,
+    int lastCpupidBits,
+    int maxPageOrder,
+    int pageblockOrder,
+    boolean zoneDma,
+    boolean zoneDma32,
+    boolean pageExtension,
+    boolean deferredStructPageInit,
+    boolean hugetlbOptimizeVmemmap,
+    boolean hugetlbOptimizeVmemmapDefaultOn,
+    boolean sparsememVmemmapPreinit,
+    boolean archWantOptimizeDaxVmemmap,
+    boolean gigantic,
+    boolean memcg,
+    boolean debugVm) {
+
+  /** Checks that the values can belong together. */
+  public MmConfig {
+    if (sizeofStructPage < 56 || sizeofStructPage > 80 || sizeofStructPage % 8 != 0) {
+      throw new IllegalArgumentException("sizeofStructPage=" + sizeofStructPage + ": 56, 64, 72 or 80");
+    }
+  }
+
+  /** The Debian kernel for x86-64 that the captured cases come from. */
+  public static MmConfig debianX86() {
+    return new MmConfig(
+        64, 27, 46, 10, 21, 10, 9, true, true, true, true, true, false, true, true, true, true, false);
+  }
+
+  /** The same with another DEBUG_VM. */
+  public MmConfig withDebugVm(boolean value) {
+    return new MmConfig(
+        sizeofStructPage, sectionSizeBits, maxPhysmemBits, nodesShift, lastCpupidBits, maxPageOrder,
+        pageblockOrder, zoneDma, zoneDma32, pageExtension, deferredStructPageInit,
+        hugetlbOptimizeVmemmap, hugetlbOptimizeVmemmapDefaultOn, sparsememVmemmapPreinit,
+        archWantOptimizeDaxVmemmap, gigantic, memcg, value);
+  }
+
+  /** The same with another size of struct page. */
+  public MmConfig withSizeofStructPage(int value) {
+    return new MmConfig(
+        value, sectionSizeBits, maxPhysmemBits, nodesShift, lastCpupidBits, maxPageOrder,
+        pageblockOrder, zoneDma, zoneDma32, pageExtension, deferredStructPageInit,
+        hugetlbOptimizeVmemmap, hugetlbOptimizeVmemmapDefaultOn, sparsememVmemmapPreinit,
+        archWantOptimizeDaxVmemmap, gigantic, memcg, debugVm);
+  }
+
+  /** The same with another MAX_PHYSMEM_BITS. */
+  public MmConfig withMaxPhysmemBits(int value) {
+    return new MmConfig(
+        sizeofStructPage, sectionSizeBits, value, nodesShift, lastCpupidBits, maxPageOrder,
+        pageblockOrder, zoneDma, zoneDma32, pageExtension, deferredStructPageInit,
+        hugetlbOptimizeVmemmap, hugetlbOptimizeVmemmapDefaultOn, sparsememVmemmapPreinit,
+        archWantOptimizeDaxVmemmap, gigantic, memcg, debugVm);
+  }
+
+  /** The same with or without DEFERRED_STRUCT_PAGE_INIT. */
+  public MmConfig withDeferredStructPageInit(boolean value) {
+    return new MmConfig(
+        sizeofStructPage, sectionSizeBits, maxPhysmemBits, nodesShift, lastCpupidBits, maxPageOrder,
+        pageblockOrder, zoneDma, zoneDma32, pageExtension, value,
+        hugetlbOptimizeVmemmap, hugetlbOptimizeVmemmapDefaultOn, sparsememVmemmapPreinit,
+        archWantOptimizeDaxVmemmap, gigantic, memcg, debugVm);
+  }
+
+  /** The same with or without HUGETLB_PAGE_OPTIMIZE_VMEMMAP. */
+  public MmConfig withHugetlbOptimizeVmemmap(boolean value) {
+    return new MmConfig(
+        sizeofStructPage, sectionSizeBits, maxPhysmemBits, nodesShift, lastCpupidBits, maxPageOrder,
+        pageblockOrder, zoneDma, zoneDma32, pageExtension, deferredStructPageInit,
+        value, hugetlbOptimizeVmemmapDefaultOn, sparsememVmemmapPreinit,
+        archWantOptimizeDaxVmemmap, gigantic, memcg, debugVm);
+  }
+
+  /** True when the size of struct page is a power of two. */
+  public boolean structPageIsPowerOf2() {
+    return Integer.bitCount(sizeofStructPage) == 1;
+  }
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.types;
+
+import java.util.List;
+import java.util.TreeMap;
+
+/** The nodes of the machine: {@code NODE_DATA()} and the node states that matter here. */
+@Kernel(file = "include/linux/nodemask.h", symbol = "node_states")
+public final class Nodes {
+  private final TreeMap<Integer, PgData> nodes = new TreeMap<>();
+  private final int nrVmemmapTails;
+
+  Nodes(int nrVmemmapTails) {
+    this.nrVmemmapTails = nrVmemmapTails;
+  }
+
+  /** {@code NODE_DATA(nid)}; the node exists from the first call on. */
+  @Kernel(file = "include/linux/numa.h", symbol = "NODE_DATA")
+  public PgData nodeData(int nid) {
+    return nodes.computeIfAbsent(nid, n -> new PgData(n, nrVmemmapTails));
+  }
+
+  /** {@code num_online_nodes()}. */
+  @Kernel(file = "include/linux/nodemask.h", symbol = "num_online_nodes")
+  public int count() {
+    return nodes.size();
+  }
+
+  /** All nodes that exist, by number. */
+  public List<PgData> online() {
+    return List.copyOf(nodes.values());
+  }
+
+  /** {@code node_distance()}: 10 on the node itself, 20 to any other. */
+  @Kernel(file = "include/linux/topology.h", symbol = "node_distance", fidelity = Kernel.Fidelity.CUSTOM, why = "No SLIT table: all other nodes are equally far.")
+  public int nodeDistance(int from, int to) {
+    return from == to ? 10 : 20;
+  }
+
+  /** {@code LOCAL_DISTANCE}. */
+  public static final int LOCAL_DISTANCE = 10;
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.types;
+
+/** A {@code struct pglist_data}: the memory of one node. Counts and pfns are in base pages. */
+@Kernel(file = "include/linux/mmzone.h", symbol = "struct pglist_data")
+public final class PgData {
+  private final int nodeId;
+  private final Zone[] nodeZones = new Zone[ZoneType.MAX_NR_ZONES];
+
+  /** First pfn of the node. */
+  public long nodeStartPfn;
+
+  /** Existing pages. */
+  public long nodePresentPages;
+
+  /** Pages from first to last, holes included. */
+  public long nodeSpannedPages;
+
+  /** One more than the number of the highest zone that was ever set up; 0 for a fresh node. */
+  public int nrZones;
+
+  /** First pfn whose struct page is initialised late; {@link Long#MAX_VALUE} for none (ULONG_MAX). */
+  public long firstDeferredPfn = Long.MAX_VALUE;
+
+  /** Makes an empty node. */
+  public PgData(int nodeId, int nrVmemmapTails) {
+    this.nodeId = nodeId;
+    for (ZoneType type : ZoneType.values()) {
+      nodeZones[type.number()] = new Zone(type, nodeId, nrVmemmapTails);
+    }
+  }
+
+  /** The node number. */
+  public int nodeId() {
+    return nodeId;
+  }
+
+  /** The zone of this node with the given type. */
+  public Zone zone(ZoneType type) {
+    return nodeZones[type.number()];
+  }
+
+  /** All zones in the order of their numbers. */
+  public Zone[] zones() {
+    return nodeZones.clone();
+  }
+
+  /** First pfn behind the node. */
+  @Kernel(file = "include/linux/mmzone.h", symbol = "pgdat_end_pfn")
+  public long endPfn() {
+    return nodeStartPfn + nodeSpannedPages;
+  }
+}

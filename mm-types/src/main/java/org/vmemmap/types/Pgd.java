@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.types;
+
+/**
+ * A {@code pgd_t}: the value of an entry in a page table.
+ *
+ * @param val the entry as software handles it
+ */
+@Kernel(file = "arch/x86/include/asm/pgtable_types.h", symbol = "pgd_t", fidelity = Kernel.Fidelity.CUSTOM, why = "The kernel declares it for each architecture; here the format gives the bits their meaning.")
+public record Pgd(long val) implements TableEntry {}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.types;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** Lists that run through struct pages, and the memory that list heads live in. */
+class ListsTest {
+  private final Mm mm = TestMm.debian();
+  private final Lists lists = mm.lists();
+  private final ListHead head = lists.newHead();
+  private final ListHead other = lists.newHead();
+  private final ListHead a = entry(1);
+  private final ListHead b = entry(2);
+  private final ListHead c = entry(3);
+
+  @BeforeEach
+  void fill() {
+    lists.listAddTail(a, head);
+    lists.listAddTail(b, head);
+  }
+
+  /** Entries at both ends. Expect list_add() in front, list_add_tail() at the end. */
+  @Test
+  void listAdd_bothEnds_keepsTheOrder() {
+    lists.listAdd(c, head);
+
+    assertEquals(List.of(3L, 1L, 2L), pfns(head));
+    assertEquals(c, lists.first(head));
+    assertEquals(b, lists.prev(head));
+    assertEquals(a, lists.next(c));
+  }
+
+  /** A deleted entry. Expect poison in its pointers, as the kernel leaves it. */
+  @Test
+  void listDel_entry_isPoisoned() {
+    lists.listDel(a);
+
+    assertEquals(List.of(2L), pfns(head));
+    assertEquals(Lists.LIST_POISON1, mm.machine().cpu().readLong(a.va()));
+    assertEquals(Lists.LIST_POISON2, mm.machine().cpu().readLong(a.va() + 8));
+    assertEquals(0xdead_0000_0000_0100L, Lists.LIST_POISON1);
+    assertEquals(0xdead_0000_0000_0122L, Lists.LIST_POISON2);
+  }
+
+  /** A deleted and initialised entry is a list of its own. */
+  @Test
+  void listDelInit_entry_isEmpty() {
+    lists.listDelInit(a);
+
+    assertTrue(lists.listEmpty(a));
+    assertEquals(List.of(2L), pfns(head));
+  }
+
+  /** Moves between lists. Expect front and end. */
+  @Test
+  void listMove_betweenLists_changesOwner() {
+    lists.listAdd(c, other);
+
+    lists.listMove(b, other);
+    lists.listMoveTail(a, other);
+
+    assertTrue(lists.listEmpty(head));
+    assertEquals(List.of(2L, 3L, 1L), pfns(other));
+  }
+
+  /**
+   * A list spliced into another.
+   *
+   * <pre>
+   *   head: a b     other: c     ->     head: -     other: a b c
+   * </pre>
+   */
+  @Test
+  void listSpliceInit_intoFront_emptiesTheFirst() {
+    lists.listAdd(c, other);
+
+    lists.listSpliceInit(head, other);
+    lists.listSpliceInit(head, other);
+
+    assertTrue(lists.listEmpty(head));
+    assertEquals(List.of(1L, 2L, 3L), pfns(other));
+  }
+
+  /** Heads of functions live on a stack. Expect last made, first released. */
+  @Test
+  void localHead_nested_isReleasedInReverse() {
+    ListHead first = lists.localHead();
+    ListHead second = lists.localHead();
+
+    assertFalse(first.va() == second.va());
+    assertThrows(IllegalStateException.class, () -> lists.release(first));
+    lists.release(second);
+    lists.release(first);
+    assertEquals(first, lists.localHead());
+  }
+
+  /** Static data and stack share a run of bytes. Expect a clear refusal when they meet. */
+  @Test
+  void kernelData_full_isRefused() {
+    KernelData data = new KernelData(0x1000, 32);
+
+    assertEquals(0x1000, data.alloc(16));
+    assertEquals(0x1010, data.push(16));
+    assertThrows(IllegalStateException.class, () -> data.alloc(8));
+  }
+
+  /** More given back than taken. Expect a refusal. */
+  @Test
+  void kernelData_popBeyondTheEnd_isRefused() {
+    KernelData data = new KernelData(0x1000, 32);
+
+    assertThrows(IllegalStateException.class, () -> data.pop(0x1020, 16));
+  }
+
+  private ListHead entry(long pfn) {
+    return mm.struct().lru(mm.model().pfnToPage(pfn));
+  }
+
+  private List<Long> pfns(ListHead list) {
+    List<Long> found = new ArrayList<>();
+    for (ListHead at = lists.first(list); !at.equals(list); at = lists.next(at)) {
+      found.add(mm.model().pageToPfn(mm.struct().ofLru(at)));
+    }
+    return found;
+  }
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.types;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.google.gson.JsonObject;
+import java.io.IOException;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Sections, subsections, and the numbers that follow from the configuration. */
+class MmzoneTest {
+  private static final long EARLY = 0xf;
+  private static final long HOTPLUGGED = 0x3;
+
+  private final Mmzone mmzone = TestMm.debian().mmzone();
+
+  /** x86-64 with 4 levels. Expect the numbers of the Debian kernel. */
+  @Test
+  void numbers_debianX86_areTheKernels() {
+    assertEquals(15, mmzone.pfnSectionShift());
+    assertEquals(32768, mmzone.pagesPerSection());
+    assertEquals(512, mmzone.pagesPerSubsection());
+    assertEquals(64, mmzone.subsectionsPerSection());
+    assertEquals(1L << 19, mmzone.nrMemSections());
+    assertEquals(128, mmzone.sectionsPerRoot());
+    assertEquals(4096, mmzone.nrSectionRoots());
+    assertEquals(512, mmzone.pageblockNrPages());
+    assertEquals(512, mmzone.sectionBlockflagsBits());
+    assertEquals(88, mmzone.memSectionUsageSize());
+    assertEquals(22, mmzone.maxFolioOrder());
+    assertEquals(256L << 20, mmzone.maxFolioVmemmapAlign());
+  }
+
+  /**
+   * The smallest order whose struct pages fill two pages, and how many shared tails a zone can have.
+   * Expect 7 and 16 with 4K pages: the smallest folio that HVO can shrink has 512 KiB.
+   */
+  @ParameterizedTest
+  @CsvSource({"12, 7, 16", "14, 9, 12", "16, 11, 8"})
+  void vmemmapTails_byPageSize_areTheKernels(int pageShift, int minOrder, int slots) {
+    OddPgtable arch = new OddPgtable(4, pageShift, 0, false);
+    Mmzone other = TestMm.with(MmConfig.debianX86(), arch).mmzone();
+
+    assertEquals(minOrder, other.vmemmapTailMinOrder());
+    assertEquals(slots, other.nrVmemmapTails());
+    assertEquals(34 - pageShift, other.maxFolioOrder());
+  }
+
+  /** The same against the captured kernel. */
+  @Test
+  void vmemmapTails_capturedKernel_isTheSame() throws IOException {
+    JsonObject tails = TestMm.read("layout/x86-64.json").getAsJsonObject("tails");
+
+    assertEquals(tails.get("minOrder").getAsInt(), mmzone.vmemmapTailMinOrder());
+    assertEquals(tails.get("maxOrder").getAsInt(), mmzone.maxFolioOrder());
+    assertEquals(tails.get("entries").getAsInt(), mmzone.nrVmemmapTails());
+  }
+
+  /** 512 KiB is the smallest folio whose struct pages fill two pages. */
+  @Test
+  void vmemmapTailMinOrder_4kPages_is512Kib() {
+    assertEquals(512L << 10, 4096L << mmzone.vmemmapTailMinOrder());
+  }
+
+  /** pfns and sections of 128 MiB. */
+  @Test
+  void pfnToSectionNr_borders_areAlignedAsInTheKernel() {
+    assertEquals(0, mmzone.pfnToSectionNr(32767));
+    assertEquals(1, mmzone.pfnToSectionNr(32768));
+    assertEquals(65536, mmzone.sectionNrToPfn(2));
+    assertEquals(32768, mmzone.sectionAlignDown(65535));
+    assertEquals(65536, mmzone.sectionAlignUp(32769));
+    assertEquals(63, mmzone.subsectionMapIndex(32767));
+    assertEquals(1, mmzone.subsectionMapIndex(32768 + 512));
+    assertEquals(1, mmzone.sectionNrToRoot(128));
+  }
+
+  /** A section whose root was never allocated. Expect null, and a bug where it must exist. */
+  @Test
+  void nrToSection_noRoot_isNull() {
+    assertNull(mmzone.nrToSection(5));
+    assertNull(mmzone.nrToSection(mmzone.nrMemSections() + 5));
+    assertNull(mmzone.pfnToSection(1));
+    assertFalse(mmzone.hasRoot(0));
+    assertFalse(mmzone.pfnValid(1));
+    assertThrows(KernelBug.class, () -> mmzone.section(5));
+  }
+
+  /** The flag bits. Expect each predicate to follow its own. */
+  @Test
+  void predicates_flagBits_followTheirOwn() {
+    MemSection early = section(0, EARLY);
+    MemSection device = section(1, HOTPLUGGED | Mmzone.SECTION_TAINT_ZONE_DEVICE);
+    MemSection preinit = section(2, 0x21);
+
+    assertTrue(mmzone.presentSection(early) && mmzone.validSection(early));
+    assertTrue(mmzone.onlineSection(early) && mmzone.earlySection(early));
+    assertFalse(mmzone.onlineDeviceSection(early) || mmzone.preinitedVmemmapSection(early));
+    assertFalse(mmzone.onlineSection(device) || mmzone.onlineDeviceSection(device));
+    device.sectionMemMap |= Mmzone.SECTION_IS_ONLINE;
+    assertTrue(mmzone.onlineDeviceSection(device));
+    assertTrue(mmzone.preinitedVmemmapSection(preinit));
+    assertFalse(mmzone.validSection(preinit));
+    assertFalse(mmzone.presentSection(null) || mmzone.validSection(null));
+    assertFalse(mmzone.earlySection(null) || mmzone.onlineSection(null));
+  }
+
+  /** An early section. Expect every pfn of it to be valid, even where no subsection is marked. */
+  @Test
+  void pfnValid_earlySection_isValidThroughout() {
+    section(0, EARLY);
+
+    assertTrue(mmzone.pfnValid(0));
+    assertTrue(mmzone.pfnValid(32767));
+    assertFalse(mmzone.pfnValid(32768));
+  }
+
+  /**
+   * A device that has subsections 1 and 63 of a section.
+   *
+   * <pre>
+   *   subsection  0   1   2  ...  62  63
+   *               -   x   -       -   x
+   * </pre>
+   */
+  @Test
+  void pfnValid_partialSection_followsTheSubsections() {
+    MemSection ms = section(1, HOTPLUGGED);
+    usage(ms)[0] = 1L << 1 | 1L << 63;
+    long start = 32768;
+
+    assertFalse(mmzone.pfnValid(start));
+    assertTrue(mmzone.pfnValid(start + 512));
+    assertTrue(mmzone.pfnValid(start + 1023));
+    assertFalse(mmzone.pfnValid(start + 1024));
+    assertTrue(mmzone.pfnValid(start + 32767));
+    assertFalse(mmzone.pfnOnline(start + 512));
+    ms.sectionMemMap |= Mmzone.SECTION_IS_ONLINE;
+    assertTrue(mmzone.pfnOnline(start + 512));
+  }
+
+  /** pfns that no memory can have, and one whose upper bits would be lost. Expect false. */
+  @Test
+  void pfnValid_impossiblePfns_isFalse() {
+    section(0, EARLY);
+
+    assertFalse(mmzone.pfnValid(1L << 34));
+    assertFalse(mmzone.pfnValid(1L << 52));
+    assertFalse(mmzone.pfnValid(-1));
+  }
+
+  /** The next valid pfn, in the same section, in the next, and behind the last. */
+  @Test
+  void firstValidPfn_partialSections_skipsTheHoles() {
+    MemSection ms = section(1, HOTPLUGGED);
+    usage(ms)[0] = 1L << 4;
+    section(3, EARLY);
+    mmzone.highestPresentSectionNr = 3;
+    long end = 5 * 32768;
+
+    assertEquals(32768 + 4 * 512, mmzone.firstValidPfn(0, end));
+    assertEquals(3 * 32768, mmzone.firstValidPfn(32768 + 5 * 512, end));
+    assertEquals(32768 + 4 * 512 + 1, mmzone.nextValidPfn(32768 + 4 * 512, end));
+    assertEquals(3 * 32768, mmzone.nextValidPfn(32768 + 5 * 512 - 1, end));
+    assertEquals(40000, mmzone.nextValidPfn(39999, 40000));
+    assertEquals(end, mmzone.firstValidPfn(4 * 32768, end));
+  }
+
+  /** Sections present. Expect a walk in order, and -1 behind the last. */
+  @Test
+  void nextPresentSectionNr_sparse_skipsTheAbsent() {
+    section(0, EARLY);
+    section(5, EARLY);
+    mmzone.highestPresentSectionNr = 5;
+
+    assertEquals(0, mmzone.nextPresentSectionNr(-1));
+    assertEquals(5, mmzone.nextPresentSectionNr(0));
+    assertEquals(-1, mmzone.nextPresentSectionNr(5));
+  }
+
+  /** A kernel without PAGE_EXTENSION has smaller sections, so more of them in a root. */
+  @Test
+  void sectionsPerRoot_64kPages_is2048() {
+    OddPgtable arch = new OddPgtable(4, 16, 0, false);
+
+    assertEquals(2048, TestMm.with(MmConfig.debianX86(), arch).mmzone().sectionsPerRoot());
+  }
+
+  private MemSection section(long nr, long bits) {
+    if (!mmzone.hasRoot(mmzone.sectionNrToRoot(nr))) {
+      mmzone.setRoot(mmzone.sectionNrToRoot(nr));
+    }
+    MemSection ms = mmzone.section(nr);
+    ms.sectionMemMap = bits;
+    return ms;
+  }
+
+  private static long[] usage(MemSection ms) {
+    MemSectionUsage usage = new MemSectionUsage(0, 64, 512);
+    ms.usage = usage;
+    return usage.subsectionMap();
+  }
+}
