@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.pagealloc;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.vmemmap.pagealloc.Bench.FIRST;
+import static org.vmemmap.pagealloc.Bench.MAX_BLOCK;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.vmemmap.types.MmConfig;
+import org.vmemmap.types.Page;
+import org.vmemmap.types.Zone;
+import org.vmemmap.types.ZoneType;
+
+/** Hugepages go where a captured machine had them; everything else keeps off those places. */
+class PlacementTest {
+  private static final Gfp HUGE = Gfp.HIGHUSER_MOVABLE.or(Gfp.COMPOUND);
+  private static final Gfp MOVABLE = Gfp.KERNEL.or(Gfp.MOVABLE);
+  private static final long HUGEPAGE = 512;
+
+  /** Places in the order in which they are wanted; one that is no longer free is over. */
+  private static final class Places implements Placement {
+    final List<Long> pfns = new ArrayList<>();
+    final List<Integer> nidsAsked = new ArrayList<>();
+    int onlyForNid = -2;
+    long pages = HUGEPAGE;
+
+    @Override
+    public long next(int order, int nid) {
+      nidsAsked.add(nid);
+      boolean told = onlyForNid == -2 || onlyForNid == nid;
+      return pfns.isEmpty() || !told ? -1 : pfns.getFirst();
+    }
+
+    @Override
+    public boolean kept(long startPfn, long endPfn) {
+      return pfns.stream().anyMatch(pfn -> pfn < endPfn && startPfn < pfn + pages);
+    }
+  }
+
+  private final Places places = new Places();
+  private final Bench bench = new Bench(MmConfig.debianX86().withDebugVm(true), places);
+  private Zone zone = bench.mm.nodes().nodeData(0).zone(ZoneType.ZONE_NORMAL);
+
+  @BeforeEach
+  void fill() {
+    zone = bench.freeZone(ZoneType.ZONE_NORMAL, FIRST, 4 * MAX_BLOCK);
+  }
+
+  /**
+   * The place lies in the upper half of a larger free block.
+   *
+   * <pre>
+   *   |  10  |  9  | here |  10  |  10  |
+   * </pre>
+   *
+   * Expect exactly that half, and the lower half free.
+   */
+  @Test
+  void allocFrozenPages_placed_takesExactlyThatBlock() {
+    places.pfns.add(FIRST + MAX_BLOCK + HUGEPAGE);
+    Page page = bench.alloc.allocFrozenPages(HUGE, 9, 0, null, "test");
+    assertEquals(FIRST + MAX_BLOCK + HUGEPAGE, bench.pfn(page));
+    assertTrue(bench.free(zone).contains("9:1024 MOVABLE"));
+    assertEquals(4 * MAX_BLOCK - HUGEPAGE, zone.nrFreePages);
+    assertEquals(List.of(), bench.warnings());
+  }
+
+  /** The place waits on a per-CPU list. Expect that it is drained and taken. */
+  @Test
+  void allocFrozenPages_placeOnPcp_drains() {
+    bench.alloc.initPerZoneWmarkMin();
+    bench.alloc.setupPerCpuPageset();
+    places.pfns.add(FIRST + HUGEPAGE);
+    Page page = bench.alloc.allocFrozenPages(HUGE, 9, 0, null, "test");
+    assertEquals(FIRST + HUGEPAGE, bench.pfn(page));
+    bench.alloc.freeFrozenPages(bench.page(FIRST + HUGEPAGE), 9);
+    Page again = bench.alloc.allocFrozenPages(HUGE, 9, 0, null, "test");
+    assertEquals(page, again);
+  }
+
+  /** The place is in use. Expect another block, and that all other kept places are left alone. */
+  @Test
+  void allocFrozenPages_placeInUse_takesAnother() {
+    places.pfns.add(FIRST + HUGEPAGE);
+    bench.alloc.allocFrozenPages(HUGE, 9, 0, null, "test");
+    places.pfns.add(FIRST);
+    Page page = bench.alloc.allocFrozenPages(HUGE, 9, 0, null, "test");
+    assertEquals(FIRST + MAX_BLOCK, bench.pfn(page));
+  }
+
+  /**
+   * The place is on another node or in a zone that the request may not use. Expect another block.
+   */
+  @Test
+  void allocFrozenPages_placeInForbiddenZone_takesAnother() {
+    bench.freeZone(1, ZoneType.ZONE_NORMAL, FIRST + 8 * MAX_BLOCK, MAX_BLOCK);
+    places.pfns.add(FIRST + 8 * MAX_BLOCK);
+    Page page = bench.alloc.allocFrozenPages(HUGE.or(Gfp.THISNODE), 9, 0, null, "test");
+    assertEquals(FIRST, bench.pfn(page));
+    Page spilled = bench.alloc.allocFrozenPages(HUGE, 9, 0, null, "test");
+    assertEquals(FIRST + 8 * MAX_BLOCK, bench.pfn(spilled));
+  }
+
+  /**
+   * No advice for the node, but for any. Expect that both questions are asked, one with THISNODE.
+   */
+  @Test
+  void allocFrozenPages_adviceForAnyNode_isAskedSecond() {
+    places.onlyForNid = -1;
+    places.pfns.add(FIRST + HUGEPAGE);
+    Page page = bench.alloc.allocFrozenPages(HUGE, 9, 0, null, "test");
+    assertEquals(FIRST + HUGEPAGE, bench.pfn(page));
+    bench.alloc.allocFrozenPages(HUGE.or(Gfp.THISNODE), 9, 0, null, "test");
+    assertEquals(List.of(0, -1, 0), places.nidsAsked);
+  }
+
+  /** Page tables and memmap are no hugepages. Expect that nobody asks for their place. */
+  @Test
+  void allocPagesNode_notCompound_isNotPlaced() {
+    places.pfns.add(FIRST);
+    Page page = bench.take(9, Gfp.KERNEL);
+    assertEquals(FIRST + HUGEPAGE, bench.pfn(page));
+    assertEquals(List.of(), places.nidsAsked);
+  }
+
+  /**
+   * All but one hugepage's worth of the zone is kept.
+   *
+   * <pre>
+   *   |kept|kept|kept| ... |free|
+   * </pre>
+   *
+   * Expect small pages from the rest, and kept ones only when that is used up.
+   */
+  @Test
+  void allocPagesNode_almostAllKept_usesTheRestFirst() {
+    long last = FIRST + 4 * MAX_BLOCK - HUGEPAGE;
+    for (long pfn = FIRST; pfn < last; pfn += HUGEPAGE) {
+      places.pfns.add(pfn);
+    }
+    assertEquals(last, bench.pfn(bench.take(0, Gfp.KERNEL)));
+    for (int i = 1; i < HUGEPAGE; i++) {
+      long pfn = bench.pfn(bench.take(0, i % 2 == 0 ? MOVABLE : Gfp.KERNEL));
+      assertTrue(pfn >= last, () -> "pfn " + pfn);
+    }
+    assertNotEquals(last, bench.pfn(bench.take(0, MOVABLE)) & ~511L);
+    assertEquals(List.of(), bench.warnings());
+  }
+
+  /**
+   * Below the low watermark there is still memory that is not kept. Expect it before kept memory.
+   */
+  @Test
+  void allocPagesNode_belowLowMark_stillAvoidsKept() {
+    bench.alloc.initPerZoneWmarkMin();
+    for (long pfn = FIRST; pfn < FIRST + 2 * MAX_BLOCK; pfn += HUGEPAGE) {
+      places.pfns.add(pfn);
+    }
+    Page page = bench.alloc.allocPagesNode(0, MOVABLE, 0, "test");
+    while (page != null && bench.pfn(page) >= FIRST + 2 * MAX_BLOCK) {
+      page = bench.alloc.allocPagesNode(0, MOVABLE, 0, "test");
+    }
+    assertEquals(2 * MAX_BLOCK - (page == null ? 0 : 1), zone.nrFreePages);
+  }
+
+  /** A gigantic page has its place. Expect that range, not the first one. */
+  @Test
+  void allocContigFrozenPages_placed_takesThatRange() {
+    places.pages = 2 * MAX_BLOCK;
+    places.pfns.add(FIRST + 2 * MAX_BLOCK);
+    Page page = bench.alloc.allocContigFrozenPages(2 * MAX_BLOCK, HUGE, 0, null);
+    assertEquals(FIRST + 2 * MAX_BLOCK, bench.pfn(page));
+  }
+
+  /** Its place is taken, and all others are kept. Expect the first range all the same. */
+  @Test
+  void allocContigFrozenPages_allKept_takesTheFirst() {
+    places.pages = MAX_BLOCK;
+    places.pfns.add(FIRST + 2 * MAX_BLOCK);
+    bench.take(0, MOVABLE);
+    bench.alloc.allocContigFrozenRange(
+        FIRST + 2 * MAX_BLOCK, FIRST + 3 * MAX_BLOCK, false, HUGE);
+    places.pfns.add(FIRST + MAX_BLOCK);
+    Page page = bench.alloc.allocContigFrozenPages(MAX_BLOCK, HUGE, 0, null);
+    assertEquals(FIRST + 3 * MAX_BLOCK, bench.pfn(page));
+    Page kept = bench.alloc.allocContigFrozenPages(MAX_BLOCK, HUGE, 0, null);
+    assertEquals(FIRST + MAX_BLOCK, bench.pfn(kept));
+    assertNull(bench.alloc.allocContigFrozenPages(MAX_BLOCK, HUGE, 0, null));
+  }
+}
