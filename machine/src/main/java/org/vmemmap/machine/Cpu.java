@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Addresses in the machine's linear window map one to one and need no table, as a kernel's direct
  * map does. All others are looked up in this CPU's {@link Tlb} and, failing that, walked from its
- * root. Units are naturally aligned.
+ * root, or looked up in the machine's {@link BoltedMappings}. Units are naturally aligned.
  *
  * <p>Faults: {@code not-present}, {@code write-to-read-only}, {@code no-such-frame}, {@code
  * misaligned-access}; more with {@link Checks}.
@@ -19,6 +19,7 @@ public final class Cpu {
   private final PageTableFormat format;
   private final Mmu mmu;
   private final Tlb tlb;
+  private final @Nullable BoltedMappings bolted;
   private final long linearStart;
   private final long linearEnd;
   private final int number;
@@ -31,6 +32,7 @@ public final class Cpu {
     this.format = machine.format();
     this.mmu = machine.mmu();
     this.tlb = new Tlb(format.pageShift());
+    this.bolted = machine.bolted();
     this.linearStart = machine.linearBase();
     this.linearEnd = linearStart + memory.size();
     this.number = number;
@@ -134,7 +136,12 @@ public final class Cpu {
   }
 
   private long check(Checks active, long va, boolean write, long paddr) {
-    if (active.staleTranslation()) {
+    if (active.staleTranslation() && bolted != null) {
+      BoltedMappings.Block block = bolted.block(va);
+      if (block == null || block.target(va) != paddr || (write && !block.writable())) {
+        throw new MachineFault("stale-translation", "va", va, "paddr", paddr);
+      }
+    } else if (active.staleTranslation()) {
       Mmu.Entry entry = mmu.walk(root, va);
       boolean present = format.present(entry.entry(), entry.level());
       if (!present || target(entry, va) != paddr || (write && !mmu.writable(root, va))) {
@@ -156,6 +163,9 @@ public final class Cpu {
 
   private long walk(long va, boolean write) {
     machine.yields().at("walk", va);
+    if (bolted != null) {
+      return search(bolted, va, write);
+    }
     Mmu.Entry entry = mmu.walk(root, va);
     if (!format.present(entry.entry(), entry.level())) {
       throw new MachineFault("not-present", "va", va, format.levelName(entry.level()), entry.entry());
@@ -165,9 +175,21 @@ public final class Cpu {
       throw new MachineFault("write-to-read-only", "va", va, format.levelName(entry.level()), entry.entry());
     }
     long paddr = target(entry, va);
-    tlb.insert(va, paddr, writable);
+    tlb.insert(va, paddr, writable, format.span(entry.entry(), entry.level()));
     tlb.setSource(va, entry.entryPaddr());
     return paddr;
+  }
+
+  private long search(BoltedMappings mappings, long va, boolean write) {
+    BoltedMappings.Block block = mappings.block(va);
+    if (block == null) {
+      throw new MachineFault("not-present", "va", va);
+    }
+    if (write && !block.writable()) {
+      throw new MachineFault("write-to-read-only", "va", va, "paddr", block.target(va));
+    }
+    tlb.insert(va, block.target(va), block.writable());
+    return block.target(va);
   }
 
   private long target(Mmu.Entry entry, long va) {

@@ -19,10 +19,11 @@ public final class Machine {
   private final YieldPoints yields = new YieldPoints();
   private final List<Cpu> cpus = new ArrayList<>();
   private Cpu current;
+  private final @Nullable BoltedMappings bolted;
   private @Nullable Checks checks;
 
   /**
-   * Builds a machine.
+   * Builds a machine whose CPUs walk page tables.
    *
    * @param memoryBytes first physical address that does not exist, a multiple of 1 MiB
    * @param format the architecture's page tables
@@ -32,6 +33,23 @@ public final class Machine {
    */
   public Machine(
       long memoryBytes, PageTableFormat format, long linearBase, FrameOwner[] owners, int cpuCount) {
+    this(memoryBytes, format, linearBase, owners, cpuCount, null);
+  }
+
+  /**
+   * Builds a machine whose CPUs ask {@code bolted} instead of walking page tables; with null, one
+   * that walks.
+   *
+   * @param format gives the page size; its tables are for software only
+   */
+  public Machine(
+      long memoryBytes,
+      PageTableFormat format,
+      long linearBase,
+      FrameOwner[] owners,
+      int cpuCount,
+      @Nullable BoltedMappings bolted) {
+    this.bolted = bolted;
     this.memory = new PhysicalMemory(memoryBytes);
     this.format = format;
     this.mmu = new Mmu(memory, format);
@@ -56,6 +74,11 @@ public final class Machine {
   /** The table walker. */
   public Mmu mmu() {
     return mmu;
+  }
+
+  /** What the CPUs ask instead of page tables; null when they walk. */
+  public @Nullable BoltedMappings bolted() {
+    return bolted;
   }
 
   /** The virtual address of physical address 0 in the linear window. */

@@ -50,6 +50,19 @@ public interface PageTableFormat {
   /** True when the mapping belongs to a contiguous run that one translation may cover. */
   boolean contiguous(long entry, int level);
 
+  /**
+   * log2 of the entries of a contiguous run at {@code level}; 0 where there are none. Runs are
+   * aligned to their size.
+   */
+  default int contiguousShift(int level) {
+    return 0;
+  }
+
+  /** log2 of the bytes that one cached translation of a leaf may cover: the leaf, or its run. */
+  default int span(long entry, int level) {
+    return shift(level) + (contiguous(entry, level) ? contiguousShift(level) : 0);
+  }
+
   /** True when a change between two valid entries must go through an invalid one and a flush. */
   boolean breakBeforeMake();
 

@@ -7,16 +7,30 @@ import org.jspecify.annotations.Nullable;
 /**
  * The translation cache of one CPU: direct-mapped, one entry per base page, filled by walks and
  * emptied only by flushes. What a program forgets to flush stays.
+ *
+ * <p>A large leaf may be cached in many entries. They go together: a flush of any address that the
+ * leaf maps drops them all, as hardware promises for blocks and for contiguous runs.
+ *
+ * <pre>
+ *   targets[slot]
+ *   63                                12 11     7 6        1  0
+ *  +------------------------------------+--------+----------+--+
+ *  |          physical address          |   -    |   span   |W |   span: log2 of the leaf's bytes
+ *  +------------------------------------+--------+----------+--+
+ * </pre>
  */
 public final class Tlb {
   private static final int ENTRIES = 1024;
   private static final long NONE = -1;
   private static final long WRITABLE = 1;
+  private static final int SPAN_SHIFT = 1;
+  private static final long SPAN_MASK = 0x3f;
 
   private final int pageShift;
   private final long[] pages = new long[ENTRIES];
   private final long[] targets = new long[ENTRIES];
   private long @Nullable [] sources;
+  private boolean largeCached;
   private long flushes;
 
   Tlb(int pageShift) {
@@ -32,18 +46,26 @@ public final class Tlb {
     if (pages[slot] != page || (write && (target & WRITABLE) == 0)) {
       return NONE;
     }
-    return (target & ~WRITABLE) | (va & ((1L << pageShift) - 1));
+    return (target & -(1L << pageShift)) | (va & ((1L << pageShift) - 1));
   }
 
   void insert(long va, long paddr, boolean writable) {
+    insert(va, paddr, writable, pageShift);
+  }
+
+  /** The same for a page of a leaf, or of a run of leaves, of 2^{@code span} bytes. */
+  void insert(long va, long paddr, boolean writable, int span) {
     long page = va >>> pageShift;
     int slot = slot(page);
     pages[slot] = page;
-    targets[slot] = ((paddr >>> pageShift) << pageShift) | (writable ? WRITABLE : 0);
+    long bits = (long) span << SPAN_SHIFT | (writable ? WRITABLE : 0);
+    targets[slot] = paddr >>> pageShift << pageShift | bits;
+    largeCached |= span > pageShift;
   }
 
   void flushAll() {
     Arrays.fill(pages, NONE);
+    largeCached = false;
     flushes++;
   }
 
@@ -61,7 +83,21 @@ public final class Tlb {
         pages[slot] = inside ? NONE : pages[slot];
       }
     }
+    if (largeCached && pagesInRange != 0) {
+      flushLeaves(first, first + pagesInRange - 1);
+    }
     flushes++;
+  }
+
+  /** Drops what was made from large leaves that reach into the pages {@code first} to {@code last}. */
+  private void flushLeaves(long first, long last) {
+    for (int slot = 0; slot < ENTRIES; slot++) {
+      int order = (int) (targets[slot] >>> SPAN_SHIFT & SPAN_MASK) - pageShift;
+      long page = pages[slot];
+      if (page != NONE && order > 0 && page >>> order <= last >>> order && page >>> order >= first >>> order) {
+        pages[slot] = NONE;
+      }
+    }
   }
 
   /** From now on remembers which entry in memory each translation was made from. */

@@ -7,7 +7,8 @@
  * and writes words at virtual addresses; the {@link org.vmemmap.machine.Cpu} translates each of
  * them through the page tables that the code itself built. So one frame mapped behind many
  * addresses is really shared, a write to a read-only mapping really faults, and a translation that
- * nobody flushed really stays.
+ * nobody flushed really stays. A CPU that has no tree asks {@link
+ * org.vmemmap.machine.BoltedMappings} instead.
  *
  * <p>The package knows no kernel. Who owns a frame, which allocation may fail and where another CPU
  * may run are asked through {@link org.vmemmap.machine.Ledger}, {@link

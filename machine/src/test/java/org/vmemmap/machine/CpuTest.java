@@ -195,6 +195,31 @@ class CpuTest {
     assertTrue(cpu.tlb().reaches((FRAME_A + 0x2000) >>> 12));
   }
 
+  /**
+   * A leaf of four pages, two of them cached, and a page next to it. A flush of the fourth.
+   *
+   * <pre>
+   *   VA 0x4000   0x5000   0x6000   0x7000 | 0x8000
+   *      cached   -        cached   flush  | cached
+   * </pre>
+   *
+   * Expect all of the leaf to go, and the neighbour to stay.
+   */
+  @Test
+  void flushRange_onePageOfALargeLeaf_dropsTheWholeLeaf() {
+    toy.map(ROOT, 0x4000, 1, readWrite(FRAME_A));
+    toy.map(ROOT, 0x8000, 0, readWrite(FRAME_B));
+    cpu.readLong(0x4000);
+    cpu.readLong(0x6000);
+    cpu.readLong(0x8000);
+
+    machine.flushRange(0x7000, 0x8000);
+
+    assertFalse(cpu.tlb().reaches(FRAME_A >>> 12));
+    assertFalse(cpu.tlb().reaches((FRAME_A + 0x2000) >>> 12));
+    assertTrue(cpu.tlb().reaches(FRAME_B >>> 12));
+  }
+
   /** Flushes of a huge range, of nothing, and of a part of a page. */
   @Test
   void flushRange_hugeEmptyAndPartial_dropWhatTheyTouch() {

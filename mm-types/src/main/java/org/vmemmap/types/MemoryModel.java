@@ -65,6 +65,12 @@ public final class MemoryModel {
     return (paddr + (1L << pageShift) - 1) >>> pageShift;
   }
 
+  /** {@code get_order()}: the least order whose block holds {@code size} bytes, at least 1. */
+  @Kernel(file = "include/asm-generic/getorder.h", symbol = "get_order")
+  public int getOrder(long size) {
+    return Long.SIZE - Long.numberOfLeadingZeros((size - 1) >>> pageShift);
+  }
+
   /** {@code virt_to_page()} for a linear address. */
   @Kernel(file = "arch/x86/include/asm/page.h", symbol = "virt_to_page", fidelity = Kernel.Fidelity.CUSTOM, why = "A macro of each architecture's page.h.")
   public Page virtToPage(long va) {

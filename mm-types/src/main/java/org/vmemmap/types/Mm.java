@@ -121,6 +121,12 @@ public final class Mm {
     return vmstat;
   }
 
+  /** {@code cond_resched()}: another CPU may run here; {@code where} says how far the loop is. */
+  @Kernel(file = "include/linux/sched.h", symbol = "cond_resched")
+  public void condResched(long where) {
+    machine.yields().at("cond_resched", where);
+  }
+
   /** True when the allocation at {@code site}, a kernel function, is to fail now. */
   public boolean mayFail(String site) {
     return machine.faults().mayFail(site);

@@ -103,6 +103,12 @@ public record MmConfig(
         archWantOptimizeDaxVmemmap, gigantic, memcg, debugVm);
   }
 
+  /** MAX_NR_ZONES: zones that the kernel is built with. */
+  @Kernel(file = "include/linux/mmzone.h", symbol = "__MAX_NR_ZONES")
+  public int maxNrZones() {
+    return ZoneType.MAX_NR_ZONES - (zoneDma ? 0 : 1) - (zoneDma32 ? 0 : 1);
+  }
+
   /** True when the size of struct page is a power of two. */
   public boolean structPageIsPowerOf2() {
     return Integer.bitCount(sizeofStructPage) == 1;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.types;
 
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** What a struct page says of its node and zone, and how compound pages are put together. */
@@ -15,6 +17,7 @@ public final class MmInline {
   private final int zonesPgshift;
   private final int lastCpupidPgshift;
   private final int lastCpupidBits;
+  private final List<ZoneType> zones;
   private final int zonesShift;
   private final int maxFolioOrder;
 
@@ -25,12 +28,31 @@ public final class MmInline {
     this.flags = flags;
     this.printk = printk;
     this.nodes = nodes;
-    this.zonesShift = 3;
+    this.zones = zones(config);
+    this.zonesShift = 32 - Integer.numberOfLeadingZeros(zones.size() - 1);
     this.nodesShift = config.nodesShift();
     this.nodesPgshift = 64 - nodesShift;
     this.zonesPgshift = nodesPgshift - zonesShift;
     this.lastCpupidBits = config.lastCpupidBits();
     this.lastCpupidPgshift = zonesPgshift - lastCpupidBits;
+  }
+
+  /** The zones of this build in the order of their numbers: without ZONE_DMA they move up. */
+  private static List<ZoneType> zones(MmConfig config) {
+    List<ZoneType> built = new ArrayList<>(List.of(ZoneType.values()));
+    if (!config.zoneDma()) {
+      built.remove(ZoneType.ZONE_DMA);
+    }
+    if (!config.zoneDma32()) {
+      built.remove(ZoneType.ZONE_DMA32);
+    }
+    return List.copyOf(built);
+  }
+
+  /** Where node and zone lie in word 0 of this build's struct pages. */
+  public PageFlagsLayout pageFlagsLayout() {
+    int nodes = nodesShift == 0 ? 0 : nodesPgshift;
+    return new PageFlagsLayout(0, 0, nodesShift, nodes, zonesShift, zonesPgshift);
   }
 
   /** {@code page_zonenum()}: read from the page itself. */
@@ -42,7 +64,7 @@ public final class MmInline {
   /** {@code memdesc_zonenum()}: the zone number in word 0. */
   @Kernel(file = "include/linux/mmzone.h", symbol = "memdesc_zonenum")
   public ZoneType zonenum(long word0) {
-    return ZoneType.of((int) (word0 >>> zonesPgshift) & ((1 << zonesShift) - 1));
+    return zones.get((int) (word0 >>> zonesPgshift) & ((1 << zonesShift) - 1));
   }
 
   /** {@code page_to_nid()}. */
@@ -79,7 +101,7 @@ public final class MmInline {
   @Kernel(file = "include/linux/mm.h", symbol = "set_page_zone")
   public void setPageZone(Page page, ZoneType zone) {
     long mask = ((1L << zonesShift) - 1) << zonesPgshift;
-    struct.setFlags(page, (struct.flags(page) & ~mask) | (long) zone.number() << zonesPgshift);
+    struct.setFlags(page, (struct.flags(page) & ~mask) | (long) zones.indexOf(zone) << zonesPgshift);
   }
 
   /** The same for a zone number that the kernel computed and that need not be one of a zone. */
@@ -104,7 +126,7 @@ public final class MmInline {
 
   /** The word 0 that a struct page of this zone and node has right after initialisation. */
   public long initialFlags(ZoneType zone, int node) {
-    return ((long) node << nodesPgshift) | ((long) zone.number() << zonesPgshift) | cpupidMask();
+    return ((long) node << nodesPgshift) | ((long) zones.indexOf(zone) << zonesPgshift) | cpupidMask();
   }
 
   /** {@code page_cpupid_reset_last()}: all ones in last_cpupid. */

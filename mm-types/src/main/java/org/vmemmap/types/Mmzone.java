@@ -76,6 +76,15 @@ public final class Mmzone {
     return 1L << (config.maxPhysmemBits() - config.sectionSizeBits());
   }
 
+  /**
+   * DIRECT_MAP_PHYSMEM_END: the last physical address of the direct map. With ZONE_DEVICE, KASLR
+   * does not lower it.
+   */
+  @Kernel(file = "include/linux/mm.h", symbol = "DIRECT_MAP_PHYSMEM_END")
+  public long directMapPhysmemEnd() {
+    return (1L << config.maxPhysmemBits()) - 1;
+  }
+
   /** SECTIONS_PER_ROOT. */
   public int sectionsPerRoot() {
     return sectionsPerRoot;

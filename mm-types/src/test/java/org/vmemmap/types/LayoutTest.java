@@ -126,6 +126,40 @@ class LayoutTest {
     assertEquals(expected, drawn);
   }
 
+  /**
+   * Node and zone in word 0 of all captured kernels; powerpc has no ZONE_DMA, so its zones have other
+   * numbers and fewer bits. Expect each kernel's shifts and numbers.
+   */
+  @ParameterizedTest
+  @CsvSource({
+    "x86-64, 10, 21, true",
+    "arm64-4k, 4, 17, true",
+    "arm64-16k, 4, 17, true",
+    "powerpc-4k, 8, 19, false",
+    "powerpc-64k, 8, 19, false",
+  })
+  void wordZero_capturedKernels_isTheirs(String kernel, int nodeBits, int cpupidBits, boolean dma)
+      throws IOException {
+    MmConfig config =
+        new MmConfig(
+            64, 27, 46, nodeBits, cpupidBits, 10, 9, dma, dma, true, true, true, false, true, true,
+            true, true, false);
+    MmInline inline = TestMm.with(config).inline();
+    JsonObject layout = TestMm.read("layout/" + kernel + ".json");
+    JsonObject word = layout.getAsJsonObject("wordZero");
+    JsonObject zones = layout.getAsJsonObject("enums").getAsJsonObject("zone_type");
+    long cpupid = ((1L << cpupidBits) - 1) << word.get("lastCpupidShift").getAsInt();
+
+    for (ZoneType zone : List.of(ZoneType.ZONE_NORMAL, ZoneType.ZONE_MOVABLE, ZoneType.ZONE_DEVICE)) {
+      long number = zones.get(zone.name()).getAsLong();
+      long expected =
+          1L << word.get("nodeShift").getAsInt() | number << word.get("zoneShift").getAsInt() | cpupid;
+      assertEquals(expected, inline.initialFlags(zone, 1));
+      assertEquals(zone, inline.zonenum(expected));
+      assertEquals(1, inline.nid(expected));
+    }
+  }
+
   /** Numbers of page flags, page types, zones and kinds of device memory. */
   @ParameterizedTest
   @CsvSource({

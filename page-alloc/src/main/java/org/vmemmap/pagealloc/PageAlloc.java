@@ -430,9 +430,14 @@ public final class PageAlloc {
     return page;
   }
 
+  /** True for a request that the placement decides on. */
+  private boolean isPlaced(Gfp gfp, int order) {
+    return placed.active() && order >= mm.config().pageblockOrder() && gfp.has(Gfp.COMPOUND);
+  }
+
   /** The block that the placement has for this hugepage, if it is free; null otherwise. */
   private @Nullable Page placedPage(Gfp gfp, int order, AllocContext ac) {
-    if (!placed.active() || order < mm.config().pageblockOrder() || !gfp.has(Gfp.COMPOUND)) {
+    if (!isPlaced(gfp, order)) {
       return null;
     }
     long pfn = placed.next(order, ac.preferredNid);
@@ -484,7 +489,7 @@ public final class PageAlloc {
       return null;
     }
     Page page = placedPage(gfp, order, ac);
-    if (page != null) {
+    if (page != null || (isPlaced(gfp, order) && placed.exhausted(order, preferredNid))) {
       return page;
     }
     int cma = allocFlagsCma(gfp);
@@ -767,7 +772,7 @@ public final class PageAlloc {
     }
     AllocContext ac = prepareAllocPages(gfp, nid, nodemask);
     Page page = placedContig(nrPages, gfp, ac);
-    if (page != null) {
+    if (page != null || placed.exhausted(Long.numberOfTrailingZeros(nrPages), nid)) {
       return page;
     }
     SkippedHugetlb seen = new SkippedHugetlb();

@@ -30,6 +30,17 @@ public interface Placement {
    */
   long next(int order, int nid);
 
+  /**
+   * True when the captured machine had no other such block than those that {@link #next} names: an
+   * allocation of a hugepage that gets no advice fails then, instead of looking elsewhere.
+   *
+   * @param order order of the block
+   * @param nid node that the hugepage is wanted on
+   */
+  default boolean exhausted(int order, int nid) {
+    return false;
+  }
+
   /** True when part of the pfns is kept for a hugepage and not to be used for anything else. */
   boolean kept(long startPfn, long endPfn);
 }

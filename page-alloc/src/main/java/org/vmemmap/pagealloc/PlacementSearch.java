@@ -39,6 +39,11 @@ final class PlacementSearch {
     return placement.next(order, nid);
   }
 
+  /** True when there is no other block than the advised ones; see {@link Placement#exhausted}. */
+  boolean exhausted(int order, int nid) {
+    return placement.exhausted(order, nid);
+  }
+
   /** True when part of the 2^{@code order} pages from {@code pfn} is kept for a hugepage. */
   boolean kept(long pfn, long nrPages) {
     return placement.kept(pfn, pfn + nrPages);

@@ -28,6 +28,7 @@ class PlacementTest {
     final List<Long> pfns = new ArrayList<>();
     final List<Integer> nidsAsked = new ArrayList<>();
     int onlyForNid = -2;
+    int exhaustedOrder = -1;
     long pages = HUGEPAGE;
 
     @Override
@@ -35,6 +36,11 @@ class PlacementTest {
       nidsAsked.add(nid);
       boolean told = onlyForNid == -2 || onlyForNid == nid;
       return pfns.isEmpty() || !told ? -1 : pfns.getFirst();
+    }
+
+    @Override
+    public boolean exhausted(int order, int nid) {
+      return order == exhaustedOrder;
     }
 
     @Override
@@ -69,6 +75,28 @@ class PlacementTest {
     assertTrue(bench.free(zone).contains("9:1024 MOVABLE"));
     assertEquals(4 * MAX_BLOCK - HUGEPAGE, zone.nrFreePages);
     assertEquals(List.of(), bench.warnings());
+  }
+
+  /**
+   * The captured machine had no more blocks than the placed ones. Expect no hugepage although there
+   * is memory, and that everybody else still gets some.
+   */
+  @Test
+  void allocFrozenPages_exhausted_failsForHugepagesOnly() {
+    places.exhaustedOrder = 9;
+    assertNull(bench.alloc.allocFrozenPages(HUGE, 9, 0, null, "test"));
+    assertNotEquals(null, bench.alloc.allocFrozenPages(HUGE, 10, 0, null, "test"));
+    assertNotEquals(null, bench.alloc.allocFrozenPages(MOVABLE, 0, 0, null, "test"));
+    assertEquals(List.of(), bench.warnings());
+  }
+
+  /** The same for blocks above the largest of the free lists. Expect none. */
+  @Test
+  void allocContigFrozenPages_exhausted_fails() {
+    places.exhaustedOrder = 11;
+    assertNull(bench.alloc.allocContigFrozenPages(2 * MAX_BLOCK, HUGE, 0, null));
+    places.exhaustedOrder = -1;
+    assertNotEquals(null, bench.alloc.allocContigFrozenPages(2 * MAX_BLOCK, HUGE, 0, null));
   }
 
   /** The place waits on a per-CPU list. Expect that it is drained and taken. */
