@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.sparse;
+
+import org.vmemmap.types.ArchPgtable;
+import org.vmemmap.types.Prot;
+
+/**
+ * Page tables that no CPU has, to find out what the generic code takes for granted: three levels of
+ * different width, other bits in other places, a read-only bit in place of a writable one, and
+ * entries that lie in memory with their bytes swapped.
+ *
+ * <pre>
+ *   address  37         29 28         20 19        12 11          0
+ *           +-------------+-------------+------------+-------------+
+ *           |  pud, 512   |  pmd, 512   |  pte, 256  |   offset    |   a pmd leaf has 1 MiB
+ *           +-------------+-------------+------------+-------------+
+ *   entry    63            48 47                8   5   3   2   1
+ *           +---------------+-------------------+-+---+---+---+---+
+ *           |       -       |   frame number    |-|lf |tbl|prs|ro |
+ *           +---------------+-------------------+-+---+---+---+---+
+ * </pre>
+ */
+final class OddPageTable implements ArchPgtable {
+  static final long READ_ONLY = 1L << 1;
+  static final long PRESENT = 1L << 2;
+  static final long TABLE = 1L << 3;
+  static final long LEAF = 1L << 5;
+  private static final int FRAME_SHIFT = 8;
+  private static final long FRAME_MASK = (1L << 48) - (1L << FRAME_SHIFT);
+  private static final int[] SHIFTS = {12, 20, 29};
+  private static final int[] ENTRIES = {256, 512, 512};
+
+  @Override
+  public String name() {
+    return "odd 3-level";
+  }
+
+  @Override
+  public int levels() {
+    return 3;
+  }
+
+  @Override
+  public int pageShift() {
+    return 12;
+  }
+
+  @Override
+  public int shift(int level) {
+    return SHIFTS[level];
+  }
+
+  @Override
+  public int entries(int level) {
+    return ENTRIES[level];
+  }
+
+  @Override
+  public String levelName(int level) {
+    return new String[] {"pte", "pmd", "pgd"}[level];
+  }
+
+  @Override
+  public boolean present(long entry, int level) {
+    return (entry & PRESENT) != 0;
+  }
+
+  @Override
+  public boolean leaf(long entry, int level) {
+    return level == 0 || (entry & LEAF) != 0;
+  }
+
+  @Override
+  public long address(long entry, int level) {
+    return (entry & FRAME_MASK) >>> FRAME_SHIFT << 12;
+  }
+
+  @Override
+  public long flags(long entry, int level) {
+    return entry & ~FRAME_MASK;
+  }
+
+  @Override
+  public boolean writable(long entry, int level) {
+    return (entry & READ_ONLY) == 0;
+  }
+
+  @Override
+  public boolean executable(long entry, int level) {
+    return false;
+  }
+
+  @Override
+  public boolean contiguous(long entry, int level) {
+    return false;
+  }
+
+  @Override
+  public boolean breakBeforeMake() {
+    return false;
+  }
+
+  @Override
+  public long canonicalOffset(long va) {
+    return va & (1L << 38) - 1;
+  }
+
+  @Override
+  public long toMemory(long entry) {
+    return Long.reverseBytes(entry);
+  }
+
+  @Override
+  public long fromMemory(long word) {
+    return Long.reverseBytes(word);
+  }
+
+  @Override
+  public Prot pageKernel() {
+    return new Prot(PRESENT);
+  }
+
+  @Override
+  public Prot pageKernelRo() {
+    return new Prot(PRESENT | READ_ONLY);
+  }
+
+  @Override
+  public long mkPte(long paddr, Prot prot) {
+    return paddr >>> 12 << FRAME_SHIFT | prot.val();
+  }
+
+  @Override
+  public long mkLeaf(long paddr, int level, Prot prot) {
+    return mkPte(paddr, prot) | LEAF;
+  }
+
+  @Override
+  public long mkTable(long paddr, int level) {
+    return paddr >>> 12 << FRAME_SHIFT | PRESENT | TABLE;
+  }
+
+  @Override
+  public long wrprotect(long entry) {
+    return entry | READ_ONLY;
+  }
+
+  @Override
+  public boolean none(long entry, int level) {
+    return entry == 0;
+  }
+
+  @Override
+  public int pageTableSyncMask() {
+    return 0;
+  }
+}
