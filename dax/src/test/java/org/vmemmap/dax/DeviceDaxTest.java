@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.dax;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.vmemmap.dax.DeviceDax.VmFault.VM_FAULT_FALLBACK;
+import static org.vmemmap.dax.DeviceDax.VmFault.VM_FAULT_NOPAGE;
+import static org.vmemmap.dax.DeviceDax.VmFault.VM_FAULT_SIGBUS;
+
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.vmemmap.dax.DaxBus.MapTo;
+import org.vmemmap.dax.DaxBus.Source;
+import org.vmemmap.types.DevPagemap.Range;
+import org.vmemmap.types.Errno;
+import org.vmemmap.types.Owner;
+import org.vmemmap.types.Resource;
+
+/** The driver of device DAX: binding, what a failure undoes, faults; and who makes its devices. */
+class DeviceDaxTest {
+  private static final long KIB = 1L << 10;
+  private static final long MIB = 1L << 20;
+  private static final long GIB = 1L << 30;
+  private static final String DAX = "dax0.0";
+  private static final int PMD_ORDER = 9;
+  private static final int PUD_ORDER = 18;
+
+  private final DaxMachine m = new DaxMachine().boot().withSoftReserved(GIB, 512 * MIB);
+  private final DeviceDax driver = (DeviceDax) m.dax.deviceDax();
+
+  private DevDax bound(long size, long align) {
+    assertEquals(0, m.dax.registerHmem());
+    assertEquals(0, m.dax.bind(DAX, Source.HMEM, GIB, size, align, MapTo.MEM));
+    return m.devDax(DAX);
+  }
+
+  /**
+   * An allocation of the probe fails.
+   *
+   * <p>Expect -ENOMEM (or -EBUSY for the claim), no struct pages, no claim, and no frame booked.
+   */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "devm_kmalloc",
+        "__devm_request_region",
+        "percpu_ref_init",
+        "xa_store_range",
+        "pfnmap_track",
+        "cdev_add",
+        "__devm_add_action"
+      })
+  void probe_allocationFails_undone(String site) {
+    assertEquals(0, m.dax.registerHmem());
+    DevDax devDax = m.devDax(DAX);
+    assertEquals(0, m.dax.bus().sizeStore(devDax, 2 * MIB));
+    assertEquals(0, m.dax.bus().newIdStore(new Ignored(), DAX));
+    Map<String, Long> before = m.frames();
+    String iomem = m.iomem.show();
+    m.failNth(1, site);
+
+    int rc = m.dax.bus().newIdStore(driver, DAX);
+
+    assertEquals(0, rc);
+    assertEquals(1, m.machine.faults().failed());
+    assertFalse(devDax.bound());
+    assertEquals(before, m.frames());
+    assertEquals(iomem, m.iomem.show());
+    assertNull(m.dax.memremap().getDevPagemap(GIB / 4096));
+  }
+
+  private static final class Ignored implements DaxDeviceDriver {
+    @Override
+    public String name() {
+      return "ignored";
+    }
+
+    @Override
+    public Type type() {
+      return Type.DAXDRV_FSDEV_TYPE;
+    }
+
+    @Override
+    public int probe(DevDax devDax) {
+      return -Errno.ENODEV;
+    }
+  }
+
+  /** Each of the three notes for the unbinding fails. Expect the same. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 3})
+  void probe_actionFails_undone(int nth) {
+    assertEquals(0, m.dax.registerHmem());
+    assertEquals(0, m.dax.bus().sizeStore(m.devDax(DAX), 2 * MIB));
+    m.failNth(nth, "__devm_add_action");
+    assertEquals(0, m.dax.bus().newIdStore(driver, DAX));
+    assertFalse(m.devDax(DAX).bound());
+    assertEquals(0, m.owned(Owner.DEVICE));
+    assertFalse(m.devDax(DAX).daxDev.daxAlive());
+  }
+
+  /** A static device with two ranges. Expect -EINVAL and the message. */
+  @Test
+  void probe_staticTwoRanges_einval() {
+    DaxMachine p = new DaxMachine().boot().withPmem(GIB, 384 * MIB);
+    assertEquals(0, p.dax.registerPmem());
+    assertEquals(0, p.dax.bind(DAX, Source.PMEM, GIB, 0, 2 * MIB, MapTo.MEM));
+    DevDax devDax = p.devDax(DAX);
+    assertEquals(0, p.dax.unbind(DAX));
+    devDax.ranges.add(new DevDax.DevDaxRange(0, new Range(4 * GIB, 5 * GIB - 1)));
+
+    assertEquals(-Errno.EINVAL, p.dax.deviceDax().probe(devDax));
+    assertTrue(p.log().contains("dax0.0: static pgmap / multi-range device conflict"));
+  }
+
+  /** A static device keeps its pgmap over unbind and bind. Expect the same one. */
+  @Test
+  void probe_staticAgain_samePgmap() {
+    DaxMachine p = new DaxMachine().boot().withPmem(GIB, 384 * MIB);
+    assertEquals(0, p.dax.registerPmem());
+    assertEquals(0, p.dax.bind(DAX, Source.PMEM, GIB, 0, 2 * MIB, MapTo.DEV));
+    Object pgmap = p.pgmap(DAX);
+    assertEquals(0, p.dax.unbind(DAX));
+    assertEquals(0, p.dax.bus().bindStore(p.dax.deviceDax(), DAX));
+    assertSame(pgmap, p.pgmap(DAX));
+    assertTrue(p.warnings().isEmpty());
+  }
+
+  // ---- faults ----
+
+  /** Mappings that device DAX refuses. Expect -EINVAL, and -ENXIO once unbound. */
+  @Test
+  void checkVma_refusals() {
+    DevDax devDax = bound(4 * MIB, 2 * MIB);
+    assertEquals(0, driver.checkVma(devDax, 0, 2 * MIB, true));
+    assertEquals(-Errno.EINVAL, driver.checkVma(devDax, 0, 2 * MIB, false));
+    assertEquals(-Errno.EINVAL, driver.checkVma(devDax, 4 * KIB, 2 * MIB, true));
+    assertEquals(-Errno.EINVAL, driver.checkVma(devDax, 0, 3 * MIB, true));
+    assertEquals(0, m.dax.unbind(DAX));
+    assertEquals(-Errno.ENXIO, driver.checkVma(devDax, 0, 2 * MIB, true));
+  }
+
+  /** Faults of every size on a device of 2 MiB pages. Expect only that size to be served. */
+  @Test
+  void fault_otherSizes_refused() {
+    DevDax devDax = bound(4 * MIB, 2 * MIB);
+    assertEquals(VM_FAULT_SIGBUS, driver.devDaxHugeFault(devDax, 0, 0, 0));
+    assertEquals(VM_FAULT_FALLBACK, driver.devDaxHugeFault(devDax, 0, 0, PUD_ORDER));
+    assertEquals(VM_FAULT_SIGBUS, driver.devDaxHugeFault(devDax, 0, 0, 5));
+    assertEquals(VM_FAULT_NOPAGE, driver.devDaxHugeFault(devDax, 2 * MIB, 512, PMD_ORDER));
+    assertEquals(2, m.refcount(GIB + 2 * MIB));
+    assertEquals(512, m.mm.struct().word(m.page(GIB + 2 * MIB), 32));
+  }
+
+  /** A fault behind the end, and one of a dead device. Expect SIGBUS. */
+  @Test
+  void fault_outsideOrDead_sigbus() {
+    DevDax devDax = bound(4 * MIB, 2 * MIB);
+    assertEquals(VM_FAULT_SIGBUS, driver.devDaxHugeFault(devDax, 0, 1024, PMD_ORDER));
+    assertEquals(0, m.dax.unbind(DAX));
+    assertEquals(VM_FAULT_SIGBUS, driver.devDaxHugeFault(devDax, 0, 0, PMD_ORDER));
+  }
+
+  /** The folio has another order than the device's pages. Expect SIGBUS and the WARN. */
+  @Test
+  void fault_folioOfOtherOrder_warns() {
+    DevDax devDax = bound(4 * MIB, 4 * KIB);
+    devDax.align = 2 * MIB;
+    assertEquals(VM_FAULT_SIGBUS, driver.devDaxHugeFault(devDax, 0, 0, PMD_ORDER));
+    assertEquals(List.of("vmf_insert_folio_pmd: folio_order(folio) != PMD_ORDER"), m.warnings());
+  }
+
+  /** Two processes map the same page. Expect the mapping set once and two counts more. */
+  @Test
+  void fault_twice_countsTwice() {
+    DevDax devDax = bound(4 * MIB, 2 * MIB);
+    assertEquals(VM_FAULT_NOPAGE, driver.devDaxHugeFault(devDax, 0, 0, PMD_ORDER));
+    assertEquals(VM_FAULT_NOPAGE, driver.devDaxHugeFault(devDax, 4 * MIB, 0, PMD_ORDER));
+    assertEquals(3, m.refcount(GIB));
+    assertEquals(devDax.daxDev.mapping(), m.mapping(GIB));
+    assertEquals(0, m.dax.unmapDevice(DAX));
+    assertEquals(1, m.refcount(GIB));
+  }
+
+  // ---- who makes devices ----
+
+  /**
+   * Memory runs out while hmem registers a range. Expect no region; the other way as the C says.
+   */
+  @ParameterizedTest
+  @ValueSource(strings = {"memregion_alloc", "platform_device_alloc"})
+  void registerHmem_noMemory_enomem(String site) {
+    m.failNth(1, site);
+    assertEquals(-Errno.ENOMEM, m.dax.registerHmem());
+    assertEquals(List.of(), m.dax.bus().regions());
+  }
+
+  /** Each note of hmem fails in turn. Expect -ENOMEM when it is hmem's own, and no half device. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 5})
+  void registerHmem_actionFails_enomem(int nth) {
+    m.failNth(nth, "__devm_add_action");
+    assertEquals(-Errno.ENOMEM, m.dax.registerHmem());
+    assertEquals(List.of(), m.dax.bus().devices());
+    assertEquals(List.of(), m.dax.bus().regions());
+  }
+
+  /** The probe of the region's driver fails. Expect the range left alone and no error. */
+  @Test
+  void registerHmem_probeFails_noRegion() {
+    m.failNth(1, "alloc_dax_region");
+    assertEquals(0, m.dax.registerHmem());
+    assertEquals(List.of(), m.dax.bus().regions());
+  }
+
+  /** The same range twice. Expect the second left out. */
+  @Test
+  void hmemRegisterResource_twice_onlyOnce() {
+    HmemDevice list = new HmemDevice(m.mm, m.iomem, any -> 0);
+    m.mm.printk().setDebug(true);
+    Resource res = new Resource(GIB, 2 * GIB - 1, "x", Resource.IORESOURCE_MEM, 0);
+    list.hmemRegisterResource(3, res);
+    list.hmemRegisterResource(3, res);
+    assertEquals(3, list.walkHmemResources((nid, range) -> nid));
+    assertTrue(m.log().getLast().endsWith("already active"));
+  }
+
+  /** Listed, but no longer soft-reserved. Expect no region of it. */
+  @Test
+  void registerHmem_rangeGone_noRegion() {
+    m.iomem.releaseResource(Objects.requireNonNull(m.iomem.softReserveResource().child));
+    assertEquals(0, m.dax.registerHmem());
+    assertEquals(List.of(), m.dax.bus().regions());
+    HmemDevice list = new HmemDevice(m.mm, m.iomem, any -> 0);
+    list.hmemRegisterResource(
+        0, new Resource(GIB, 2 * GIB - 1, "x", Resource.IORESOURCE_MEM, 0));
+    Hmem hmem = new Hmem(m.mm, m.iomem, list, m.dax.bus(), new Memregion(m.mm));
+    assertEquals(0, hmem.daxHmemInit());
+    assertEquals(List.of(), m.dax.bus().regions());
+  }
+
+  /** No number for a second pmem range. Expect -ENXIO and both ranges given up. */
+  @Test
+  void registerPmem_noMemory_enxio() {
+    DaxMachine p = new DaxMachine().boot().withPmem(GIB, GIB).withPmem(3 * GIB, GIB);
+    p.failNth(2, "memregion_alloc");
+    assertEquals(-Errno.ENXIO, p.dax.registerPmem());
+    assertEquals(
+        -Errno.ENODEV, p.dax.bind(DAX, Source.PMEM, GIB, 0, 2 * MIB, MapTo.MEM));
+    p.machine.faults().disarm();
+    assertEquals(0, p.dax.registerPmem());
+    assertEquals(0, p.dax.bind("dax1.0", Source.PMEM, 3 * GIB, 0, 2 * MIB, MapTo.MEM));
+  }
+
+  /**
+   * A namespace that nobody attached, and memory short for the region. Expect the error of each.
+   */
+  @Test
+  void daxPmemProbe_failures() {
+    DaxMachine p = new DaxMachine().boot().withPmem(GIB, 384 * MIB);
+    assertEquals(0, p.dax.registerPmem());
+    p.failNth(1, "alloc_dax_region");
+    assertEquals(
+        -Errno.ENOMEM, p.dax.bind(DAX, Source.PMEM, GIB, 0, 2 * MIB, MapTo.MEM));
+    p.failNth(1, "devm_init_badblocks");
+    assertEquals(
+        -Errno.ENOMEM, p.dax.bind(DAX, Source.PMEM, GIB, 0, 2 * MIB, MapTo.MEM));
+    p.failNth(1, "nd_pfn_init");
+    assertEquals(
+        -Errno.ENOMEM, p.dax.bind(DAX, Source.PMEM, GIB, 0, 2 * MIB, MapTo.MEM));
+    p.machine.faults().disarm();
+    assertEquals(0, p.dax.bind(DAX, Source.PMEM, GIB, 0, 2 * MIB, MapTo.MEM));
+  }
+}

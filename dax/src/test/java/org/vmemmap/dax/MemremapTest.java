@@ -1,0 +1,569 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.dax;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.vmemmap.machine.MachineFault;
+import org.vmemmap.types.DevPagemap;
+import org.vmemmap.types.DevPagemap.MemoryType;
+import org.vmemmap.types.DevPagemap.Ops;
+import org.vmemmap.types.DevPagemap.Range;
+import org.vmemmap.types.Errno;
+import org.vmemmap.types.Folio;
+import org.vmemmap.types.KernelBug;
+import org.vmemmap.types.MmConfig;
+import org.vmemmap.types.Owner;
+import org.vmemmap.types.PageFlags;
+import org.vmemmap.types.Zone;
+import org.vmemmap.types.ZoneType;
+
+/** Struct pages for device memory: made, refused, taken away. */
+class MemremapTest {
+  private static final long MIB = 1L << 20;
+  private static final long GIB = 1L << 30;
+  private static final long PAGE = 4096;
+  private static final long SECTION = 128 * MIB;
+
+  private final DaxMachine m = new DaxMachine().boot();
+  private final Memremap memremap = m.dax.memremap();
+
+  private int map(DevPagemap pgmap) {
+    long addr = memremap.memremapPages(pgmap, 0);
+    return addr == m.mm.model().va(pgmap.ranges[0].start()) ? 0 : (int) addr;
+  }
+
+  // ---- the whole way ----
+
+  /** A section of device memory. Expect its linear address, references, zone span, and all back. */
+  @Test
+  void memremap_section_thereAndBack() {
+    DevPagemap pgmap = m.device(GIB, SECTION, 0);
+    Map<String, Long> before = m.frames();
+
+    assertEquals(0, map(pgmap));
+
+    Zone device = m.mm.nodes().nodeData(0).zone(ZoneType.ZONE_DEVICE);
+    assertEquals(GIB / PAGE, device.zoneStartPfn);
+    assertEquals(SECTION / PAGE, device.spannedPages);
+    assertEquals(0, device.presentPages);
+    assertEquals(1 + SECTION / PAGE, pgmap.ref);
+    assertSame(pgmap, memremap.pagePgmap(m.page(GIB + PAGE)));
+
+    memremap.memunmapPages(pgmap);
+    assertEquals(before, m.frames());
+    assertEquals(0, pgmap.ref);
+    assertEquals(SECTION / PAGE, device.spannedPages, "zone Device never shrinks");
+    assertTrue(m.warnings().isEmpty());
+  }
+
+  /** Compound pages of 512. Expect one reference for each of them. */
+  @Test
+  void memremap_compound_oneReferenceEach() {
+    DevPagemap pgmap = m.device(GIB, SECTION, 9);
+    assertEquals(0, map(pgmap));
+    assertEquals(1 + 64, pgmap.ref);
+    assertSame(pgmap, memremap.pagePgmap(m.page(GIB + 5 * PAGE)));
+  }
+
+  /** No node given. Expect the first node with memory. */
+  @Test
+  void memremap_noNode_firstWithMemory() {
+    DevPagemap pgmap = m.device(GIB, SECTION, 0);
+    memremap.memremapPages(pgmap, -1);
+    assertEquals(0, m.mm.inline().pageToNid(m.page(GIB)));
+  }
+
+  /**
+   * Two ranges in one pgmap.
+   *
+   * <pre>
+   *   1G [ range 0 ]      2G [ range 1 ]
+   * </pre>
+   *
+   * Expect both mapped and both unmapped.
+   */
+  @Test
+  void memremap_twoRanges_both() {
+    DevPagemap pgmap = m.device(GIB, SECTION, 0);
+    Range first = pgmap.ranges[0];
+    pgmap.ranges = new Range[] {first, new Range(2 * GIB, 2 * GIB + SECTION - 1)};
+    pgmap.nrRange = 2;
+
+    assertEquals(0, map(pgmap));
+
+    assertEquals(2 * SECTION / PAGE, m.owned(Owner.DEVICE));
+    assertTrue(memremap.pgmapPfnValid(pgmap, 2 * GIB / PAGE));
+    memremap.memunmapPages(pgmap);
+    assertEquals(0, m.owned(Owner.DEVICE));
+  }
+
+  /** The second of two ranges is in use. Expect the first taken back, and nr_range as given. */
+  @Test
+  void memremap_secondRangeFails_firstUndone() {
+    DevPagemap other = m.device(2 * GIB, SECTION, 0);
+    assertEquals(0, map(other));
+    DevPagemap pgmap = m.device(GIB, SECTION, 0);
+    pgmap.ranges = new Range[] {pgmap.ranges[0], other.ranges[0]};
+    pgmap.nrRange = 2;
+
+    assertEquals(-Errno.ENOMEM, map(pgmap));
+
+    assertEquals(2, pgmap.nrRange);
+    assertEquals(SECTION / PAGE, m.owned(Owner.DEVICE));
+    assertNull(memremap.getDevPagemap(GIB / PAGE));
+  }
+
+  /**
+   * A device in the part of an early section that is not RAM.
+   *
+   * <pre>
+   *   section 2   | RAM 16M | device 16M |   hole   |
+   *               one memmap, made at boot
+   * </pre>
+   *
+   * Expect the boot memmap used: no frame more, none less after removal.
+   */
+  @Test
+  void memremap_partOfEarlySection_bootMemmapStays() {
+    long start = 2 * SECTION + 64 * MIB;
+    DevPagemap pgmap = m.device(start, 16 * MIB, 0);
+
+    assertEquals(0, map(pgmap));
+
+    assertEquals(0, m.mm.vmstat().nrMemmapPages());
+    assertEquals(pgmap.va(), m.word(start, 1));
+    memremap.memunmapPages(pgmap);
+    assertEquals(0, m.mm.vmstat().nrMemmapPages());
+    assertEquals(PageFlags.PAGE_POISON_PATTERN, m.word(start, 0));
+    assertTrue(m.warnings().isEmpty());
+  }
+
+  /** Two devices in one section, removed in the order in which they came. Expect both clean. */
+  @Test
+  void memremap_twoInSection_independent() {
+    DevPagemap a = m.device(GIB, 16 * MIB, 0);
+    DevPagemap b = m.device(GIB + 16 * MIB, 16 * MIB, 0);
+    assertEquals(0, map(a));
+    assertEquals(0, map(b));
+
+    memremap.memunmapPages(a);
+
+    assertEquals(b.va(), m.word(GIB + 16 * MIB, 1));
+    memremap.memunmapPages(b);
+    assertEquals(0, m.mm.vmstat().nrMemmapPages());
+    assertTrue(m.warnings().isEmpty());
+  }
+
+  // ---- refusals ----
+
+  /** No ranges, or pages larger than any folio. Expect -EINVAL and the WARN of each. */
+  @Test
+  void memremap_badArguments_einval() {
+    DevPagemap none = m.device(GIB, SECTION, 0);
+    none.nrRange = 0;
+    assertEquals(-Errno.EINVAL, map(none));
+    assertEquals(-Errno.EINVAL, map(m.device(GIB, SECTION, 23)));
+    assertEquals(
+        List.of(
+            "memremap_pages: nr_range must be specified",
+            "memremap_pages: requested folio size unsupported"),
+        m.warnings());
+  }
+
+  /** Private memory whose driver lacks a function or a name. Expect -EINVAL and a WARN for each. */
+  @Test
+  void memremap_privateIncomplete_einval() {
+    DevPagemap pgmap = m.device(GIB, SECTION, 0);
+    pgmap.type = MemoryType.MEMORY_DEVICE_PRIVATE;
+    assertEquals(-Errno.EINVAL, map(pgmap));
+    pgmap.ops = new Ops(null, () -> {});
+    assertEquals(-Errno.EINVAL, map(pgmap));
+    pgmap.ops = new Ops(folio -> {}, () -> {});
+    assertEquals(-Errno.EINVAL, map(pgmap));
+    assertEquals(
+        List.of(
+            "memremap_pages: Missing migrate_to_ram method",
+            "memremap_pages: Missing folio_free method",
+            "memremap_pages: Missing owner"),
+        m.warnings());
+  }
+
+  /** Coherent memory without any functions. Expect what reading through NULL is: a BUG. */
+  @Test
+  void memremap_coherentWithoutOps_bug() {
+    DevPagemap pgmap = m.device(GIB, SECTION, 0);
+    pgmap.type = MemoryType.MEMORY_DEVICE_COHERENT;
+    assertThrows(KernelBug.class, () -> map(pgmap));
+  }
+
+  /**
+   * Private memory that is complete. Expect struct pages without references, and no frames booked.
+   */
+  @Test
+  void memremap_private_noReferences() {
+    DevPagemap pgmap = m.device(GIB, SECTION, 0);
+    pgmap.type = MemoryType.MEMORY_DEVICE_PRIVATE;
+    pgmap.ops = new Ops(folio -> {}, () -> {});
+    pgmap.owner = this;
+
+    assertEquals(0, map(pgmap));
+
+    assertEquals(1, pgmap.ref);
+    assertEquals(0, m.refcount(GIB));
+    assertEquals(0, m.owned(Owner.DEVICE));
+    memremap.memunmapPages(pgmap);
+    assertEquals(0, m.mm.vmstat().nrMemmapPages());
+  }
+
+  /** RAM, and RAM with device memory. Expect -ENXIO and the WARN that says which. */
+  @Test
+  void memremap_ram_enxio() {
+    m.withPmem(GIB, SECTION);
+    assertEquals(-Errno.ENXIO, map(m.device(128 * MIB, SECTION, 0)));
+    assertEquals(-Errno.ENXIO, map(m.device(0, GIB + SECTION, 0)));
+    assertEquals(
+        List.of(
+            "pagemap_range: attempted on ram region", "pagemap_range: attempted on mixed region"),
+        m.warnings());
+  }
+
+  /** A range whose start, or end, another device has. Expect -ENOMEM and a WARN each. */
+  @Test
+  void memremap_overlap_enomem() {
+    assertEquals(0, map(m.device(GIB, SECTION, 0)));
+    assertEquals(-Errno.ENOMEM, map(m.device(GIB + 64 * MIB, SECTION, 0)));
+    assertEquals(-Errno.ENOMEM, map(m.device(GIB - 64 * MIB, SECTION, 0)));
+    assertEquals(2, m.warnings().size());
+    assertEquals("pagemap_range: Conflicting mapping in same section", m.warnings().get(0));
+  }
+
+  /** A second range with an altmap. Expect -EINVAL and the WARN; the first range is taken back. */
+  @Test
+  void memremap_altmapTwoRanges_einval() {
+    DevPagemap pgmap = m.device(GIB, SECTION, 0);
+    pgmap.ranges = new Range[] {pgmap.ranges[0], new Range(2 * GIB, 2 * GIB + SECTION - 1)};
+    pgmap.nrRange = 2;
+    pgmap.altmapValid = true;
+    pgmap.altmap.basePfn = GIB / PAGE;
+    pgmap.altmap.endPfn = (GIB + SECTION) / PAGE - 1;
+    pgmap.altmap.free = 512;
+
+    assertEquals(-Errno.EINVAL, map(pgmap));
+
+    assertEquals(
+        List.of("pagemap_range: altmap not supported for multiple ranges"), m.warnings());
+    assertEquals(0, m.owned(Owner.DEVICE));
+    assertEquals(0, m.owned(Owner.ALTMAP));
+  }
+
+  /** A range above what the kernel can address. Expect -EINVAL, and nothing booked. */
+  @Test
+  void memremap_beyondAddressable_einval() {
+    DaxMachine small =
+        new DaxMachine(
+                MmConfig.debianX86().withMaxPhysmemBits(32).withDeferredStructPageInit(false))
+            .boot();
+    DevPagemap pgmap = small.device(4 * GIB, SECTION, 0);
+    assertEquals(-Errno.EINVAL, small.dax.memremap().memremapPages(pgmap, 0));
+    assertEquals(0, small.owned(Owner.DEVICE));
+    assertNull(small.dax.memremap().getDevPagemap(4 * GIB / PAGE));
+  }
+
+  /** A range that is no multiple of 2 MiB. Expect -EINVAL from hotplug and nothing left. */
+  @Test
+  void memremap_misaligned_einval() {
+    assertEquals(-Errno.EINVAL, map(m.device(GIB, MIB, 0)));
+    assertEquals(0, m.owned(Owner.DEVICE));
+    assertNull(memremap.getDevPagemap(GIB / PAGE));
+  }
+
+  /**
+   * An allocation fails in the middle of mapping five sections, then works.
+   *
+   * <p>Expect -ENOMEM, everything as before, and success at the second try.
+   */
+  @ParameterizedTest
+  @ValueSource(strings = {"percpu_ref_init", "xa_store_range", "pfnmap_track"})
+  void memremap_allocationFails_undone(String site) {
+    Map<String, Long> before = m.frames();
+    DevPagemap pgmap = m.device(GIB, 5 * SECTION, 9);
+    m.failNth(1, site);
+
+    assertEquals(-Errno.ENOMEM, map(pgmap));
+
+    assertEquals(1, m.machine.faults().failed());
+    assertEquals(before, m.frames());
+    assertNull(memremap.getDevPagemap(GIB / PAGE));
+    m.machine.faults().disarm();
+    assertEquals(0, map(pgmap));
+  }
+
+  /** The 1st allocation below fails, then only the 2nd, until none does. Expect nothing booked. */
+  @Test
+  void memremap_eachAllocationFails_nothingBooked() {
+    int rc = -Errno.ENOMEM;
+    int nth = 0;
+    while (rc != 0) {
+      nth++;
+      m.machine.faults().failNth(nth, site -> true);
+      DevPagemap pgmap = m.device(GIB, 8 * MIB, 9);
+      rc = map(pgmap);
+      assertTrue(rc == 0 || rc == -Errno.ENOMEM, "allocation " + nth + " rc=" + rc);
+      assertEquals(rc == 0 ? 2048 : 0, m.owned(Owner.DEVICE), "allocation " + nth);
+      assertEquals(rc == 0 ? 8 : 0, m.mm.vmstat().nrMemmapPages(), "allocation " + nth);
+      m.machine.faults().disarm();
+    }
+    assertTrue(nth > 10, "allocations: " + nth);
+  }
+
+  /**
+   * An altmap with room for the memmap of one section of two.
+   *
+   * <pre>
+   *   1G    | reserve 2, free 1022 | section 1 ... | section 2: no room |
+   * </pre>
+   *
+   * Expect -ENOMEM, and the first section left behind with its memmap, as the kernel leaves it: the
+   * next attempt finds it.
+   */
+  @Test
+  void memremap_altmapTooSmall_firstSectionStays() {
+    DevPagemap pgmap = altmapDevice(1022);
+    assertEquals(-Errno.ENOMEM, map(pgmap));
+    assertEquals(512, m.owned(Owner.ALTMAP));
+    assertEquals(0, m.owned(Owner.DEVICE));
+    assertEquals(-Errno.EEXIST, map(altmapDevice(1022)));
+    assertEquals(512, m.owned(Owner.ALTMAP));
+  }
+
+  /**
+   * An altmap that is larger than the range, or of another one. Expect -EINVAL and nothing left.
+   */
+  @Test
+  void memremap_altmapDoesNotFit_einval() {
+    assertEquals(-Errno.EINVAL, map(altmapDevice(2 * SECTION / PAGE)));
+    DevPagemap other = altmapDevice(1022);
+    other.altmap.basePfn++;
+    assertEquals(-Errno.EINVAL, map(other));
+    assertEquals(0, m.owned(Owner.DEVICE));
+  }
+
+  private DevPagemap altmapDevice(long free) {
+    DevPagemap pgmap = m.device(GIB, 2 * SECTION, 0);
+    pgmap.altmapValid = true;
+    pgmap.altmap.basePfn = GIB / PAGE;
+    pgmap.altmap.endPfn = (GIB + 2 * SECTION) / PAGE - 1;
+    pgmap.altmap.reserve = 2;
+    pgmap.altmap.free = free;
+    return pgmap;
+  }
+
+  // ---- references ----
+
+  /** Pages behind an altmap and outside of the range. Expect neither to be data. */
+  @Test
+  void pgmapPfnValid_behindAltmapOnly() {
+    DevPagemap pgmap = m.device(GIB, SECTION, 0);
+    pgmap.altmapValid = true;
+    pgmap.altmap.reserve = 2;
+    pgmap.altmap.free = 510;
+    assertFalse(memremap.pgmapPfnValid(pgmap, GIB / PAGE + 511));
+    assertTrue(memremap.pgmapPfnValid(pgmap, GIB / PAGE + 512));
+    assertTrue(memremap.pgmapPfnValid(pgmap, (GIB + SECTION) / PAGE - 1));
+    assertFalse(memremap.pgmapPfnValid(pgmap, (GIB + SECTION) / PAGE));
+  }
+
+  /** A lookup takes a reference, and fails once the device goes. Expect null then. */
+  @Test
+  void getDevPagemap_liveOnly() {
+    DevPagemap pgmap = m.device(GIB, SECTION, 0);
+    assertEquals(0, map(pgmap));
+    long refs = pgmap.ref;
+
+    assertSame(pgmap, memremap.getDevPagemap(GIB / PAGE));
+    assertEquals(refs + 1, pgmap.ref);
+    memremap.putDevPagemap(pgmap);
+    memremap.putDevPagemap(null);
+    assertEquals(refs, pgmap.ref);
+    assertNull(memremap.getDevPagemap(GIB / PAGE - 1));
+
+    memremap.memunmapPages(pgmap);
+    assertNull(memremap.getDevPagemap(GIB / PAGE));
+  }
+
+  /** Unmapped while somebody holds a reference. Expect the wait that never ends. */
+  @Test
+  void memunmap_referenceHeld_waitsForEver() {
+    DevPagemap pgmap = m.device(GIB, SECTION, 0);
+    assertEquals(0, map(pgmap));
+    assertNotNull(memremap.getDevPagemap(GIB / PAGE));
+    MachineFault fault = assertThrows(MachineFault.class, () -> memremap.memunmapPages(pgmap));
+    assertEquals("wait-for-ever", fault.rule());
+  }
+
+  /** Unmapped twice. Expect the WARN of a reference that is killed twice. */
+  @Test
+  void memunmap_twice_warns() {
+    DevPagemap pgmap = m.device(GIB, SECTION, 0);
+    pgmap.nrRange = 0;
+    pgmap.refDead = true;
+    memremap.memunmapPages(pgmap);
+    assertEquals(
+        List.of(
+            "percpu_ref_kill_and_confirm: called more than once",
+            "percpu_ref_switch_to_atomic_rcu: percpu ref <= 0 after switch"),
+        m.warnings());
+  }
+
+  /** Pages of the altmap that are not given back. Expect the WARN. */
+  @Test
+  void memunmap_altmapPagesLost_warns() {
+    DevPagemap pgmap = m.device(GIB, SECTION, 0);
+    assertEquals(0, map(pgmap));
+    pgmap.altmap.alloc = 1;
+    memremap.memunmapPages(pgmap);
+    assertEquals(List.of("memunmap_pages: failed to free all reserved pages"), m.warnings());
+  }
+
+  // ---- managed by a device ----
+
+  /** Mapped for a device. Expect it unmapped when the device is unbound, or earlier when asked. */
+  @Test
+  void devmMemremap_unboundWithDevice() {
+    Device dev = new Device("dev", 0);
+    DevPagemap a = m.device(GIB, SECTION, 0);
+    DevPagemap b = m.device(2 * GIB, SECTION, 0);
+    assertEquals(m.mm.model().va(GIB), memremap.devmMemremapPages(dev, a));
+    assertEquals(m.mm.model().va(2 * GIB), memremap.devmMemremapPages(dev, b));
+
+    memremap.devmMemunmapPages(dev, a);
+    assertEquals(SECTION / PAGE, m.owned(Owner.DEVICE));
+    dev.devresReleaseAll();
+    assertEquals(0, m.owned(Owner.DEVICE));
+    memremap.devmMemunmapPages(dev, a);
+    assertEquals(List.of("devm_release_action: IS_ERR(dr)"), m.warnings());
+  }
+
+  /** The note for the unbinding cannot be made. Expect -ENOMEM and the range unmapped at once. */
+  @Test
+  void devmMemremap_noMemoryForAction_undone() {
+    m.failNth(1, "__devm_add_action");
+    long rc = memremap.devmMemremapPages(new Device("dev", 0), m.device(GIB, SECTION, 0));
+    assertEquals(-Errno.ENOMEM, rc);
+    assertEquals(0, m.owned(Owner.DEVICE));
+  }
+
+  // ---- the end of a folio ----
+
+  /** The last reference to a page of each kind. Expect what its driver is promised. */
+  @Test
+  void freeZoneDeviceFolio_byType() {
+    List<Folio> freed = new ArrayList<>();
+    DevPagemap pgmap = m.device(GIB, SECTION, 0);
+    pgmap.ops = new Ops(freed::add, null);
+    assertEquals(0, map(pgmap));
+    Folio folio = new Folio(m.page(GIB));
+    m.mm.refs().setPageCount(folio.page(), 0);
+    m.mm.struct().setMapping(folio.page(), 0x1000);
+
+    memremap.freeZoneDeviceFolio(folio);
+    assertEquals(1, m.refcount(GIB));
+    assertEquals(0x1000, m.mapping(GIB));
+
+    pgmap.type = MemoryType.MEMORY_DEVICE_FS_DAX;
+    memremap.freeZoneDeviceFolio(folio);
+    assertEquals(0x1000, m.mapping(GIB));
+
+    pgmap.type = MemoryType.MEMORY_DEVICE_PCI_P2PDMA;
+    memremap.freeZoneDeviceFolio(folio);
+    assertEquals(0, m.mapping(GIB));
+
+    pgmap.type = MemoryType.MEMORY_DEVICE_COHERENT;
+    long refs = pgmap.ref;
+    memremap.freeZoneDeviceFolio(folio);
+    assertEquals(refs - 1, pgmap.ref);
+    assertEquals(List.of(folio, folio), freed);
+  }
+
+  /** A page that names no device, and a device without a function. Expect the WARN of each. */
+  @Test
+  void freeZoneDeviceFolio_incomplete_warns() {
+    DevPagemap pgmap = m.device(GIB, SECTION, 0);
+    assertEquals(0, map(pgmap));
+    pgmap.type = MemoryType.MEMORY_DEVICE_PRIVATE;
+    memremap.freeZoneDeviceFolio(new Folio(m.page(GIB)));
+    m.mm.struct().setCompoundInfo(m.page(GIB), 0);
+    memremap.freeZoneDeviceFolio(new Folio(m.page(GIB)));
+    assertEquals(
+        List.of(
+            "free_zone_device_folio: !pgmap->ops || !pgmap->ops->folio_free",
+            "free_zone_device_folio: !pgmap"),
+        m.warnings());
+  }
+
+  /** A page of RAM asked for its device. Expect the WARN of a DEBUG_VM kernel. */
+  @Test
+  void pagePgmap_ram_warns() {
+    assertNull(memremap.pagePgmap(m.page(64 * MIB)));
+    assertEquals(
+        List.of("page_pgmap: !memdesc_is_zone_device(&page->flags)"), m.warnings());
+  }
+
+  /** A driver hands out four pages as one folio. Expect head, tails, one reference, locked. */
+  @Test
+  void zoneDevicePageInit_order2_folio() {
+    DevPagemap pgmap = privateDevice();
+    long refs = pgmap.ref;
+
+    memremap.zoneDevicePageInit(m.page(GIB), pgmap, 2);
+
+    assertEquals(refs + 4, pgmap.ref);
+    assertEquals(1, m.refcount(GIB));
+    assertEquals(2, m.mm.inline().folioOrder(new Folio(m.page(GIB))));
+    assertTrue(m.mm.flags().test(m.page(GIB), PageFlags.PG_LOCKED));
+    assertEquals(pgmap.va(), m.word(GIB, 1));
+    assertTrue(m.warnings().isEmpty());
+  }
+
+  /**
+   * A page that is in use, or no device's, or of a device that is gone. Expect the WARN of each.
+   */
+  @Test
+  void zoneDevicePageInit_wrongPage_warns() {
+    DevPagemap pgmap = privateDevice();
+    m.mm.refs().setPageCount(m.page(GIB), 3);
+    memremap.zoneDevicePageInit(m.page(GIB), pgmap, 0);
+    m.mm.refs().setPageCount(m.page(64 * MIB), 0);
+    memremap.zoneDevicePageInit(m.page(64 * MIB), pgmap, 0);
+    pgmap.ref = 0;
+    memremap.zoneDevicePageInit(m.page(GIB + PAGE), pgmap, 0);
+    assertEquals(
+        List.of(
+            "zone_device_page_init: folio_ref_count(new_folio)",
+            "zone_device_page_init: !folio_is_zone_device(new_folio)",
+            "zone_device_page_init: "
+                + "!percpu_ref_tryget_many(&page_pgmap(page)->ref, 1 << order)"),
+        m.warnings());
+  }
+
+  private DevPagemap privateDevice() {
+    DevPagemap pgmap = m.device(GIB, SECTION, 0);
+    pgmap.type = MemoryType.MEMORY_DEVICE_PRIVATE;
+    pgmap.ops = new Ops(folio -> {}, () -> {});
+    pgmap.owner = this;
+    assertEquals(0, map(pgmap));
+    return pgmap;
+  }
+}
