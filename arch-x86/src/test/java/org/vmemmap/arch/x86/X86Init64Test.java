@@ -1,0 +1,861 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.arch.x86;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.vmemmap.arch.x86.X86Bench.DEVICE_PFN;
+import static org.vmemmap.arch.x86.X86Bench.MIB;
+import static org.vmemmap.arch.x86.X86Bench.PAGE;
+import static org.vmemmap.arch.x86.X86Bench.SECTION;
+import static org.vmemmap.arch.x86.X86Bench.SUBSECTION;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+import org.vmemmap.machine.MachineFault;
+import org.vmemmap.sparse.MemoryHotplug.MhpParams;
+import org.vmemmap.types.DevPagemap;
+import org.vmemmap.types.Errno;
+import org.vmemmap.types.KernelBug;
+import org.vmemmap.types.Owner;
+import org.vmemmap.types.Pmd;
+import org.vmemmap.types.Prot;
+import org.vmemmap.types.Pte;
+import org.vmemmap.types.Ptr;
+import org.vmemmap.types.VmemAltmap;
+
+/** vmemmap_populate(), vmemmap_free() and the sync of top-level entries, with 4 and 5 levels. */
+class X86Init64Test {
+  private static final String BLOCK = "vmemmap_alloc_block";
+  private static final long LEAF = 0x8000_0000_0000_01e3L;
+  private static final long BASE = 0x8000_0000_0000_0163L;
+  private static final MhpParams PLAIN = new MhpParams(null, null);
+
+  private final X86Bench m = X86Bench.fourLevel();
+
+  // ---- boot ----
+
+  /**
+   * The memmap after boot.
+   *
+   * <pre>
+   *   pgd 0x67 -> pud 0x67 -> pmd leaf 0x80000000000001e3 for each section
+   * </pre>
+   *
+   * Expect two leaves, two tables below the top with 4 levels and three with 5.
+   */
+  @Test
+  void boot_bothModes_mapsEachSectionWithALeaf() {
+    X86Bench five = X86Bench.fiveLevel();
+
+    assertEquals(1, m.level(m.memmap(0)));
+    assertEquals(LEAF, m.flags(m.memmap(0)));
+    assertEquals(LEAF, five.flags(five.memmap(2 * SECTION - 1)));
+    assertEquals(-1, five.level(five.memmap(2 * SECTION)));
+    assertEquals(2, m.owned(Owner.PAGE_TABLE));
+    assertEquals(3, five.owned(Owner.PAGE_TABLE));
+    assertEquals(1024, five.mm.vmstat().nrMemmapBootPages());
+    assertTrue(m.warnings().isEmpty());
+    assertTrue(five.warnings().isEmpty());
+  }
+
+  /** Boot memory for the memmap lies above 16 MiB. Expect no frame of it below. */
+  @Test
+  void boot_memmap_liesAboveTheDmaZone() {
+    assertEquals(16 * MIB, m.init.maxDmaPaddr());
+    assertTrue(m.frame(m.memmap(0)) >= 4096);
+  }
+
+  // ---- vmemmap_populate ----
+
+  /** The memmap of a section. Expect one leaf with the captured flags. */
+  @Test
+  void vmemmapPopulate_section_isALeaf() {
+    assertEquals(0, m.populate(m.dev(0), m.dev(2 * MIB)));
+
+    assertEquals(1, m.level(m.dev(0)));
+    assertEquals(LEAF, m.flags(m.dev(0)));
+    assertEquals(-1, m.level(m.dev(2 * MIB)));
+  }
+
+  /** The memmap of a subsection. Expect 8 base pages, and none from the altmap. */
+  @Test
+  void vmemmapPopulate_subsection_isBasePagesWithoutAltmap() {
+    VmemAltmap altmap = m.altmap(DEVICE_PFN, SECTION, 512);
+
+    assertEquals(0, m.init.vmemmapPopulate(m.dev(0), m.dev(8 * PAGE), 0, altmap));
+
+    assertEquals(0, m.level(m.dev(0)));
+    assertEquals(BASE, m.flags(m.dev(7 * PAGE)));
+    assertEquals(-1, m.level(m.dev(8 * PAGE)));
+    assertEquals(0, altmap.alloc);
+  }
+
+  /** The memmap of a section from an altmap. Expect the device behind the leaf, and given back. */
+  @Test
+  void vmemmapPopulate_altmap_mapsAndReturnsTheDevice() {
+    VmemAltmap altmap = m.altmap(DEVICE_PFN, SECTION, 512);
+    long devices = m.owned(Owner.DEVICE);
+
+    assertEquals(0, m.init.vmemmapPopulate(m.dev(0), m.dev(2 * MIB), 0, altmap));
+    assertEquals(DEVICE_PFN, m.frame(m.dev(0)));
+    assertEquals(512, m.owned(Owner.ALTMAP));
+
+    m.init.vmemmapFree(m.dev(0), m.dev(2 * MIB), altmap);
+    assertEquals(0, altmap.alloc);
+    assertEquals(0, m.owned(Owner.ALTMAP));
+    assertEquals(devices, m.owned(Owner.DEVICE));
+  }
+
+  /** A CPU without large pages. Expect base pages for a section, at boot and later. */
+  @Test
+  void vmemmapPopulate_withoutPse_isBasePages() {
+    X86Bench old = new X86Bench(X86Geometry.fourLevel(), X86Bench.config(), false).boot();
+
+    assertEquals(0, old.level(old.memmap(0)));
+    assertEquals(0, old.populate(old.dev(0), old.dev(2 * MIB)));
+    assertEquals(0, old.level(old.dev(2 * MIB - PAGE)));
+  }
+
+  /** The same with an altmap. Expect -ENOMEM and the line, once. */
+  @Test
+  void vmemmapPopulate_altmapWithoutPse_isRefused() {
+    X86Bench old = new X86Bench(X86Geometry.fourLevel(), X86Bench.config(), false).boot();
+    VmemAltmap altmap = old.altmap(DEVICE_PFN, SECTION, 512);
+
+    assertEquals(
+        -Errno.ENOMEM, old.init.vmemmapPopulate(old.dev(0), old.dev(2 * MIB), 0, altmap));
+    old.init.vmemmapPopulate(old.dev(0), old.dev(2 * MIB), 0, altmap);
+
+    String line = "vmemmap_populate: no cpu support for altmap allocations";
+    assertEquals(1, old.log().stream().filter(line::equals).count());
+  }
+
+  /** Addresses inside a page. Expect the BUG of a DEBUG_VM kernel, four times. */
+  @Test
+  void vmemmapPopulateAndFree_misaligned_areBugs() {
+    assertBug("vmemmap_populate: !PAGE_ALIGNED(start)", () -> m.populate(m.dev(8), m.dev(PAGE)));
+    assertBug("vmemmap_populate: !PAGE_ALIGNED(end)", () -> m.populate(m.dev(0), m.dev(8)));
+    assertBug("vmemmap_free: !PAGE_ALIGNED(start)", () -> m.free(m.dev(8), m.dev(PAGE)));
+    assertBug("vmemmap_free: !PAGE_ALIGNED(end)", () -> m.free(m.dev(0), m.dev(8)));
+  }
+
+  private static void assertBug(String condition, Executable run) {
+    assertEquals("kernel BUG at " + condition, assertThrows(KernelBug.class, run).getMessage());
+  }
+
+  /**
+   * A populate into a fresh top-level slot, with 5 levels: p4d, pud, pmd and pte tables, then
+   * frames.
+   *
+   * <p>Expect -ENOMEM for each failing step, one more level reached each time, and success at last.
+   */
+  @Test
+  void vmemmapPopulate_eachAllocationFails_fiveLevel() {
+    X86Bench five = X86Bench.fiveLevel();
+    long far = five.memmap(0) + (1L << 48);
+
+    failOnce(five, far, 1, 4);
+    failOnce(five, far, 2, 3);
+    failOnce(five, far, 2, 2);
+    failOnce(five, far, 2, 1);
+    failOnce(five, far, 2, 0);
+    failOnce(five, far, 2, 0);
+    assertNotEquals(-1, five.level(far));
+    assertEquals(-1, five.level(far + PAGE));
+    five.machine.faults().disarm();
+    assertEquals(0, five.populate(far, far + 8 * PAGE));
+  }
+
+  private static void failOnce(X86Bench bench, long far, int nth, int reached) {
+    bench.failNth(nth, BLOCK);
+    assertEquals(-Errno.ENOMEM, bench.populate(far, far + 8 * PAGE));
+    assertEquals(reached, bench.walk(far).level());
+  }
+
+  /** The same for the tables above a leaf, with 4 levels. */
+  @Test
+  void vmemmapPopulate_eachTableFails_fourLevel() {
+    long far = m.memmap(0) + (1L << 39);
+
+    m.failNth(1, BLOCK);
+    assertEquals(-Errno.ENOMEM, m.populate(far, far + 2 * MIB));
+    assertEquals(3, m.walk(far).level());
+    m.failNth(2, BLOCK);
+    assertEquals(-Errno.ENOMEM, m.populate(far, far + 2 * MIB));
+    assertEquals(2, m.walk(far).level());
+    m.failNth(2, BLOCK);
+    assertEquals(0, m.populate(far, far + 2 * MIB));
+    assertEquals(0, m.level(far));
+  }
+
+  /** Runs of leaves are one debug line. Expect a line when a run breaks off, and one at the end. */
+  @Test
+  void vmemmapPopulatePrintLast_debug_describesRuns() {
+    m.mm.printk().setDebug(true);
+    m.populate(m.dev(0), m.dev(2 * MIB));
+    m.init.vmemmapPopulatePrintLast();
+    m.init.vmemmapPopulatePrintLast();
+
+    List<String> lines = m.log().stream().filter(line -> line.contains("PMD ->")).toList();
+    assertEquals(1, lines.size());
+    assertTrue(lines.get(0).endsWith(" on node 0"));
+    String range = " [%x-%x] PMD -> [".formatted(m.dev(0), m.dev(2 * MIB) - 1);
+    assertTrue(lines.get(0).startsWith(range), lines.get(0));
+  }
+
+  // ---- vmemmap_free ----
+
+  /** A leaf in tables of its own goes. Expect frames and pmd table back, the pud table kept. */
+  @Test
+  void vmemmapFree_leafFourLevel_keepsThePudTable() {
+    long far = m.memmap(0) + (1L << 39);
+    long tables = m.owned(Owner.PAGE_TABLE);
+    long frames = m.owned(Owner.VMEMMAP);
+    m.populate(far, far + 2 * MIB);
+    assertEquals(tables + 2, m.owned(Owner.PAGE_TABLE));
+
+    m.free(far, far + 2 * MIB);
+
+    assertEquals(frames, m.owned(Owner.VMEMMAP));
+    assertEquals(tables + 1, m.owned(Owner.PAGE_TABLE));
+    assertEquals(2, m.walk(far).level());
+  }
+
+  /** The same with 5 levels. Expect the pud table to go too, the p4d table to stay. */
+  @Test
+  void vmemmapFree_leafFiveLevel_freesThePudTable() {
+    X86Bench five = X86Bench.fiveLevel();
+    long far = five.memmap(0) + (1L << 48);
+    long tables = five.owned(Owner.PAGE_TABLE);
+    five.populate(far, far + 2 * MIB);
+    assertEquals(tables + 3, five.owned(Owner.PAGE_TABLE));
+
+    five.free(far, far + 2 * MIB);
+
+    assertEquals(tables + 1, five.owned(Owner.PAGE_TABLE));
+    assertEquals(3, five.walk(far).level());
+  }
+
+  /** Base pages go in two parts. Expect the pte table to go with the last. */
+  @Test
+  void vmemmapFree_basePages_freesTheTableWithTheLast() {
+    long tables = m.owned(Owner.PAGE_TABLE);
+    m.populate(m.dev(0), m.dev(16 * PAGE));
+
+    m.free(m.dev(0), m.dev(8 * PAGE));
+    assertEquals(tables + 1, m.owned(Owner.PAGE_TABLE));
+    assertEquals(-1, m.level(m.dev(0)));
+    assertEquals(0, m.level(m.dev(8 * PAGE)));
+
+    m.free(m.dev(8 * PAGE), m.dev(16 * PAGE));
+    assertEquals(tables, m.owned(Owner.PAGE_TABLE));
+    assertEquals(1, m.walk(m.dev(0)).level());
+  }
+
+  /** Nothing is mapped there. Expect nothing to happen, at any level. */
+  @Test
+  void vmemmapFree_nothingMapped_doesNothing() {
+    X86Bench five = X86Bench.fiveLevel();
+    List<Long> four = m.books();
+    List<Long> before = five.books();
+
+    m.free(m.dev(0), m.dev(2 * MIB));
+    m.free(m.memmap(0) + (1L << 39), m.memmap(0) + (1L << 39) + 2 * MIB);
+    five.free(five.dev(0), five.dev(2 * MIB));
+    five.free(five.memmap(0) + (1L << 48), five.memmap(0) + (1L << 48) + 2 * MIB);
+
+    assertEquals(four, m.books());
+    assertEquals(before, five.books());
+  }
+
+  /** No entry survives a free in any translation cache. Expect a fault on both CPUs. */
+  @Test
+  void vmemmapFree_cachedTranslations_areFlushed() {
+    m.populate(m.dev(0), m.dev(2 * MIB));
+    m.machine.cpu().writeLong(m.dev(0), 1);
+    m.machine.runOn(1);
+    m.machine.cpu().readLong(m.dev(0));
+
+    m.free(m.dev(0), m.dev(2 * MIB));
+
+    assertNotPresent(m.dev(0));
+    m.machine.runOn(0);
+    assertNotPresent(m.dev(0));
+  }
+
+  private void assertNotPresent(long va) {
+    MachineFault fault = assertThrows(MachineFault.class, () -> m.machine.cpu().readLong(va));
+    assertEquals("not-present", fault.rule());
+  }
+
+  /** Boot memory behind a leaf was reserved. Expect it to become managed when its section goes. */
+  @Test
+  void vmemmapFree_bootLeaf_makesItsFramesManaged() {
+    long managed = managed();
+    long frames = m.owned(Owner.VMEMMAP);
+
+    m.vmemmap.sparseRemoveSection(SECTION, SECTION, null, null);
+
+    assertEquals(managed + 512, managed());
+    assertEquals(frames - 512, m.owned(Owner.VMEMMAP));
+    assertEquals(512, m.mm.vmstat().nrMemmapBootPages());
+    assertEquals(-1, m.level(m.memmap(SECTION)));
+  }
+
+  private long managed() {
+    return List.of(m.mm.nodes().nodeData(0).zones()).stream().mapToLong(z -> z.managedPages).sum();
+  }
+
+  /** A boot page table that becomes empty. Expect it to be freed as a reserved page. */
+  @Test
+  void freePagetable_bootTable_isAReservedPage() {
+    X86Bench old = new X86Bench(X86Geometry.fourLevel(), X86Bench.config(), false).boot();
+    long tables = old.owned(Owner.PAGE_TABLE);
+
+    old.vmemmap.sparseRemoveSection(SECTION, SECTION, null, null);
+
+    assertEquals(tables - 1, old.owned(Owner.PAGE_TABLE));
+    assertEquals(-1, old.level(old.memmap(SECTION)));
+  }
+
+  /**
+   * The guard for the first GiB compares entry plus address, so only an entry without NX at an
+   * impossible address can meet it. Expect the pass to end there, and the entry to stay.
+   */
+  @Test
+  void removePteTable_sumBelowOneGib_endsThePass() {
+    m.populate(m.dev(0), m.dev(8 * PAGE));
+    long va = m.dev(2 * PAGE);
+    Ptr<Pte> ptep = m.mm.pgtable().virtToKpte(va);
+    m.mm.pgtable().setPteAt(va, ptep, new Pte(0x163 - va));
+
+    m.free(m.dev(0), m.dev(8 * PAGE));
+
+    assertEquals(-1, m.level(m.dev(PAGE)));
+    assertNotEquals(-1, m.level(m.dev(2 * PAGE)));
+    assertNotEquals(-1, m.level(m.dev(3 * PAGE)));
+  }
+
+  /** A leaf of 1 GiB, which the memmap never has. Expect it cleared when covered. */
+  @Test
+  void removePudTable_coveredLeaf_isCleared() {
+    long gib = m.memmap(0) + (1L << 39);
+    m.populate(gib, gib + 8 * PAGE);
+    m.free(gib, gib + 8 * PAGE);
+    long pud = m.walk(gib).entryPaddr();
+    m.machine.memory().setLong(pud, LEAF);
+
+    m.free(gib, gib + (1L << 30));
+
+    assertEquals(0, m.machine.memory().getLong(pud));
+  }
+
+  // ---- parts of a leaf: struct pages that do not tile ----
+
+  /** Bytes of memmap of a section with struct pages of the given size. */
+  private static long bytes(int size) {
+    return size * SECTION;
+  }
+
+  /**
+   * Struct pages of 56 bytes at boot.
+   *
+   * <pre>
+   *   leaf     0                         1
+   *           |  section 0           |  section 1       |.......|
+   * </pre>
+   *
+   * Expect two leaves for two sections, and no fill yet behind the second.
+   */
+  @Test
+  void useNewSubPmd_boot56_remembersTheEnd() {
+    X86Bench b = X86Bench.structPage(56);
+
+    assertEquals(1, b.level(b.memmap(0)));
+    assertEquals(1, b.level(b.memmap(2 * SECTION) - PAGE));
+    assertEquals(4 * 256, b.owned(Owner.VMEMMAP));
+    assertFalse(b.unused(b.memmap(2 * SECTION), b.memmap(2 * SECTION) + PAGE));
+  }
+
+  /** The first section of a leaf in the middle, for each size. Expect 0xfd before its start. */
+  @Test
+  void useNewSubPmd_startInsideALeaf_fillsBeforeIt() {
+    checkFillBefore(56);
+    checkFillBefore(72);
+    checkFillBefore(80);
+  }
+
+  private static void checkFillBefore(int size) {
+    X86Bench b = X86Bench.structPage(size);
+    long start = b.dev(bytes(size));
+    long leaf = start & -2 * MIB;
+    assertNotEquals(leaf, start);
+
+    assertEquals(0, b.populate(start, start + bytes(size)));
+
+    assertTrue(b.unused(leaf, start), "size=" + size);
+    assertEquals(0, b.machine.cpu().readLong(start));
+    assertFalse(b.unused(start, start + size));
+  }
+
+  /**
+   * A second, distant populate makes the remembered end real.
+   *
+   * <p>Expect 0xfd behind the first from its end to the end of the leaf.
+   */
+  @Test
+  void flushUnusedPmd_distantPopulate_fillsTheRememberedEnd() {
+    checkFlush(56);
+    checkFlush(72);
+    checkFlush(80);
+  }
+
+  private static void checkFlush(int size) {
+    X86Bench b = X86Bench.structPage(size);
+    long end = b.dev(bytes(size));
+    long leafEnd = (end + 2 * MIB - 1) & -2 * MIB;
+    b.populate(b.dev(0), end);
+    assertFalse(b.unused(end, end + size), "size=" + size);
+
+    b.populate(b.dev(16 * bytes(size)), b.dev(17 * bytes(size)));
+
+    assertTrue(b.unused(end, leafEnd), "size=" + size);
+  }
+
+  /** The next section follows directly. Expect no fill at all where it goes. */
+  @Test
+  void useSubPmd_consecutive_needsNoFill() {
+    X86Bench b = X86Bench.structPage(56);
+    b.populate(b.dev(0), b.dev(bytes(56)));
+    b.machine.cpu().writeLong(b.dev(bytes(56)), 77);
+
+    b.populate(b.dev(bytes(56)), b.dev(2 * bytes(56)));
+
+    assertEquals(77, b.machine.cpu().readLong(b.dev(bytes(56))));
+  }
+
+  /**
+   * Eight sections of 56 bytes fill seven leaves exactly. Expect nothing remembered at their end.
+   */
+  @Test
+  void useSubPmd_endOnALeaf_forgets() {
+    X86Bench b = X86Bench.structPage(56);
+    for (int i = 0; i < 8; i++) {
+      b.populate(b.dev(i * bytes(56)), b.dev((i + 1) * bytes(56)));
+    }
+    long end = b.dev(8 * bytes(56));
+    assertEquals(0, end & (2 * MIB - 1));
+
+    b.populate(b.dev(32 * bytes(56)), b.dev(33 * bytes(56)));
+
+    assertFalse(b.unused(end - 56, end));
+  }
+
+  /**
+   * A gap in a leaf is used later. Expect one struct page zeroed as the mark, the rest still 0xfd.
+   */
+  @Test
+  void useSubPmd_existingLeaf_marksOneStructPage() {
+    X86Bench b = X86Bench.structPage(56);
+    long middle = b.dev(bytes(56));
+    b.populate(middle, b.dev(2 * bytes(56)));
+    assertTrue(b.unused(b.dev(MIB), middle));
+
+    b.populate(b.dev(0), middle);
+
+    assertEquals(0, b.machine.cpu().readLong(b.dev(0)));
+    assertFalse(b.unused(b.dev(0), b.dev(56)));
+    assertTrue(b.unused(b.dev(56), middle));
+  }
+
+  /**
+   * Two sections share a leaf, and go one after the other, in both orders and for each size.
+   *
+   * <p>Expect the shared leaf to stay for the first and to go with the second.
+   */
+  @Test
+  void pmdIsUnused_sharedLeaf_goesWithItsLastUser() {
+    checkSharedLeaf(56, true);
+    checkSharedLeaf(56, false);
+    checkSharedLeaf(72, true);
+    checkSharedLeaf(72, false);
+    checkSharedLeaf(80, true);
+    checkSharedLeaf(80, false);
+  }
+
+  private static void checkSharedLeaf(int size, boolean lowerFirst) {
+    X86Bench b = X86Bench.structPage(size);
+    long before = b.owned(Owner.VMEMMAP);
+    long middle = b.dev(bytes(size));
+    long end = b.dev(2 * bytes(size));
+    b.populate(b.dev(0), middle);
+    b.populate(middle, end);
+
+    b.free(lowerFirst ? b.dev(0) : middle, lowerFirst ? middle : end);
+    assertEquals(1, b.level(middle), "size=" + size);
+    assertNotEquals(before, b.owned(Owner.VMEMMAP));
+
+    b.free(lowerFirst ? middle : b.dev(0), lowerFirst ? end : middle);
+    assertEquals(-1, b.level(middle), "size=" + size);
+    assertEquals(before, b.owned(Owner.VMEMMAP), "size=" + size);
+  }
+
+  /** A leaf that was left and is used again. Expect its first struct page reset, so it stays. */
+  @Test
+  void useSubPmd_afterRemoval_resetsTheMark() {
+    X86Bench b = X86Bench.structPage(56);
+    long middle = b.dev(bytes(56));
+    b.populate(b.dev(0), middle);
+    b.populate(middle, b.dev(2 * bytes(56)));
+    b.free(b.dev(0), middle);
+    b.populate(b.dev(0), middle);
+
+    b.free(middle, b.dev(2 * bytes(56)));
+
+    assertEquals(1, b.level(b.dev(0)));
+  }
+
+  /** Whole sections come and go with struct pages that do not tile. Expect the books as before. */
+  @Test
+  void sparseAddRemove_structPagesThatDoNotTile_balance() {
+    checkBalance(56);
+    checkBalance(72);
+    checkBalance(80);
+  }
+
+  private static void checkBalance(int size) {
+    X86Bench b = X86Bench.structPage(size);
+    List<Long> before = b.books();
+    b.hotplug.archAddMemory(0, DEVICE_PFN << 12, 384 * MIB, PLAIN);
+    assertEquals(3 * bytes(size) / PAGE, b.mm.vmstat().nrMemmapPages());
+
+    b.hotplug.archRemoveMemory((DEVICE_PFN + SECTION) << 12, 128 * MIB, null, null);
+    b.hotplug.archRemoveMemory(DEVICE_PFN << 12, 128 * MIB, null, null);
+    b.hotplug.archRemoveMemory((DEVICE_PFN + 2 * SECTION) << 12, 128 * MIB, null, null);
+
+    assertEquals(before, b.books(), "size=" + size);
+    assertTrue(b.warnings().isEmpty());
+  }
+
+  // ---- several roots ----
+
+  /** A new process. Expect it to see the memmap as init_mm does, and to share its tables. */
+  @Test
+  void pgdAlloc_newProcess_seesTheKernelHalf() {
+    long root = m.pgtable.pgdAlloc();
+
+    m.machine.cpu().loadRoot(m.mm.model().pa(root));
+    m.machine.cpu().writeLong(m.memmap(8), 99);
+    assertEquals(List.of(root), m.pgtable.pgdList().roots());
+    assertEquals(0, m.machine.memory().getLong(m.mm.model().pa(root)));
+
+    m.machine.cpu().loadRoot(m.mm.model().pa(m.mm.pgtable().initMmPgd()));
+    m.machine.flushAll();
+    assertEquals(99, m.machine.cpu().readLong(m.memmap(8)));
+  }
+
+  /** The process ends. Expect its table freed and off the list. */
+  @Test
+  void pgdFree_process_leavesTheList() {
+    List<Long> before = m.books();
+    long first = m.pgtable.pgdAlloc();
+    long second = m.pgtable.pgdAlloc();
+    assertEquals(List.of(second, first), m.pgtable.pgdList().roots());
+
+    m.pgtable.pgdFree(first);
+    assertEquals(List.of(second), m.pgtable.pgdList().roots());
+    m.pgtable.pgdFree(second);
+    assertEquals(before, m.books());
+  }
+
+  /** No memory for the table. Expect 0 and no root. */
+  @Test
+  void pgdAlloc_noMemory_returnsNull() {
+    m.failNth(1, "pgd_alloc");
+
+    assertEquals(0, m.pgtable.pgdAlloc());
+    assertTrue(m.pgtable.pgdList().roots().isEmpty());
+  }
+
+  /**
+   * Memmap in a fresh top-level slot while processes run.
+   *
+   * <pre>
+   *   init_mm  [..|A|B]      process  [..|A| ]  -> [..|A|B]
+   * </pre>
+   *
+   * Expect them to see it at once, in both modes, though the slot was empty when they were made.
+   */
+  @Test
+  void syncGlobalPgds_newSlot_reachesAllProcesses() {
+    checkSync(m, 1L << 39);
+    checkSync(X86Bench.fiveLevel(), 1L << 48);
+  }
+
+  private static void checkSync(X86Bench b, long slot) {
+    long first = b.pgtable.pgdAlloc();
+    long second = b.pgtable.pgdAlloc();
+    long far = b.memmap(0) + slot;
+    assertEquals(0, b.populate(far, far + 2 * MIB));
+
+    b.machine.cpu().loadRoot(b.mm.model().pa(first));
+    b.machine.cpu().writeLong(far, 5);
+    b.machine.cpu().loadRoot(b.mm.model().pa(second));
+    b.machine.flushAll();
+    assertEquals(5, b.machine.cpu().readLong(far));
+  }
+
+  /** A populate that fails leaves its top-level table: it was synced when it was entered. */
+  @Test
+  void pgdPopulateKernel_failedPopulate_hasSyncedItsTable() {
+    long root = m.pgtable.pgdAlloc();
+    long far = m.memmap(0) + (1L << 39);
+    m.failNth(2, BLOCK);
+
+    assertEquals(-Errno.ENOMEM, m.populate(far, far + 2 * MIB));
+
+    long slot = 8L * m.format.index(far, 3);
+    long initMm = m.mm.model().pa(m.mm.pgtable().initMmPgd());
+    long entry = m.machine.memory().getLong(initMm + slot);
+    assertEquals(0x67, m.format.flags(entry, 3));
+    assertEquals(entry, m.machine.memory().getLong(m.mm.model().pa(root) + slot));
+  }
+
+  /** A range over two top-level slots. Expect both to be copied by the arch hook. */
+  @Test
+  void archSyncKernelMappings_twoSlots_copiesBoth() {
+    checkTwoSlots(m, 39);
+    checkTwoSlots(X86Bench.fiveLevel(), 48);
+  }
+
+  private static void checkTwoSlots(X86Bench b, int shift) {
+    long far = b.memmap(0) + (1L << shift);
+    b.populate(far, far + 8 * PAGE);
+    long root = b.pgtable.pgdAlloc();
+    long paddr = b.mm.model().pa(root) + 8L * b.format.index(far, b.format.levels() - 1);
+    long entry = b.machine.memory().getLong(paddr);
+    b.machine.memory().setLong(paddr, 0);
+
+    b.init.archSyncKernelMappings(b.memmap(0), far);
+
+    assertEquals(entry, b.machine.memory().getLong(paddr));
+  }
+
+  /** A process with another table in the slot. Expect the BUG, in both modes. */
+  @Test
+  void syncGlobalPgds_conflict_isABug() {
+    checkConflict(m, "sync_global_pgds_l4: p4d_pgtable(*p4d) != p4d_pgtable(*p4d_ref)");
+    checkConflict(
+        X86Bench.fiveLevel(),
+        "sync_global_pgds_l5: pgd_page_vaddr(*pgd) != pgd_page_vaddr(*pgd_ref)");
+  }
+
+  private static void checkConflict(X86Bench b, String where) {
+    long root = b.pgtable.pgdAlloc();
+    long va = b.memmap(0);
+    long paddr = b.mm.model().pa(root) + 8L * b.format.index(va, b.format.levels() - 1);
+    b.machine.memory().setLong(paddr, 0x7000 | 0x67);
+
+    assertBug(where, () -> b.init.archSyncKernelMappings(va, va + PAGE));
+  }
+
+  /**
+   * A process is made, an entry synced to it, and it ends. Expect pgd_lock to be held around each:
+   * a table that is copied but not listed yet would miss a sync.
+   */
+  @Test
+  void pgdLock_guardsTheList() {
+    List<String> steps = new ArrayList<>();
+    m.machine.yields().listen((what, where) -> steps.add(what));
+
+    long root = m.pgtable.pgdAlloc();
+    assertEquals(List.of("lock pgd_lock", "unlock pgd_lock"), pgdLockSteps(steps));
+    m.init.archSyncKernelMappings(m.memmap(0), m.memmap(0));
+    assertEquals(List.of("lock pgd_lock", "unlock pgd_lock"), pgdLockSteps(steps));
+    m.pgtable.pgdFree(root);
+    assertEquals(List.of("lock pgd_lock", "unlock pgd_lock"), pgdLockSteps(steps));
+  }
+
+  private static List<String> pgdLockSteps(List<String> steps) {
+    List<String> locks = steps.stream().filter(step -> step.endsWith("pgd_lock")).toList();
+    steps.clear();
+    return locks;
+  }
+
+  // ---- hotplug ----
+
+  /** Memory is added and removed. Expect max_pfn to follow upwards, and the books as before. */
+  @Test
+  void archAddMemory_andRemove_balance() {
+    X86Bench five = X86Bench.fiveLevel();
+    checkHotplug(m);
+    checkHotplug(five);
+  }
+
+  private static void checkHotplug(X86Bench b) {
+    List<Long> before = b.books();
+    assertEquals(0x10000, b.init.maxPfn());
+
+    assertEquals(0, b.hotplug.archAddMemory(0, DEVICE_PFN << 12, 256 * MIB, PLAIN));
+    assertEquals(1024, b.mm.vmstat().nrMemmapPages());
+    assertEquals(DEVICE_PFN + 2 * SECTION, b.init.maxPfn());
+
+    b.hotplug.archRemoveMemory(DEVICE_PFN << 12, 256 * MIB, null, null);
+    assertEquals(before, b.books());
+  }
+
+  /** A device must not move max_pfn. Expect it where it was. */
+  @Test
+  void addPages_device_leavesMaxPfn() {
+    DevPagemap pgmap = device(SECTION, 9);
+
+    assertEquals(0, m.init.addPages(0, DEVICE_PFN, SECTION, new MhpParams(null, pgmap)));
+    assertEquals(0x10000, m.init.maxPfn());
+    assertEquals(128, m.mm.vmstat().nrMemmapPages());
+  }
+
+  private static DevPagemap device(long nrPages, int shift) {
+    DevPagemap pgmap = new DevPagemap(0);
+    pgmap.vmemmapShift = shift;
+    pgmap.ranges =
+        new DevPagemap.Range[] {
+          new DevPagemap.Range(DEVICE_PFN << 12, ((DEVICE_PFN + nrPages) << 12) - 1)
+        };
+    return pgmap;
+  }
+
+  /**
+   * A device of 1 GiB pages, all of it.
+   *
+   * <p>Expect two frames behind 4096 entries, and all tables and frames back after removal.
+   */
+  @Test
+  void addPages_gigantic_takesTwoFrames() {
+    List<Long> before = m.books();
+    long frames = m.owned(Owner.VMEMMAP);
+    DevPagemap pgmap = device(8 * SECTION, 18);
+
+    assertEquals(0, m.init.addPages(0, DEVICE_PFN, 8 * SECTION, new MhpParams(null, pgmap)));
+    assertEquals(frames + 2, m.owned(Owner.VMEMMAP));
+    assertEquals(m.frame(m.dev(PAGE)), m.frame(m.dev(16 * MIB - PAGE)));
+    assertEquals(2, m.mm.vmstat().nrMemmapPages());
+
+    m.init.archRemoveMemory(DEVICE_PFN << 12, (8 * SECTION) << 12, null, pgmap);
+    assertEquals(before, m.books());
+  }
+
+  /** Behind the direct map. Expect the warning and -ERANGE, in each mode at its own limit. */
+  @Test
+  void addPages_beyondTheDirectMap_isRefused() {
+    long limit = 1L << (46 - 12);
+
+    assertEquals(-Errno.ERANGE, m.init.addPages(0, limit, SECTION, PLAIN));
+    assertEquals(List.of("add_pages: end > DIRECT_MAP_PHYSMEM_END"), m.warnings());
+  }
+
+  /** An error of __add_pages(). Expect a warning of add_pages() too. */
+  @Test
+  void addPages_error_warns() {
+    assertEquals(0, m.init.addPages(0, DEVICE_PFN, SUBSECTION, PLAIN));
+
+    assertEquals(-Errno.EEXIST, m.init.addPages(0, DEVICE_PFN, SUBSECTION, PLAIN));
+    assertEquals(List.of("add_pages: ret"), m.warnings());
+  }
+
+  /**
+   * Every allocation of an addition fails, in both modes: only the n-th, then all from the n-th.
+   *
+   * <p>Expect success, or an error and no section, no counter, no frame and no table left behind.
+   */
+  @Test
+  void archAddMemory_everyAllocationFails_rollsBack() {
+    checkEveryFailure(X86Bench.fourLevel(), 2 * SUBSECTION, PLAIN);
+    checkEveryFailure(X86Bench.fiveLevel(), SECTION, PLAIN);
+    checkEveryFailure(X86Bench.fourLevel(), SECTION, PLAIN);
+  }
+
+  /** The same for devices: compound pages of 2 MiB and of 1 GiB, and an altmap. */
+  @Test
+  void archAddMemory_deviceEveryAllocationFails_rollsBack() {
+    X86Bench four = X86Bench.fourLevel();
+    X86Bench five = X86Bench.fiveLevel();
+    VmemAltmap altmap = four.altmap(DEVICE_PFN, SECTION, 512);
+
+    checkEveryFailure(four, 16 * SUBSECTION, compound(four, 9));
+    checkEveryFailure(five, 2 * SECTION, compound(five, 18));
+    checkEveryFailure(four, SECTION, new MhpParams(altmap, null));
+    assertEquals(0, altmap.alloc);
+  }
+
+  private static MhpParams compound(X86Bench b, int shift) {
+    DevPagemap pgmap = new DevPagemap(b.mm.model().va(0x10000));
+    pgmap.vmemmapShift = shift;
+    pgmap.ranges =
+        new DevPagemap.Range[] {
+          new DevPagemap.Range(DEVICE_PFN << 12, ((DEVICE_PFN + 8 * SECTION) << 12) - 1)
+        };
+    return new MhpParams(null, pgmap);
+  }
+
+  private static void checkEveryFailure(X86Bench b, long nrPages, MhpParams params) {
+    List<Long> before = b.books();
+    boolean failed = true;
+    for (int n = 1; failed; n++) {
+      b.machine.faults().failNth(n, site -> true);
+      int once = b.hotplug.archAddMemory(0, DEVICE_PFN << 12, nrPages << 12, params);
+      failed = b.machine.faults().failed() > 0;
+      checkAfter(b, once, nrPages, params, before);
+      b.machine.faults().failFrom(n, site -> true);
+      int all = b.hotplug.archAddMemory(0, DEVICE_PFN << 12, nrPages << 12, params);
+      checkAfter(b, all, nrPages, params, before);
+    }
+  }
+
+  /** A failure keeps the sections before the one that failed; the caller removes those. */
+  private static void checkAfter(
+      X86Bench b, int rc, long nrPages, MhpParams params, List<Long> before) {
+    b.machine.faults().disarm();
+    long added = nrPages;
+    if (rc != 0) {
+      assertEquals(-Errno.ENOMEM, rc);
+      assertFalse(b.mm.mmzone().pfnValid(DEVICE_PFN + nrPages - 1));
+      added = b.mm.mmzone().pfnValid(DEVICE_PFN) ? SECTION : 0;
+    }
+    b.hotplug.archRemoveMemory(
+        DEVICE_PFN << 12, added << 12, params.altmap(), params.pgmap());
+    assertEquals(0, b.mm.mmzone().section(DEVICE_PFN / SECTION).sectionMemMap);
+    assertEquals(before, b.books());
+  }
+
+  // ---- pmd_set_huge ----
+
+  /** A leaf where nothing or a leaf is, and a refusal where a table is. */
+  @Test
+  void pmdSetHuge_table_isInTheWay() {
+    m.populate(m.dev(0), m.dev(8 * PAGE));
+    Ptr<Pmd> table = m.mm.pgtable().pmdOffK(m.dev(0));
+    Ptr<Pmd> empty = m.mm.pgtable().pmdOffK(m.dev(2 * MIB));
+
+    assertFalse(m.init.pmdSetHuge(table, 0x20_0000, m.mm.pgtable().pageKernel()));
+    assertTrue(m.init.pmdSetHuge(empty, 0x20_0000, m.mm.pgtable().pageKernel()));
+    assertTrue(m.init.pmdSetHuge(empty, 0x40_0000, m.mm.pgtable().pageKernel()));
+    assertEquals(0x40_0000 | LEAF, m.mm.pgtable().pmdpGet(empty).val());
+  }
+
+  /** A protection that means shadow stack. Expect the warning of pfn_pte(), and the leaf made. */
+  @Test
+  void pmdSetHuge_shadowStackProt_warns() {
+    Ptr<Pmd> empty = m.mm.pgtable().pmdOffK(m.dev(2 * MIB));
+    long shadowStack = m.mm.pgtable().pageKernel().val() & ~2L;
+
+    assertTrue(m.init.pmdSetHuge(empty, 0x20_0000, new Prot(shadowStack)));
+
+    assertEquals(List.of("pfn_pte: _PAGE_DIRTY without _PAGE_RW"), m.warnings());
+    assertEquals(0x20_0000 | (LEAF & ~2L), m.mm.pgtable().pmdpGet(empty).val());
+  }
+}
