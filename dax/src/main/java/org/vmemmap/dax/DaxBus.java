@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.dax;
 
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -45,9 +46,12 @@ public final class DaxBus {
   private final HmemDevice hmemDevice;
   private final Hmem hmem;
   private final NvdimmE820 nvdimmE820;
+  private final OfPmem ofPmem;
+  private final Memregion memregion;
   private final PfnDevs pfnDevs;
   private final DaxPmem daxPmem;
   private final Map<String, NdPfn> ndDax = new HashMap<>();
+  private final Map<String, Device> given = new HashMap<>();
   private final Map<String, Plain> plain = new LinkedHashMap<>();
   private long nextUuid = 1;
 
@@ -115,10 +119,11 @@ public final class DaxBus {
     this.memremap = new Memremap(mm, pageAlloc, mmInit, hotplug, iomem);
     this.bus = new Bus(mm, slab, iomem, memremap, thp);
     this.deviceDax = new DeviceDax(mm, slab, iomem, memremap, bus);
-    Memregion memregion = new Memregion(mm);
+    this.memregion = new Memregion(mm);
     this.hmemDevice = new HmemDevice(mm, iomem, physToTargetNode);
     this.hmem = new Hmem(mm, iomem, hmemDevice, bus, memregion);
     this.nvdimmE820 = new NvdimmE820(mm, iomem, memregion, physToTargetNode);
+    this.ofPmem = new OfPmem(mm, iomem, memregion);
     this.pfnDevs = new PfnDevs(mm, memremap, thp);
     this.daxPmem = new DaxPmem(mm, iomem, pfnDevs, bus);
     hotplug.setDevPagemapLookup(memremap);
@@ -154,6 +159,77 @@ public final class DaxBus {
    */
   public int registerPmem() {
     return nvdimmE820.e820PmemProbe();
+  }
+
+  /**
+   * Makes a namespace of a range that firmware other than e820 names. Its device is {@code daxN.0},
+   * with N counted over all regions.
+   *
+   * @return 0, or -ENXIO when memory is short
+   */
+  public int registerNamespace(long start, long size, int node) {
+    return ofPmem.ofPmemRegionProbe(start, size, node);
+  }
+
+  private List<NdRegion> namespaceRegions() {
+    List<NdRegion> all = new ArrayList<>(nvdimmE820.regions());
+    all.addAll(ofPmem.regions());
+    return all;
+  }
+
+  /**
+   * Binds device DAX to memory whose driver brings its own pgmap, as a namespace does, but with an
+   * altmap of its choice.
+   *
+   * @param device name; a new one gets the next region number, whatever its name says
+   * @param data its data
+   * @param align page size in bytes
+   * @param mapped what gets struct pages; holds the data
+   * @param altmap where these go; null for RAM
+   * @param node node of the memory
+   * @return 0 or the error of the driver; -EBUSY when it is bound
+   */
+  public int bindGiven(
+      String device, Range data, long align, Range mapped, @Nullable Altmap altmap, int node) {
+    DevDax old = given.containsKey(device) ? bus.find(device) : null;
+    if (old != null && old.bound()) {
+      return -Errno.EBUSY;
+    }
+    Device parent = given.remove(device);
+    if (parent != null) {
+      parent.devresReleaseAll();
+    }
+    int id = memregion.memregionAlloc();
+    if (id < 0) {
+      return id;
+    }
+    Device fresh = new Device("given." + id, node);
+    fresh.setDriver(this);
+    DaxRegion region =
+        bus.allocDaxRegion(fresh, id, data, node, align, DaxRegion.IORESOURCE_DAX_STATIC);
+    if (region == null) {
+      memregion.memregionFree(id);
+      return -Errno.ENOMEM;
+    }
+    fresh.devmAddActionOrReset(mm, id, () -> memregion.memregionFree(id));
+    given.put(device, fresh);
+    DevPagemap pgmap = new DevPagemap(0);
+    fill(pgmap, mapped, altmap);
+    int rc = bus.devmCreateDevDax(new Bus.DevDaxData(region, pgmap, data.len(), 0, false)).error();
+    DevDax made = bus.find(device);
+    return rc != 0 || (made != null && made.bound()) ? rc : bus.bindStore(deviceDax, device);
+  }
+
+  private void fill(DevPagemap pgmap, Range range, @Nullable Altmap altmap) {
+    pgmap.nrRange = 1;
+    pgmap.ranges = new Range[] {range};
+    if (altmap != null) {
+      pgmap.altmapValid = true;
+      pgmap.altmap.basePfn = altmap.basePfn;
+      pgmap.altmap.endPfn = mm.model().physPfn(range.end());
+      pgmap.altmap.reserve = altmap.reservePages;
+      pgmap.altmap.free = altmap.freePages;
+    }
   }
 
   /**
@@ -231,7 +307,7 @@ public final class DaxBus {
     if (old != null && old.bound()) {
       return -Errno.EBUSY;
     }
-    for (NdRegion region : nvdimmE820.regions()) {
+    for (NdRegion region : namespaceRegions()) {
       NdNamespaceIo ndns = region.ndns();
       boolean inside = start - ndns.res().start >= 0 && start <= ndns.res().end;
       if (inside && device.equals("dax%d.0".formatted(region.id()))) {
@@ -313,15 +389,7 @@ public final class DaxBus {
     DevPagemap pgmap = new DevPagemap(caller.va);
     pgmap.type = MemoryType.MEMORY_DEVICE_GENERIC;
     pgmap.vmemmapShift = vmemmapShift;
-    pgmap.nrRange = 1;
-    pgmap.ranges = new Range[] {new Range(start, start + size - 1)};
-    if (altmap != null) {
-      pgmap.altmapValid = true;
-      pgmap.altmap.basePfn = altmap.basePfn;
-      pgmap.altmap.endPfn = mm.model().physPfn(start + size) - 1;
-      pgmap.altmap.reserve = altmap.reservePages;
-      pgmap.altmap.free = altmap.freePages;
-    }
+    fill(pgmap, new Range(start, start + size - 1), altmap);
     long addr = memremap.memremapPages(pgmap, node);
     if (new Page(addr).isErr()) {
       return (int) addr;

@@ -63,7 +63,7 @@ class DaxBusTest {
     assertEquals(1, m.refcount(GIB));
     assertEquals(512, m.second(GIB, StructPage.NR_PAGES));
     assertEquals(-1L << 15 | 1, m.word(GIB + PAGE, 1));
-    assertEquals(PageFlags.TAIL_MAPPING, m.word(GIB + 511 * PAGE, 3));
+    assertEquals(m.mm.flags().tailMapping(), m.word(GIB + 511 * PAGE, 3));
     assertEquals(0, m.refcount(GIB + 511 * PAGE));
     assertEquals(2, m.mm.vmstat().nrMemmapPages());
     assertEquals(512, m.owned(Owner.DEVICE));

@@ -6,18 +6,26 @@ import org.vmemmap.machine.Machine;
 /** Doubly linked lists that run through simulated memory. */
 @Kernel(file = "include/linux/list.h", symbol = "list_add")
 public final class Lists {
-  /** {@code LIST_POISON1}: next of an entry that was deleted. */
-  public static final long LIST_POISON1 = 0xdead_0000_0000_0100L;
-
-  /** {@code LIST_POISON2}: prev of an entry that was deleted. */
-  public static final long LIST_POISON2 = 0xdead_0000_0000_0122L;
-
   private final Machine machine;
   private final KernelData data;
+  private final long poisonPointerDelta;
 
-  Lists(Machine machine, KernelData data) {
+  Lists(Machine machine, KernelData data, MmConfig config) {
     this.machine = machine;
     this.data = data;
+    this.poisonPointerDelta = config.illegalPointerValue();
+  }
+
+  /** {@code LIST_POISON1}: next of an entry that was deleted. */
+  @Kernel(file = "include/linux/poison.h", symbol = "LIST_POISON1")
+  public long listPoison1() {
+    return poisonPointerDelta + 0x100;
+  }
+
+  /** {@code LIST_POISON2}: prev of an entry that was deleted. */
+  @Kernel(file = "include/linux/poison.h", symbol = "LIST_POISON2")
+  public long listPoison2() {
+    return poisonPointerDelta + 0x122;
   }
 
   /** {@code LIST_HEAD(x)} with static storage: an empty list that lives as long as the kernel. */
@@ -62,8 +70,8 @@ public final class Lists {
   @Kernel(file = "include/linux/list.h", symbol = "list_del")
   public void listDel(ListHead entry) {
     unlink(entry.va());
-    setNext(entry.va(), LIST_POISON1);
-    setPrev(entry.va(), LIST_POISON2);
+    setNext(entry.va(), listPoison1());
+    setPrev(entry.va(), listPoison2());
   }
 
   /** {@code list_del_init()}. */

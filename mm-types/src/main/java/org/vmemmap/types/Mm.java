@@ -47,7 +47,7 @@ public final class Mm {
     this.inline = new MmInline(struct, flags, printk, nodes, config, mmzone);
     this.pgtable = new Pgtable(machine, arch, model, model.va(image.initMmPgd()));
     this.data = new KernelData(model.va(image.dataPaddr()), image.dataBytes());
-    this.lists = new Lists(machine, data);
+    this.lists = new Lists(machine, data, config);
     machine.cpus().forEach(cpu -> cpu.loadRoot(image.initMmPgd()));
   }
 

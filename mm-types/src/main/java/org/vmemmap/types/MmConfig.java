@@ -24,6 +24,8 @@ package org.vmemmap.types;
  * @param gigantic ARCH_HAS_GIGANTIC_PAGE
  * @param memcg MEMCG
  * @param debugVm DEBUG_VM: the VM_WARN and VM_BUG checks are built in, struct pages are poisoned
+ * @param illegalPointerValue ILLEGAL_POINTER_VALUE: an address that nothing can be mapped at; list
+ *     poison and the mapping of tails are made of it
  */
 public record MmConfig(
     int sizeofStructPage,
@@ -43,7 +45,9 @@ public record MmConfig(
     boolean archWantOptimizeDaxVmemmap,
     boolean gigantic,
     boolean memcg,
-    boolean debugVm) {
+    boolean debugVm,
+    long illegalPointerValue) {
+  private static final long DEAD = 0xdead_0000_0000_0000L;
 
   /** Checks that the values can belong together. */
   public MmConfig {
@@ -52,10 +56,46 @@ public record MmConfig(
     }
   }
 
+  /** A kernel of an architecture with ILLEGAL_POINTER_VALUE as on x86-64 and arm64. */
+  public MmConfig(
+      int sizeofStructPage,
+      int sectionSizeBits,
+      int maxPhysmemBits,
+      int nodesShift,
+      int lastCpupidBits,
+      int maxPageOrder,
+      int pageblockOrder,
+      boolean zoneDma,
+      boolean zoneDma32,
+      boolean pageExtension,
+      boolean deferredStructPageInit,
+      boolean hugetlbOptimizeVmemmap,
+      boolean hugetlbOptimizeVmemmapDefaultOn,
+      boolean sparsememVmemmapPreinit,
+      boolean archWantOptimizeDaxVmemmap,
+      boolean gigantic,
+      boolean memcg,
+      boolean debugVm) {
+    this(
+        sizeofStructPage, sectionSizeBits, maxPhysmemBits, nodesShift, lastCpupidBits, maxPageOrder,
+        pageblockOrder, zoneDma, zoneDma32, pageExtension, deferredStructPageInit,
+        hugetlbOptimizeVmemmap, hugetlbOptimizeVmemmapDefaultOn, sparsememVmemmapPreinit,
+        archWantOptimizeDaxVmemmap, gigantic, memcg, debugVm, DEAD);
+  }
+
   /** The Debian kernel for x86-64 that the captured cases come from. */
   public static MmConfig debianX86() {
     return new MmConfig(
         64, 27, 46, 10, 21, 10, 9, true, true, true, true, true, false, true, true, true, true, false);
+  }
+
+  /** The same with another ILLEGAL_POINTER_VALUE. */
+  public MmConfig withIllegalPointerValue(long value) {
+    return new MmConfig(
+        sizeofStructPage, sectionSizeBits, maxPhysmemBits, nodesShift, lastCpupidBits, maxPageOrder,
+        pageblockOrder, zoneDma, zoneDma32, pageExtension, deferredStructPageInit,
+        hugetlbOptimizeVmemmap, hugetlbOptimizeVmemmapDefaultOn, sparsememVmemmapPreinit,
+        archWantOptimizeDaxVmemmap, gigantic, memcg, debugVm, value);
   }
 
   /** The same with another DEBUG_VM. */
@@ -64,7 +104,7 @@ public record MmConfig(
         sizeofStructPage, sectionSizeBits, maxPhysmemBits, nodesShift, lastCpupidBits, maxPageOrder,
         pageblockOrder, zoneDma, zoneDma32, pageExtension, deferredStructPageInit,
         hugetlbOptimizeVmemmap, hugetlbOptimizeVmemmapDefaultOn, sparsememVmemmapPreinit,
-        archWantOptimizeDaxVmemmap, gigantic, memcg, value);
+        archWantOptimizeDaxVmemmap, gigantic, memcg, value, illegalPointerValue);
   }
 
   /** The same with another size of struct page. */
@@ -73,7 +113,7 @@ public record MmConfig(
         value, sectionSizeBits, maxPhysmemBits, nodesShift, lastCpupidBits, maxPageOrder,
         pageblockOrder, zoneDma, zoneDma32, pageExtension, deferredStructPageInit,
         hugetlbOptimizeVmemmap, hugetlbOptimizeVmemmapDefaultOn, sparsememVmemmapPreinit,
-        archWantOptimizeDaxVmemmap, gigantic, memcg, debugVm);
+        archWantOptimizeDaxVmemmap, gigantic, memcg, debugVm, illegalPointerValue);
   }
 
   /** The same with another MAX_PHYSMEM_BITS. */
@@ -82,7 +122,7 @@ public record MmConfig(
         sizeofStructPage, sectionSizeBits, value, nodesShift, lastCpupidBits, maxPageOrder,
         pageblockOrder, zoneDma, zoneDma32, pageExtension, deferredStructPageInit,
         hugetlbOptimizeVmemmap, hugetlbOptimizeVmemmapDefaultOn, sparsememVmemmapPreinit,
-        archWantOptimizeDaxVmemmap, gigantic, memcg, debugVm);
+        archWantOptimizeDaxVmemmap, gigantic, memcg, debugVm, illegalPointerValue);
   }
 
   /** The same with or without DEFERRED_STRUCT_PAGE_INIT. */
@@ -91,7 +131,7 @@ public record MmConfig(
         sizeofStructPage, sectionSizeBits, maxPhysmemBits, nodesShift, lastCpupidBits, maxPageOrder,
         pageblockOrder, zoneDma, zoneDma32, pageExtension, value,
         hugetlbOptimizeVmemmap, hugetlbOptimizeVmemmapDefaultOn, sparsememVmemmapPreinit,
-        archWantOptimizeDaxVmemmap, gigantic, memcg, debugVm);
+        archWantOptimizeDaxVmemmap, gigantic, memcg, debugVm, illegalPointerValue);
   }
 
   /** The same with or without HUGETLB_PAGE_OPTIMIZE_VMEMMAP. */
@@ -100,7 +140,7 @@ public record MmConfig(
         sizeofStructPage, sectionSizeBits, maxPhysmemBits, nodesShift, lastCpupidBits, maxPageOrder,
         pageblockOrder, zoneDma, zoneDma32, pageExtension, deferredStructPageInit,
         value, hugetlbOptimizeVmemmapDefaultOn, sparsememVmemmapPreinit,
-        archWantOptimizeDaxVmemmap, gigantic, memcg, debugVm);
+        archWantOptimizeDaxVmemmap, gigantic, memcg, debugVm, illegalPointerValue);
   }
 
   /** MAX_NR_ZONES: zones that the kernel is built with. */

@@ -190,7 +190,7 @@ public final class MmInline {
   /** {@code prep_compound_tail()}: {@code head} may be null only in the mask form. */
   @Kernel(file = "mm/internal.h", symbol = "prep_compound_tail")
   public void prepCompoundTail(Page tail, @Nullable Page head, int order) {
-    struct.setMapping(tail, PageFlags.TAIL_MAPPING);
+    struct.setMapping(tail, flags.tailMapping());
     flags.setCompoundHead(tail, head, order);
     printk.vmWarnOnOnce(struct.priv(tail) != 0, "prep_compound_tail: tail->private");
   }

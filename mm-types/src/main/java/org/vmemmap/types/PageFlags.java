@@ -56,10 +56,6 @@ public final class PageFlags {
   /** The pattern of a struct page that was not initialised: {@code PAGE_POISON_PATTERN}. */
   public static final long PAGE_POISON_PATTERN = -1L;
 
-  /** {@code TAIL_MAPPING}: what a tail's mapping holds. */
-  @Kernel(file = "include/linux/poison.h", symbol = "TAIL_MAPPING")
-  public static final long TAIL_MAPPING = 0xdead_0000_0000_0400L;
-
   public static final int PGTY_BUDDY = 0xf0;
   public static final int PGTY_OFFLINE = 0xf1;
   public static final int PGTY_TABLE = 0xf2;
@@ -68,14 +64,22 @@ public final class PageFlags {
 
   private final StructPage struct;
   private final Printk printk;
+  private final long tailMapping;
   private final boolean mask;
   private final int sizeShift;
 
   PageFlags(StructPage struct, Printk printk, MmConfig config) {
     this.struct = struct;
     this.printk = printk;
+    this.tailMapping = config.illegalPointerValue() + 0x400;
     this.mask = config.hugetlbOptimizeVmemmap() && config.structPageIsPowerOf2();
     this.sizeShift = 64 - Long.numberOfLeadingZeros(struct.size() - 1L);
+  }
+
+  /** {@code TAIL_MAPPING}: what a tail's mapping holds. */
+  @Kernel(file = "include/linux/poison.h", symbol = "TAIL_MAPPING")
+  public long tailMapping() {
+    return tailMapping;
   }
 
   /** True when a tail holds an address mask, not a pointer to its head. */

@@ -184,7 +184,7 @@ class CompoundPageTest {
     assertEquals(zone, mm.inline().pageZone(tail));
     assertEquals(-1, struct.mapcount(tail));
     assertEquals(0, struct.refcount(tail));
-    assertEquals(PageFlags.TAIL_MAPPING, struct.mapping(tail));
+    assertEquals(mm.flags().tailMapping(), struct.mapping(tail));
     assertEquals(0xffff_ffff_ffff_8001L, struct.compoundInfo(tail));
   }
 

@@ -44,10 +44,10 @@ class ListsTest {
     lists.listDel(a);
 
     assertEquals(List.of(2L), pfns(head));
-    assertEquals(Lists.LIST_POISON1, mm.machine().cpu().readLong(a.va()));
-    assertEquals(Lists.LIST_POISON2, mm.machine().cpu().readLong(a.va() + 8));
-    assertEquals(0xdead_0000_0000_0100L, Lists.LIST_POISON1);
-    assertEquals(0xdead_0000_0000_0122L, Lists.LIST_POISON2);
+    assertEquals(mm.lists().listPoison1(), mm.machine().cpu().readLong(a.va()));
+    assertEquals(mm.lists().listPoison2(), mm.machine().cpu().readLong(a.va() + 8));
+    assertEquals(0xdead_0000_0000_0100L, mm.lists().listPoison1());
+    assertEquals(0xdead_0000_0000_0122L, mm.lists().listPoison2());
   }
 
   /** A deleted and initialised entry is a list of its own. */

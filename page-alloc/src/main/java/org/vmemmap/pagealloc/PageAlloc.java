@@ -121,7 +121,7 @@ public final class PageAlloc {
       long info = mm.flags().compoundInfo(page, order);
       for (long i = 1; i < 1L << order; i++) {
         tail.next();
-        tail.set(StructPage.MAPPING, PageFlags.TAIL_MAPPING);
+        tail.set(StructPage.MAPPING, mm.flags().tailMapping());
         tail.set(StructPage.COMPOUND_INFO, info);
       }
     }

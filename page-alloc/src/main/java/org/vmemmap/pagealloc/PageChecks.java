@@ -163,7 +163,7 @@ final class PageChecks {
     } else if (index == 2) {
       boolean onList = !mm.lists().listEmpty(struct.deferredList(new Folio(headPage)));
       reason = onList ? "on deferred list" : null;
-    } else if (index > 3 && struct.mapping(page) != PageFlags.TAIL_MAPPING) {
+    } else if (index > 3 && struct.mapping(page) != mm.flags().tailMapping()) {
       // Tail 3 holds what hugetlb keeps in a folio.
       reason = "corrupted mapping in tail page";
     }

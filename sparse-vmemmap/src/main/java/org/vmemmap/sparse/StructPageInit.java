@@ -164,7 +164,7 @@ final class StructPageInit {
     // prep_compound_tail() warns of a private that is not 0; here it is part of the pattern.
     long flags = reserved(mm.inline().initialFlags(zone, nid));
     long info = mm.flags().compoundInfo(head, order);
-    long[] words = pattern(flags, info, 0, PageFlags.TAIL_MAPPING, 0);
+    long[] words = pattern(flags, info, 0, mm.flags().tailMapping(), 0);
     writeRun(pfn, endPfn, words, new long[words.length]);
   }
 

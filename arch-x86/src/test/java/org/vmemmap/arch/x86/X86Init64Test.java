@@ -16,12 +16,14 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
+import org.vmemmap.machine.Checks;
 import org.vmemmap.machine.MachineFault;
 import org.vmemmap.sparse.MemoryHotplug.MhpParams;
 import org.vmemmap.types.DevPagemap;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.KernelBug;
 import org.vmemmap.types.Owner;
+import org.vmemmap.types.Pgtable;
 import org.vmemmap.types.Pmd;
 import org.vmemmap.types.Prot;
 import org.vmemmap.types.Pte;
@@ -857,5 +859,27 @@ class X86Init64Test {
 
     assertEquals(List.of("pfn_pte: _PAGE_DIRTY without _PAGE_RW"), m.warnings());
     assertEquals(0x20_0000 | (LEAF & ~2L), m.mm.pgtable().pmdpGet(empty).val());
+  }
+
+  /**
+   * What HVO does: another frame behind an entry in use, and a table in place of a leaf, without an
+   * invalid entry between. Expect the CPU to have nothing against it, unlike one that asks for
+   * break-before-make.
+   */
+  @Test
+  void remap_entryInUse_isAllowed() {
+    Pgtable pgtable = m.mm.pgtable();
+    m.machine.check(Checks.translations());
+    m.populate(m.dev(0), m.dev(8 * PAGE));
+    Ptr<Pte> pte = pgtable.virtToKpte(m.dev(PAGE));
+    long head = m.frame(m.dev(0));
+    Ptr<Pmd> leaf = pgtable.pmdOffK(m.memmap(0));
+    long table = pgtable.tableVa(pgtable.pmdpGet(pgtable.pmdOffK(m.dev(0))).val(), Pgtable.PMD);
+
+    pgtable.setPteAt(m.dev(PAGE), pte, pgtable.pfnPte(head, pgtable.pageKernelRo()));
+    pgtable.pmdPopulateKernel(leaf, table);
+
+    assertEquals(head, m.frame(m.dev(PAGE)));
+    assertEquals(0, m.level(m.memmap(0)));
   }
 }

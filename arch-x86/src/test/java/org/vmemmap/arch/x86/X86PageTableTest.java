@@ -283,6 +283,14 @@ class X86PageTableTest {
     assertEquals(0xffff_d400_0000_0000L, l4.withVmemmapBase(0xffff_d400_0000_0000L).vmemmapBase());
   }
 
+  /** The table of vmemmap_dedup.rst as it was. Expect 8 frames of struct pages for 2M, 4096 for 1G. */
+  @Test
+  void structPages_tableOfTheOldDocument_isTheirs() {
+    long[] sizes = X86Geometry.fourLevel().hugetlbSizes();
+    assertEquals(8, ((sizes[0] >>> 12) * 64) >>> 12);
+    assertEquals(4096, ((sizes[1] >>> 12) * 64) >>> 12);
+  }
+
   /** There are two paging modes. Expect a refusal of a third. */
   @Test
   void geometry_threeLevels_isRefused() {
