@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.hugetlb;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.mockito.ArgumentMatchers.anyInt;
+import static org.mockito.ArgumentMatchers.anyLong;
+import static org.mockito.Mockito.mock;
+import static org.mockito.Mockito.when;
+
+import java.util.HashSet;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.vmemmap.sparse.MmInit;
+import org.vmemmap.types.Folio;
+import org.vmemmap.types.KernelBug;
+import org.vmemmap.types.Migratetype;
+import org.vmemmap.types.Owner;
+import org.vmemmap.types.Page;
+import org.vmemmap.types.StructPage;
+
+/** The pools at boot: gigantic pages from memblock, the others from the page allocator. */
+final class HugetlbBootmemTest {
+  private static final long GIB = PoolMachine.GIB;
+  private static final long PAGES_1G = 262144;
+  private static final String NR_1G =
+      "/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages";
+
+  private static PoolMachine twoLargeNodes() {
+    return new PoolMachine(
+        PoolMachine.config(),
+        PoolMachine.sizes(),
+        new PoolMachine.Ram(0, 3 * GIB, 0),
+        new PoolMachine.Ram(3 * GIB, 5 * GIB, 1));
+  }
+
+  private static List<String> hugetlbLog(PoolMachine pool) {
+    return pool.log().stream().filter(line -> line.startsWith("HugeTLB: ")).toList();
+  }
+
+  // ---------------------------------------------------------------- gigantic
+
+  /**
+   * Two pages of 1 GiB of four, not optimised. Expect them in the pool with tails of their own, and
+   * their blocks movable.
+   */
+  @Test
+  void boot_giganticPages_areInThePool() {
+    PoolMachine pool = PoolMachine.large().cmdline("hugepagesz=1G", "hugepages=2").boot();
+    Hstate h = pool.hstate(GIB);
+    assertEquals(2, h.freeHugePages);
+    assertEquals(2 * PAGES_1G, pool.owned(Owner.HUGEPAGE));
+    Folio folio = pool.folio(pool.freePfns(h, 0).get(0));
+    assertEquals(0x8, pool.mm.struct().priv(folio.page()));
+    assertEquals(18, pool.mm.inline().folioOrder(folio));
+    Page last = pool.mm.flags().folioPage(folio, PAGES_1G - 1);
+    assertEquals(folio.page(), pool.mm.flags().compoundHead(last));
+    assertEquals(0, pool.mm.struct().refcount(last));
+    assertEquals(last.va() + 8, pool.mm.struct().word(last, 16));
+    assertEquals(
+        Migratetype.MIGRATE_MOVABLE,
+        pool.pageAlloc.getPfnblockMigratetype(last, pool.mm.model().pageToPfn(last)));
+    assertEquals(List.of(), pool.warnings());
+  }
+
+  /** The same with hugetlb_free_vmemmap=on. Expect 4095 shared pages of memmap for each. */
+  @Test
+  void boot_giganticPagesOptimized_share4095Pages() {
+    PoolMachine plain = PoolMachine.large().boot();
+    PoolMachine pool =
+        PoolMachine.large()
+            .cmdline("hugetlb_free_vmemmap=on", "hugepagesz=1G", "hugepages=2")
+            .boot();
+    Hstate h = pool.hstate(GIB);
+    Folio folio = pool.folio(pool.freePfns(h, 0).get(1));
+    assertTrue(pool.optimized(folio));
+    assertEquals(4095, pool.readOnlyPages(folio, h));
+    assertEquals(2, new HashSet<>(pool.frames(folio, h)).size());
+    assertEquals(
+        plain.mm.vmstat().nrMemmapBootPages() - 2 * 4095,
+        pool.mm.vmstat().nrMemmapBootPages());
+    assertEquals(1, pool.owned(Owner.SHARED_TAIL));
+    Page last = pool.mm.flags().folioPage(folio, PAGES_1G - 1);
+    assertEquals(folio.page(), pool.mm.flags().compoundHead(last));
+  }
+
+  /**
+   * An optimised boot page is freed again. Expect 4095 frames made at run time, and the memory with
+   * the page allocator.
+   */
+  @Test
+  void shrink_bootPage_isRestoredAndFreed() {
+    PoolMachine pool = bootPageOptimized(false);
+    assertEquals(0, pool.system.sysfs().write(NR_1G, "0"));
+    assertEquals("0", pool.system.sysfs().read(NR_1G));
+    assertEquals(4095, pool.mm.vmstat().nrMemmapPages());
+    assertEquals(0, pool.owned(Owner.HUGEPAGE));
+    assertEquals(0, pool.pageAlloc.badPageReports());
+  }
+
+  /**
+   * The same in a kernel that checks pages. Initialisation has left one reference in the shared
+   * tail, as captured kernels show; so every restored tail has it. Expect bad pages, and the
+   * memory lost.
+   */
+  @Test
+  void shrink_bootPageWithChecks_findsTheStrayReference() {
+    PoolMachine pool = bootPageOptimized(true);
+    Folio folio = pool.folio(pool.freePfns(pool.hstate(GIB), 0).get(0));
+    assertEquals(1, pool.mm.struct().refcount(pool.mm.flags().folioPage(folio, 100)));
+    assertEquals(0, pool.system.sysfs().write(NR_1G, "0"));
+    assertTrue(pool.pageAlloc.badPageReports() > 0);
+    assertEquals(PAGES_1G, pool.owned(Owner.HUGEPAGE));
+  }
+
+  /** init_on_alloc, which is on by default, brings the checks with it. */
+  private static PoolMachine bootPageOptimized(boolean checks) {
+    PoolMachine pool =
+        new PoolMachine(
+                PoolMachine.config().withDebugVm(false),
+                PoolMachine.sizes(),
+                new PoolMachine.Ram(0, 4 * GIB, 0))
+            .cmdline("hugetlb_free_vmemmap=on", "hugepagesz=1G", "hugepages=1");
+    pool.mmInit.earlyInitOnAlloc(checks ? "1" : "0");
+    return pool.boot();
+  }
+
+  /** A gigantic page at run time. Expect a contiguous block, optimised as at boot. */
+  @Test
+  void setPool_giganticAtRunTime_isFoundAndOptimized() {
+    PoolMachine pool = PoolMachine.large().cmdline("hugetlb_free_vmemmap=on").boot();
+    Hstate h = pool.hstate(GIB);
+    assertEquals(
+        0, pool.system.resize().nrHugepagesStoreCommon0(h, PoolMachine.NO_NODE, 1));
+    assertEquals(1, h.nrHugePages);
+    Folio folio = pool.folio(pool.freePfns(h, 0).get(0));
+    assertEquals(4095, pool.readOnlyPages(folio, h));
+    assertEquals(0, pool.mm.refs().folioRefCount(folio));
+    assertEquals(List.of(), pool.warnings());
+  }
+
+  /** Nine pages of 1 GiB of a machine with four. Expect three and the kernel's message. */
+  @Test
+  void boot_moreGiganticPagesThanMemory_saysSo() {
+    PoolMachine pool = PoolMachine.large().cmdline("hugepagesz=1G", "hugepages=9").boot();
+    assertEquals(3, pool.hstate(GIB).nrHugePages);
+    assertTrue(
+        hugetlbLog(pool)
+            .contains(
+                "HugeTLB: allocating 9 of page size 1.00 GiB failed.  Only allocated 3"
+                    + " hugepages."));
+  }
+
+  /** Two pages without a node on two nodes. Expect one on each. */
+  @Test
+  void boot_twoNodes_goesRound() {
+    PoolMachine pool = twoLargeNodes().cmdline("hugepagesz=1G", "hugepages=2").boot();
+    assertEquals(1, pool.hstate(GIB).nrHugePagesNode[0]);
+    assertEquals(1, pool.hstate(GIB).nrHugePagesNode[1]);
+  }
+
+  /** Five pages on node 1, which has two. Expect two, none elsewhere, and the node's message. */
+  @Test
+  void boot_nodeHasTooFew_saysSo() {
+    PoolMachine pool = twoLargeNodes().cmdline("hugepagesz=1G", "hugepages=1:5").boot();
+    Hstate h = pool.hstate(GIB);
+    long got = h.nrHugePagesNode[1];
+    assertEquals(0, h.nrHugePagesNode[0]);
+    assertTrue(got == 1 || got == 2, "got=" + got);
+    assertEquals(got, h.maxHugePages);
+    assertTrue(
+        hugetlbLog(pool)
+            .contains(
+                "HugeTLB: allocating 5 of page size 1.00 GiB failed node1.  Only allocated "
+                    + got + " hugepages."));
+  }
+
+  /**
+   * The movable zone starts in the middle of the third GiB.
+   *
+   * <pre>
+   *   0         1G         2G    2.5G     3G         4G
+   *   | image   |  page    |  x  |   x    |   page   |     x: in two zones, given back
+   * </pre>
+   *
+   * Expect two pages of three, and both messages.
+   */
+  @Test
+  void boot_pageInTwoZones_isGivenBack() {
+    PoolMachine pool = PoolMachine.large().cmdline("hugepagesz=1G", "hugepages=3");
+    pool.mmInit.cmdlineParseKernelcore("2560M");
+    pool.boot();
+    assertEquals(2, pool.hstate(GIB).nrHugePages);
+    assertEquals(
+        List.of(
+            "HugeTLB: freed 1 cross-zone hugepages of size 1.00 GiB on node 0.",
+            "HugeTLB: allocating 3 of page size 1.00 GiB failed.  Only allocated 2 hugepages."),
+        hugetlbLog(pool).subList(0, 2));
+  }
+
+  /** No memory for the second page. Expect one page, and the message. */
+  @Test
+  void boot_secondAllocationFails_keepsTheFirst() {
+    PoolMachine pool = PoolMachine.large().cmdline("hugepagesz=1G", "hugepages=2");
+    pool.failFrom(2, "memblock_alloc_hugetlb");
+    pool.boot();
+    assertEquals(1, pool.hstate(GIB).nrHugePages);
+  }
+
+  /** Struct pages of 80 bytes: a tail holds a pointer. Expect the last tail to lead to its head. */
+  @Test
+  void boot_structPageNoPowerOfTwo_initsTailsOneByOne() {
+    PoolMachine pool =
+        new PoolMachine(
+                PoolMachine.config().withSizeofStructPage(80),
+                PoolMachine.sizes(),
+                new PoolMachine.Ram(0, 3 * GIB, 0))
+            .cmdline("hugepagesz=1G", "hugepages=1")
+            .boot();
+    Folio folio = pool.folio(pool.freePfns(pool.hstate(GIB), 0).get(0));
+    Page last = pool.mm.flags().folioPage(folio, PAGES_1G - 1);
+    assertEquals(folio.va() + 1, pool.mm.struct().word(last, StructPage.COMPOUND_INFO));
+    assertEquals(folio.page(), pool.mm.flags().compoundHead(last));
+  }
+
+  /** CMA areas exist, but not for boot pages. Expect no boot page and one message. */
+  @Test
+  void boot_cmaEnabled_skipsGiganticPages() {
+    PoolMachine pool = PoolMachine.large();
+    HugetlbCma cma =
+        new HugetlbCma() {
+          @Override
+          public long hugetlbCmaTotalSize() {
+            return GIB;
+          }
+        };
+    HugetlbSystem system = system(pool, pool.mmInit, cma);
+    system.earlyParam("hugepagesz", "1G");
+    system.earlyParam("hugepages", "1");
+    system.bootmem().hugetlbBootmemAlloc();
+    assertEquals(
+        List.of("HugeTLB: hugetlb_cma is enabled, skip boot time allocation"), hugetlbLog(pool));
+    assertEquals(0, pool.owned(Owner.HUGEPAGE));
+  }
+
+  private static HugetlbSystem system(PoolMachine pool, MmInit mmInit, HugetlbCma cma) {
+    return new HugetlbSystem(
+        pool.mm,
+        pool.memblock,
+        pool.pageAlloc,
+        pool.sparseVmemmap,
+        pool.sparse,
+        mmInit,
+        PoolMachine.sizes(),
+        cma);
+  }
+
+  // ---------------------------------------------------------------- smaller pages
+
+  /** Seven pages of 2 MiB. Expect them, and the lines of a boot. */
+  @Test
+  void boot_pagesOf2M_areAllocatedAndReported() {
+    PoolMachine pool =
+        PoolMachine.small().cmdline("hugetlb_free_vmemmap=on", "hugepages=7").boot();
+    assertEquals(7, pool.h2m().freeHugePages);
+    assertTrue(pool.optimized(pool.folio(pool.freePfns(0).get(0))));
+    assertEquals(
+        List.of(
+            "HugeTLB: allocation took 0ms with hugepage_allocation_threads=1",
+            "HugeTLB: registered 1.00 GiB page size, pre-allocated 0 pages",
+            "HugeTLB: 16380 KiB vmemmap can be freed for a 1.00 GiB page",
+            "HugeTLB: registered 2.00 MiB page size, pre-allocated 7 pages",
+            "HugeTLB: 28 KiB vmemmap can be freed for a 2.00 MiB page"),
+        hugetlbLog(pool));
+    assertEquals(9, pool.hstate(GIB).demoteOrder);
+  }
+
+  /** More pages of 2 MiB than there is memory. Expect the message with what there was. */
+  @Test
+  void boot_more2MPagesThanMemory_saysSo() {
+    PoolMachine pool = PoolMachine.small().cmdline("hugepages=1000").boot();
+    long got = pool.h2m().nrHugePages;
+    assertTrue(
+        hugetlbLog(pool)
+            .contains(
+                "HugeTLB: allocating 1000 of page size 2.00 MiB failed.  Only allocated " + got
+                    + " hugepages."));
+    assertEquals(got, pool.h2m().maxHugePages);
+  }
+
+  /** A number for the default size twice, once with its name. Expect the nameless to win. */
+  @Test
+  void boot_defaultNumberTwice_saysWhichItUses() {
+    PoolMachine pool =
+        PoolMachine.small().cmdline("hugepages=5", "hugepagesz=2M", "hugepages=3").boot();
+    assertEquals(5, pool.h2m().nrHugePages);
+    assertEquals(
+        List.of(
+            "HugeTLB: Ignoring hugepages=3 associated with 2.00 MiB page size",
+            "HugeTLB: Using hugepages=5 for number of default huge pages"),
+        hugetlbLog(pool).subList(0, 2));
+  }
+
+  /** Four pages of 2 MiB on node 1 only. Expect them there. */
+  @Test
+  void boot_2MPagesOnOneNode_areThere() {
+    PoolMachine pool = PoolMachine.twoNodes().cmdline("hugepages=1:4").boot();
+    assertEquals(0, pool.h2m().nrHugePagesNode[0]);
+    assertEquals(4, pool.h2m().nrHugePagesNode[1]);
+  }
+
+  /** The third page of a node fails. Expect the first two to be optimised and a second try. */
+  @Test
+  void boot_nodeRunsOut_optimizesAndTriesAgain() {
+    PoolMachine pool =
+        PoolMachine.twoNodes().cmdline("hugetlb_free_vmemmap=on", "hugepages=1:4");
+    pool.failNth(3, "alloc_buddy_frozen_folio");
+    pool.boot();
+    assertEquals(4, pool.h2m().nrHugePagesNode[1]);
+  }
+
+  /** And if it fails again. Expect two pages and the node's message. */
+  @Test
+  void boot_nodeRunsOutForGood_saysSo() {
+    PoolMachine pool =
+        PoolMachine.twoNodes().cmdline("hugetlb_free_vmemmap=on", "hugepages=1:4");
+    pool.failFrom(3, "alloc_buddy_frozen_folio");
+    pool.boot();
+    assertEquals(2, pool.h2m().nrHugePagesNode[1]);
+    assertEquals(2, pool.h2m().maxHugePages);
+    assertTrue(
+        hugetlbLog(pool)
+            .contains(
+                "HugeTLB: allocating 4 of page size 2.00 MiB failed node1.  Only allocated 2"
+                    + " hugepages."));
+  }
+
+  /** A CPU without hugepages, but a wish for some. Expect the message and no size. */
+  @Test
+  void boot_noHugepages_saysThatItIgnoresTheWish() {
+    PoolMachine pool =
+        new PoolMachine(
+            PoolMachine.config(),
+            HugetlbArch.of(0),
+            new PoolMachine.Ram(0, 256 * PoolMachine.MIB, 0));
+    pool.boot();
+    pool.system.hstates().hugetlbAddHstate(9);
+    pool.system.bootmem().hugetlbInit();
+    assertEquals(
+        List.of("HugeTLB: huge pages not supported, ignoring associated command-line parameters"),
+        hugetlbLog(pool));
+  }
+
+  // ---------------------------------------------------------------- checks
+
+  /**
+   * Memory of another node than the one asked for, and in two zones. Expect a warning, and the page
+   * to be given back through the list of the node that was asked.
+   */
+  @Test
+  void allocBootmem_otherNodeAndTwoZones_warns() {
+    PoolMachine pool = PoolMachine.large();
+    pool.mm.nodes().nodeData(0);
+    MmInit mmInit = mock(MmInit.class);
+    when(mmInit.earlyPfnToNid(anyLong())).thenReturn(1);
+    when(mmInit.pfnRangeIntersectsZones(anyInt(), anyLong(), anyLong())).thenReturn(true);
+    HugetlbSystem system = system(pool, mmInit, HugetlbCma.NONE);
+    system.earlyParam("hugepagesz", "1G");
+    system.earlyParam("hugepages", "0:1");
+
+    system.bootmem().hugetlbBootmemAlloc();
+
+    assertEquals(
+        List.of("alloc_bootmem_huge_page: nid_request != NUMA_NO_NODE && nid != nid_request"),
+        pool.warnings());
+    assertEquals(
+        "HugeTLB: freed 1 cross-zone hugepages of size 1.00 GiB on node 0.",
+        hugetlbLog(pool).get(0));
+    assertEquals(0, pool.owned(Owner.HUGEPAGE));
+  }
+
+  /** A boot page of a size that is not gigantic. Expect a bug when it is gathered. */
+  @Test
+  void gather_sizeNotGigantic_isABug() {
+    PoolMachine pool = PoolMachine.small().boot();
+    plantBootPage(pool, 2048, pool.h2m());
+    KernelBug bug =
+        assertThrows(
+            KernelBug.class, () -> pool.system.bootmem().hugetlbBootmemStructPageInit());
+    assertTrue(
+        String.valueOf(bug.getMessage())
+            .contains("gather_bootmem_prealloc_node: !hstate_is_gigantic(h)"));
+  }
+
+  /** A boot page that nobody holds. Expect a warning, and then a bug: it cannot be frozen. */
+  @Test
+  void gather_noReference_warnsAndIsABug() {
+    PoolMachine pool = PoolMachine.small().boot();
+    plantBootPage(pool, 2048, pool.hstate(GIB));
+    pool.mm.refs().setPageCount(pool.mm.model().pfnToPage(2048), 0);
+    KernelBug bug =
+        assertThrows(
+            KernelBug.class, () -> pool.system.bootmem().hugetlbBootmemStructPageInit());
+    assertEquals(
+        List.of("gather_bootmem_prealloc_node: folio_ref_count(folio) != 1"), pool.warnings());
+    assertTrue(
+        String.valueOf(bug.getMessage())
+            .contains("hugetlb_folio_init_vmemmap: !folio_ref_freeze(folio, 1)"));
+  }
+
+  /** A boot page that starts inside a page block. Expect a warning. */
+  @Test
+  void gather_notPageblockAligned_warns() {
+    PoolMachine pool = PoolMachine.large().boot();
+    long crooked = PAGES_1G + 64;
+    plantBootPage(pool, crooked, pool.hstate(GIB));
+    pool.system.bootmem().hugetlbBootmemStructPageInit();
+    assertTrue(
+        pool.warnings()
+            .contains(
+                "hugetlb_bootmem_init_migratetype: !pageblock_aligned(folio_pfn(folio))"));
+    assertFalse(pool.freePfns(pool.hstate(GIB), 0).isEmpty());
+  }
+
+  /** Puts a huge_bootmem_page at the pfn on node 0's list, with one reference. */
+  private static void plantBootPage(PoolMachine pool, long pfn, Hstate h) {
+    Page page = pool.mm.model().pfnToPage(pfn);
+    HugeBootmemPage m = new HugeBootmemPage(pool.mm.model().pageAddress(page));
+    pool.system.hstates().setHstate(m, h);
+    pool.system.hstates().setFlags(m, 0);
+    pool.mm.refs().setPageCount(page, 1);
+    pool.mm.struct().setPageType(page, -1);
+    pool.mm.lists().listAdd(m.list(), pool.system.hstates().hugeBootPages(0));
+  }
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.hugetlb;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.vmemmap.types.Errno;
+
+/** The command line: what is taken, and what the kernel says to what it does not take. */
+final class HugetlbParamsTest {
+  private PoolMachine pool;
+  private Hstates hstates;
+  private HugetlbParams params;
+
+  @BeforeEach
+  void makeMachine() {
+    pool = PoolMachine.small();
+    useSizes(PoolMachine.sizes());
+    pool.mm.nodes().nodeData(0);
+    pool.mm.nodes().nodeData(1);
+  }
+
+  private void useSizes(HugetlbArch arch) {
+    HugetlbFolios folios = new HugetlbFolios(pool.mm);
+    hstates = new Hstates(pool.mm, folios, 2);
+    HugetlbVmemmap vmemmap =
+        new HugetlbVmemmap(
+            pool.mm, pool.pageAlloc, pool.sparseVmemmap, pool.sparse, hstates, folios);
+    params =
+        new HugetlbParams(
+            pool.mm, arch, HugetlbCma.NONE, hstates, new HugetlbInternal(pool.mm, arch), vmemmap);
+  }
+
+  private void parse(String... parameters) {
+    for (String parameter : parameters) {
+      String[] parts = parameter.split("=", 2);
+      assertEquals(0, params.earlyParam(parts[0], parts[1]));
+    }
+    params.hugetlbParseParams();
+  }
+
+  private Hstate hstate(long size) {
+    Hstate h = hstates.sizeToHstate(size);
+    if (h == null) {
+      throw new AssertionError("no hstate of size " + size);
+    }
+    return h;
+  }
+
+  /** A pair for each size. Expect each pool to have its wish. */
+  @Test
+  void parse_pairsOfSizeAndNumber_goToTheirSizes() {
+    parse("hugepagesz=1G", "hugepages=2", "hugepagesz=2M", "hugepages=65");
+    assertEquals(2, hstate(PoolMachine.GIB).maxHugePages);
+    assertEquals(65, hstate(PoolMachine.SIZE_2M).maxHugePages);
+    assertEquals(List.of(), pool.log());
+  }
+
+  /** Nothing is read before the nodes and sizes are known. Expect no size after the parameters. */
+  @Test
+  void earlyParam_beforeParsing_onlyCollects() {
+    params.earlyParam("hugepagesz", "2M");
+    assertEquals(0, hstates.hugetlbMaxHstate());
+  }
+
+  /** A number before any size. Expect it to wait for the default size. */
+  @Test
+  void parse_numberBeforeSize_isForTheDefaultSize() {
+    parse("hugepages=7");
+    assertEquals(7, params.defaultHstateMaxHugePages);
+  }
+
+  /** A default size after the number, here a gigantic one. Expect the number to be its. */
+  @Test
+  void parse_defaultSizeAfterNumber_takesTheNumber() {
+    parse("hugepages=3", "default_hugepagesz=1G");
+    assertEquals(3, hstate(PoolMachine.GIB).maxHugePages);
+    assertEquals(0, params.defaultHstateMaxHugePages);
+    assertEquals(hstate(PoolMachine.GIB), hstates.defaultHstate());
+  }
+
+  /** Numbers for nodes 0 and 1. Expect each node's wish and their sum. */
+  @Test
+  void parse_nodeFormat_goesToTheNodes() {
+    parse("hugepagesz=2M", "hugepages=0:2,1:5");
+    Hstate h = hstate(PoolMachine.SIZE_2M);
+    assertEquals(2, h.maxHugePagesNode[0]);
+    assertEquals(5, h.maxHugePagesNode[1]);
+    assertEquals(7, h.maxHugePages);
+  }
+
+  /** Node format before the size. Expect the default size to get the nodes' wishes. */
+  @Test
+  void parse_nodeFormatBeforeDefaultSize_isTakenOver() {
+    parse("hugepages=1:4", "default_hugepagesz=2M");
+    assertEquals(4, hstate(PoolMachine.SIZE_2M).maxHugePagesNode[1]);
+    assertEquals(4, hstate(PoolMachine.SIZE_2M).maxHugePages);
+  }
+
+  /** Node 9 does not exist. Expect the message, and no wish at all, not even for node 0. */
+  @Test
+  void parse_unknownNode_dropsAllWishes() {
+    parse("hugepagesz=2M", "hugepages=0:2,9:1");
+    assertEquals(List.of("HugeTLB: Invalid hugepages parameter 9:1"), pool.log());
+    assertEquals(0, hstate(PoolMachine.SIZE_2M).maxHugePages);
+    assertEquals(0, hstate(PoolMachine.SIZE_2M).maxHugePagesNode[0]);
+  }
+
+  /** No number, before any size. Expect the message and no wish for the default size. */
+  @Test
+  void parse_noNumber_isInvalid() {
+    parse("hugepages=many");
+    assertEquals(List.of("HugeTLB: Invalid hugepages parameter many"), pool.log());
+    assertEquals(0, params.defaultHstateMaxHugePages);
+  }
+
+  /** A plain number among node numbers. Expect the message from the bad part on. */
+  @Test
+  void parse_plainNumberAfterNode_isInvalid() {
+    parse("hugepagesz=2M", "hugepages=0:2,5");
+    assertEquals(List.of("HugeTLB: Invalid hugepages parameter 5"), pool.log());
+  }
+
+  /** A node without a number. Expect the message with the empty rest. */
+  @Test
+  void parse_nodeWithoutNumber_isInvalid() {
+    parse("hugepagesz=2M", "hugepages=0:");
+    assertEquals(List.of("HugeTLB: Invalid hugepages parameter "), pool.log());
+  }
+
+  /** A size that the architecture does not have. Expect it and its number to be refused. */
+  @Test
+  void parse_unsupportedSize_ignoresTheNumberToo() {
+    parse("hugepagesz=3M", "hugepages=4");
+    assertEquals(
+        List.of(
+            "HugeTLB: unsupported hugepagesz=3M",
+            "HugeTLB: hugepages=4 does not follow a valid hugepagesz, ignoring"),
+        pool.log());
+    assertEquals(0, hstates.hugetlbMaxHstate());
+  }
+
+  /** The same size twice. Expect the second to be refused, and the number behind it. */
+  @Test
+  void parse_sizeTwice_isRefused() {
+    parse("hugepagesz=2M", "hugepages=1", "hugepagesz=2M", "hugepages=9");
+    assertEquals(
+        List.of(
+            "HugeTLB: hugepagesz=2M specified twice, ignoring",
+            "HugeTLB: hugepages=9 does not follow a valid hugepagesz, ignoring"),
+        pool.log());
+    assertEquals(1, hstate(PoolMachine.SIZE_2M).maxHugePages);
+  }
+
+  /** hugepagesz= of the default size that has no number yet. Expect it to be allowed. */
+  @Test
+  void parse_defaultSizeNamedAgain_isAllowedOnce() {
+    parse("default_hugepagesz=2M", "hugepagesz=2M", "hugepages=6");
+    assertEquals(List.of(), pool.log());
+    assertEquals(6, hstate(PoolMachine.SIZE_2M).maxHugePages);
+  }
+
+  /** Two numbers for one size. Expect the first to stand. */
+  @Test
+  void parse_numberTwice_keepsTheFirst() {
+    parse("hugepagesz=2M", "hugepages=1", "hugepages=2");
+    assertEquals(
+        List.of(
+            "HugeTLB: hugepages= specified twice without interleaving hugepagesz=, ignoring"
+                + " hugepages=2"),
+        pool.log());
+    assertEquals(1, hstate(PoolMachine.SIZE_2M).maxHugePages);
+  }
+
+  /** Two default sizes. Expect the first to stand. */
+  @Test
+  void parse_defaultSizeTwice_keepsTheFirst() {
+    parse("default_hugepagesz=2M", "default_hugepagesz=1G");
+    assertEquals(
+        List.of("HugeTLB: default_hugepagesz previously specified, ignoring 1G"), pool.log());
+    assertEquals(PoolMachine.SIZE_2M, hstates.defaultHstate().hugePageSize());
+  }
+
+  /** A default size that the architecture does not have. Expect the message. */
+  @Test
+  void parse_unsupportedDefaultSize_isRefused() {
+    parse("default_hugepagesz=64K");
+    assertEquals(List.of("HugeTLB: unsupported default_hugepagesz=64K"), pool.log());
+  }
+
+  /** A CPU without hugepages. Expect every parameter to be ignored with a message. */
+  @Test
+  void parse_noHugepages_ignoresAll() {
+    useSizes(HugetlbArch.of(0));
+    parse("hugepages=1", "hugepagesz=2M", "default_hugepagesz=2M");
+    assertEquals(
+        List.of(
+            "HugeTLB: hugepages unsupported, ignoring hugepages=1 cmdline",
+            "HugeTLB: hugepages unsupported, ignoring hugepagesz=2M cmdline",
+            "HugeTLB: hugepages unsupported, ignoring default_hugepagesz=2M cmdline"),
+        pool.log());
+  }
+
+  /** Five parameters fit, one pair for each size and a default. Expect the sixth to be refused. */
+  @Test
+  void earlyParam_tooMany_isInvalid() {
+    for (int i = 0; i < 5; i++) {
+      assertEquals(0, params.earlyParam("hugepages", "1"));
+    }
+    assertEquals(-Errno.EINVAL, params.earlyParam("hugepages", "1"));
+  }
+
+  /** A value as long as the whole command line. Expect it to be refused. */
+  @Test
+  void earlyParam_tooLong_isInvalid() {
+    assertEquals(-Errno.EINVAL, params.earlyParam("hugepages", "1".repeat(2048)));
+  }
+
+  /** Names without a value. Expect -EINVAL, and null for a name of somebody else. */
+  @Test
+  void earlyParam_noValueOrNotOurs_isInvalidOrNull() {
+    assertEquals(-Errno.EINVAL, params.earlyParam("hugepages", null));
+    assertEquals(-Errno.EINVAL, params.earlyParam("hugetlb_free_vmemmap", null));
+    assertNull(params.earlyParam("quiet", null));
+  }
+
+  /** The number of threads is kept unless it is 0 or no number. Expect the last good one. */
+  @Test
+  void hugepageAllocThreads_value_isKept() {
+    parse("hugepage_alloc_threads=4", "hugepage_alloc_threads=0", "hugepage_alloc_threads=x");
+    assertEquals(4, params.hugepageAllocationThreads);
+    assertTrue(pool.log().isEmpty());
+  }
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.hugetlb;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.vmemmap.types.Errno;
+import org.vmemmap.types.Folio;
+import org.vmemmap.types.Owner;
+import org.vmemmap.types.PageFlags;
+import org.vmemmap.types.StructPage;
+
+/** A process maps hugepages and lets them go. */
+final class HugetlbTaskTest {
+  private static final long SIZE = PoolMachine.SIZE_2M;
+
+  private final PoolMachine pool = PoolMachine.optimizing();
+  private final Hstate h = pool.h2m();
+
+  /** A page of the pool is mapped. Expect one reference, one mapping, and no promise left over. */
+  @Test
+  void map_freePage_isInUse() {
+    pool.setPool(2);
+    long pfn = pool.freePfns(0).get(1);
+    Folio folio = pool.folio(pfn);
+
+    assertEquals(pfn, pool.system.task().mapHugepage(SIZE, pfn));
+
+    StructPage struct = pool.mm.struct();
+    assertEquals(0x1_f400_0000L, struct.word(folio.page(), StructPage.PAGE_TYPE));
+    assertEquals(0x848, struct.flags(folio.page()) & 0x1ff_ffff);
+    assertEquals(0x12, struct.priv(folio.page()));
+    assertEquals(
+        0, struct.half(pool.mm.flags().folioPage(folio, 1), StructPage.LARGE_MAPCOUNT));
+    assertEquals(1, h.freeHugePages);
+    assertEquals(0, h.resvHugePages);
+    assertEquals(struct.lru(folio.page()), pool.mm.lists().first(h.hugepageActivelist()));
+  }
+
+  /** It is unmapped. Expect it to be free in the pool, still optimised, all counts as before. */
+  @Test
+  void unmap_mappedPage_isFreeAgain() {
+    pool.setPool(2);
+    long pfn = pool.system.task().mapHugepage(SIZE, -1);
+
+    assertEquals(0, pool.system.task().unmapHugepage(SIZE, pfn));
+
+    assertTrue(pool.freePfns(0).contains(pfn));
+    assertTrue(pool.optimized(pool.folio(pfn)));
+    assertEquals(2, h.freeHugePages);
+    assertEquals(0, h.resvHugePages);
+    assertEquals(0, pool.mm.struct().mapping(pool.folio(pfn).page()));
+  }
+
+  /** The pool shrinks to nothing under a mapped page. Expect it surplus, and freed at last. */
+  @Test
+  void unmap_pageBecameSurplus_leavesThePool() {
+    pool.setPool(2);
+    long pfn = pool.system.task().mapHugepage(SIZE, -1);
+    assertEquals(0, pool.setPool(0));
+    assertEquals(1, h.nrHugePages);
+    assertEquals(1, h.surplusHugePages);
+
+    assertEquals(0, pool.system.task().unmapHugepage(SIZE, pfn));
+
+    assertEquals(0, h.nrHugePages);
+    assertEquals(0, h.surplusHugePages);
+    assertEquals(0, pool.owned(Owner.HUGEPAGE));
+  }
+
+  /** No page in the pool, but two surplus pages allowed. Expect one to be made for the mapping. */
+  @Test
+  void map_emptyPoolWithOvercommit_makesASurplusPage() {
+    h.nrOvercommitHugePages = 2;
+    long pfn = pool.system.task().mapHugepage(SIZE, -1);
+    assertTrue(pfn > 0);
+    assertEquals(1, h.surplusHugePages);
+    assertEquals(0, h.freeHugePages);
+    assertEquals(0, pool.system.task().unmapHugepage(SIZE, pfn));
+    assertEquals(0, h.nrHugePages);
+  }
+
+  /** No page and no overcommit. Expect -ENOMEM when the mapping is made, and no promise. */
+  @Test
+  void map_emptyPool_isRefused() {
+    assertEquals(-Errno.ENOMEM, pool.system.task().mapHugepage(SIZE, -1));
+    assertEquals(0, h.resvHugePages);
+  }
+
+  /** The promise was kept with a page that is poisoned now. Expect -ENOSPC and no promise left. */
+  @Test
+  void map_onlyPageIsPoisoned_findsNone() {
+    pool.setPool(1);
+    Folio folio = pool.folio(pool.freePfns(0).get(0));
+    pool.mm.flags().set(folio.page(), PageFlags.PG_HWPOISON);
+    assertEquals(-Errno.ENOSPC, pool.system.task().mapHugepage(SIZE, -1));
+    assertEquals(0, h.resvHugePages);
+  }
+
+  /** A page that is not free, a size that does not exist. Expect -EBUSY and -EINVAL. */
+  @Test
+  void map_badRequest_isRefused() {
+    pool.setPool(1);
+    long pfn = pool.system.task().mapHugepage(SIZE, -1);
+    assertEquals(-Errno.EBUSY, pool.system.task().mapHugepage(SIZE, pfn));
+    assertEquals(-Errno.EBUSY, pool.system.task().mapHugepage(SIZE, 1024));
+    assertEquals(-Errno.EINVAL, pool.system.task().mapHugepage(3 * SIZE, -1));
+  }
+
+  /** A page that nobody has mapped. Expect -EINVAL. */
+  @Test
+  void unmap_notMapped_isRefused() {
+    pool.setPool(1);
+    long pfn = pool.freePfns(0).get(0);
+    assertEquals(-Errno.EINVAL, pool.system.task().unmapHugepage(SIZE, pfn));
+    assertEquals(-Errno.EINVAL, pool.system.task().unmapHugepage(SIZE, 1024));
+    assertFalse(pool.freePfns(0).isEmpty());
+  }
+
+  /** A page that is no hugepage is mapped and unmapped as one. Expect both to warn. */
+  @Test
+  void rmap_noHugetlbFolio_warns() {
+    Folio folio = pool.freshFolio();
+    pool.system.folios().folioClearHugetlb(folio);
+    pool.system.task().hugetlbAddNewAnonRmap(folio);
+    pool.system.task().hugetlbRemoveRmap(folio);
+    assertEquals(
+        List.of(
+            "hugetlb_add_new_anon_rmap: !folio_test_hugetlb(folio)",
+            "hugetlb_remove_rmap: !folio_test_hugetlb(folio)"),
+        pool.warnings());
+  }
+
+  /** Two pages are promised, one of which a third would need. Expect the third to be refused. */
+  @Test
+  void acctMemory_moreThanFree_isRefusedWithoutPromise() {
+    pool.setPool(2);
+    assertEquals(0, pool.system.reserve().hugetlbAcctMemory(h, 2));
+    assertEquals(-Errno.ENOMEM, pool.system.reserve().hugetlbAcctMemory(h, 1));
+    assertEquals(2, h.resvHugePages);
+    assertEquals(0, pool.system.reserve().hugetlbAcctMemory(h, -2));
+    assertEquals(0, h.resvHugePages);
+    assertEquals(2, h.freeHugePages);
+  }
+
+  /** Three promised with one free and overcommit for two. Expect two surplus; taken back, gone. */
+  @Test
+  void acctMemory_overcommit_makesAndFreesSurplusPages() {
+    pool.setPool(1);
+    h.nrOvercommitHugePages = 2;
+    assertEquals(0, pool.system.reserve().hugetlbAcctMemory(h, 3));
+    assertEquals(3, h.freeHugePages);
+    assertEquals(2, h.surplusHugePages);
+    assertEquals(0, pool.system.reserve().hugetlbAcctMemory(h, -3));
+    assertEquals(1, h.nrHugePages);
+    assertEquals(0, h.surplusHugePages);
+  }
+
+  /** Overcommit for one, two needed. Expect -ENOMEM, and the one that was made to be freed. */
+  @Test
+  void acctMemory_overcommitTooSmall_freesWhatItMade() {
+    h.nrOvercommitHugePages = 1;
+    assertEquals(-Errno.ENOMEM, pool.system.reserve().hugetlbAcctMemory(h, 2));
+    pool.hugetlb.waitForFreedHugetlbFolios();
+    assertEquals(0, h.nrHugePages);
+    assertEquals(0, pool.owned(Owner.HUGEPAGE));
+  }
+}

@@ -1,0 +1,624 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.hugetlb;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.mockito.Mockito.mock;
+
+import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Test;
+import org.vmemmap.types.Errno;
+import org.vmemmap.types.Folio;
+import org.vmemmap.types.KernelBug;
+import org.vmemmap.types.ListHead;
+import org.vmemmap.types.Owner;
+import org.vmemmap.types.PageFlags;
+import org.vmemmap.types.StructPage;
+
+/** The pool at run time: its counters, its lists, its pages, and what happens without memory. */
+final class HugetlbTest {
+  private static final long PAGES = 512;
+  private static final int NO_NODE = PoolMachine.NO_NODE;
+
+  private static String bugOf(Runnable action) {
+    return String.valueOf(assertThrows(KernelBug.class, action::run).getMessage());
+  }
+
+  private static void assertPool(Hstate h, long total, long free, long surplus) {
+    assertEquals(
+        "total=%d free=%d surplus=%d".formatted(total, free, surplus),
+        "total=%d free=%d surplus=%d"
+            .formatted(h.nrHugePages, h.freeHugePages, h.surplusHugePages));
+  }
+
+  // ---------------------------------------------------------------- grow and shrink
+
+  /** Five pages, then two, then none. Expect the frames to come and go with the counters. */
+  @Test
+  void setPool_upAndDown_movesTheFrames() {
+    PoolMachine pool = PoolMachine.optimizing();
+    assertEquals(0, pool.setPool(5));
+    assertPool(pool.h2m(), 5, 5, 0);
+    assertEquals(5 * PAGES, pool.owned(Owner.HUGEPAGE));
+    assertEquals(0, pool.setPool(2));
+    assertPool(pool.h2m(), 2, 2, 0);
+    assertEquals(2 * PAGES, pool.owned(Owner.HUGEPAGE));
+    assertEquals(0, pool.setPool(0));
+    assertEquals(0, pool.owned(Owner.HUGEPAGE));
+    assertEquals(5 * 8, pool.mm.vmstat().nrMemmapPages());
+    assertEquals(List.of(), pool.warnings());
+  }
+
+  /** The words of a free hugepage in the pool. Expect those that captured kernels show. */
+  @Test
+  void setPool_structPages_areAsInCapturedKernels() {
+    PoolMachine pool = PoolMachine.small().boot();
+    pool.setPool(1);
+    Folio folio = pool.folio(pool.freePfns(0).get(0));
+    StructPage struct = pool.mm.struct();
+    assertEquals(0x8, struct.priv(folio.page()));
+    assertEquals(0xf400_0000, struct.pageType(folio.page()));
+    assertEquals(0, struct.refcount(folio.page()));
+    assertEquals(9, struct.flags(pool.mm.flags().folioPage(folio, 1)) & 0xff);
+    assertEquals(0x200, struct.half(pool.mm.flags().folioPage(folio, 1), StructPage.NR_PAGES));
+    assertEquals(0, struct.word(pool.mm.flags().folioPage(folio, 3), StructPage.HUGETLB_SUBPOOL));
+    assertEquals(0, struct.word(pool.mm.flags().folioPage(folio, 3), StructPage.HUGETLB_CGROUP));
+    assertEquals(
+        pool.mm.flags().tailMapping(), struct.mapping(pool.mm.flags().folioPage(folio, 4)));
+  }
+
+  /** More than there is memory. Expect fewer pages and no error. */
+  @Test
+  void setPool_moreThanMemory_getsWhatThereIs() {
+    PoolMachine pool = PoolMachine.small().boot();
+    assertEquals(0, pool.setPool(1000));
+    long got = pool.h2m().nrHugePages;
+    assertTrue(got > 0 && got < 128, "got=" + got);
+    assertEquals(Long.toString(got), pool.system.sysfs().read(PoolMachine.NR_HUGEPAGES));
+  }
+
+  /** The third allocation fails. Expect the two before it to be in the pool, and no error. */
+  @Test
+  void setPool_noMemoryForTheThird_keepsTwo() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.failFrom(3, "alloc_buddy_frozen_folio");
+    assertEquals(0, pool.setPool(5));
+    assertPool(pool.h2m(), 2, 2, 0);
+    assertEquals(2, pool.h2m().maxHugePages);
+  }
+
+  /** No memory for the node mask. Expect -ENOMEM and the pool as it was. */
+  @Test
+  void setPool_noMemoryForMask_isRefused() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.failNth(1, "set_max_huge_pages");
+    assertEquals(-Errno.ENOMEM, pool.setPool(5));
+    assertPool(pool.h2m(), 0, 0, 0);
+  }
+
+  /** A build without run-time gigantic pages. Expect growing to be refused and no change. */
+  @Test
+  void setMaxHugePages_giganticNoRuntime_isInvalid() {
+    PoolMachine pool = noRuntime();
+    Hstate h = pool.hstate(PoolMachine.GIB);
+    assertEquals(-Errno.EINVAL, pool.system.resize().nrHugepagesStoreCommon0(h, NO_NODE, 1));
+  }
+
+  private static PoolMachine noRuntime() {
+    HugetlbArch sizes = PoolMachine.sizes();
+    HugetlbArch arch =
+        new HugetlbArch() {
+          @Override
+          public long hpageSize() {
+            return sizes.hpageSize();
+          }
+
+          @Override
+          public boolean archHugetlbValidSize(long size) {
+            return sizes.archHugetlbValidSize(size);
+          }
+
+          @Override
+          public List<Long> initcallSizes() {
+            return sizes.initcallSizes();
+          }
+
+          @Override
+          public boolean archHugetlbMigrationSupported(long size) {
+            return true;
+          }
+
+          @Override
+          public boolean giganticPageRuntimeSupported() {
+            return false;
+          }
+        };
+    return new PoolMachine(
+            PoolMachine.config(), arch, new PoolMachine.Ram(0, 256 * PoolMachine.MIB, 0))
+        .boot();
+  }
+
+  /** Four pages on two nodes. Expect two on each, and two of the four to go from both. */
+  @Test
+  void setPool_twoNodes_goesRound() {
+    PoolMachine pool = PoolMachine.twoNodes().cmdline("hugetlb_free_vmemmap=on").boot();
+    pool.setPool(4);
+    assertEquals(2, pool.h2m().nrHugePagesNode[0]);
+    assertEquals(2, pool.h2m().nrHugePagesNode[1]);
+    pool.setPool(2);
+    assertEquals(1, pool.h2m().nrHugePagesNode[0]);
+    assertEquals(1, pool.h2m().nrHugePagesNode[1]);
+  }
+
+  /** Three more on node 1 only. Expect node 0 to keep its two and the total to be five. */
+  @Test
+  void setPool_oneNode_leavesTheOther() {
+    PoolMachine pool = PoolMachine.twoNodes().boot();
+    pool.setPool(4);
+    assertEquals(0, pool.system.resize().nrHugepagesStoreCommon0(pool.h2m(), 1, 3));
+    assertEquals(2, pool.h2m().nrHugePagesNode[0]);
+    assertEquals(3, pool.h2m().nrHugePagesNode[1]);
+    assertEquals(5, pool.h2m().maxHugePages);
+  }
+
+  /** A count for a node that overflows with the other's pages. Expect all that the node has. */
+  @Test
+  void setPool_nodeCountOverflows_meansAsManyAsPossible() {
+    PoolMachine pool = PoolMachine.twoNodes().boot();
+    pool.setPool(4);
+    assertEquals(0, pool.system.resize().nrHugepagesStoreCommon0(pool.h2m(), 1, -1));
+    assertEquals(2, pool.h2m().nrHugePagesNode[0]);
+    assertTrue(pool.h2m().nrHugePagesNode[1] > 50);
+  }
+
+  // ---------------------------------------------------------------- restore fails
+
+  /** No memory for any memmap page while shrinking. Expect all pages to be surplus, none lost. */
+  @Test
+  void shrink_noMemory_keepsThePagesAsSurplus() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.setPool(3);
+    pool.failFrom(1, "alloc_vmemmap_page_list");
+    assertEquals(0, pool.setPool(0));
+    assertPool(pool.h2m(), 3, 3, 3);
+    assertEquals(0, pool.h2m().maxHugePages);
+    assertEquals(3 * PAGES, pool.owned(Owner.HUGEPAGE));
+    assertTrue(pool.optimized(pool.folio(pool.freePfns(0).get(0))));
+  }
+
+  /** Then memory is back and one page is wanted. Expect a surplus page to be taken, none made. */
+  @Test
+  void grow_withSurplusPages_takesThemFirst() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.setPool(3);
+    pool.failFrom(1, "alloc_vmemmap_page_list");
+    pool.setPool(0);
+    pool.machine.faults().disarm();
+    assertEquals(0, pool.setPool(1));
+    assertPool(pool.h2m(), 3, 3, 2);
+    assertEquals(1, pool.h2m().maxHugePages);
+  }
+
+  /** Then none is wanted. Expect the persistent page to go, and the surplus ones to stay. */
+  @Test
+  void shrink_withFreeSurplusPages_countsThemApart() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.setPool(3);
+    pool.failFrom(1, "alloc_vmemmap_page_list");
+    pool.setPool(0);
+    pool.machine.faults().disarm();
+    pool.setPool(1);
+    assertEquals(0, pool.setPool(0));
+    assertPool(pool.h2m(), 2, 2, 2);
+  }
+
+  /** The first of three is restored, the second not. Expect the first to make room for the rest. */
+  @Test
+  void shrink_secondFailsOnce_freesTheFirstAndGoesOn() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.setPool(3);
+    pool.failNth(8, "alloc_vmemmap_page_list");
+    assertEquals(0, pool.setPool(0));
+    assertPool(pool.h2m(), 0, 0, 0);
+    assertEquals(0, pool.owned(Owner.HUGEPAGE));
+  }
+
+  /** The very first fails once. Expect it to be tried alone, then the others together. */
+  @Test
+  void shrink_firstFailsOnce_triesOneByOne() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.setPool(3);
+    pool.failNth(1, "alloc_vmemmap_page_list");
+    assertEquals(0, pool.setPool(0));
+    assertPool(pool.h2m(), 0, 0, 0);
+  }
+
+  // ---------------------------------------------------------------- surplus
+
+  /** The limit for surplus pages is 0. Expect none. */
+  @Test
+  void allocSurplus_limitReached_isRefused() {
+    PoolMachine pool = PoolMachine.optimizing();
+    assertNull(allocSurplus(pool));
+  }
+
+  private static @Nullable Folio allocSurplus(PoolMachine pool) {
+    return pool.hugetlb.allocSurplusHugetlbFolio(
+        pool.h2m(), pool.hugetlb.htlbAllocMask(pool.h2m()), 0, null);
+  }
+
+  /** One surplus page is allowed. Expect an optimised page that is counted as such. */
+  @Test
+  void allocSurplus_belowLimit_isCounted() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.h2m().nrOvercommitHugePages = 1;
+    Folio folio = allocSurplus(pool);
+    assertPool(pool.h2m(), 1, 0, 1);
+    assertTrue(folio != null && pool.optimized(folio));
+  }
+
+  /** The limit is lowered while the page is made. Expect it to be freed again, by the worker. */
+  @Test
+  void allocSurplus_limitLoweredMeanwhile_freesThePage() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.h2m().nrOvercommitHugePages = 1;
+    pool.machine
+        .yields()
+        .listen(
+            (what, where) -> {
+              if (what.equals("cmpxchg zone->vmemmap_tails")) {
+                pool.h2m().nrOvercommitHugePages = 0;
+              }
+            });
+    assertNull(allocSurplus(pool));
+    pool.hugetlb.waitForFreedHugetlbFolios();
+    assertPool(pool.h2m(), 0, 0, 0);
+    assertEquals(0, pool.owned(Owner.HUGEPAGE));
+  }
+
+  /** No memory for a surplus page. Expect none, and no count. */
+  @Test
+  void allocSurplus_noMemory_isNull() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.h2m().nrOvercommitHugePages = 1;
+    pool.failFrom(1, "alloc_buddy_frozen_folio");
+    assertNull(allocSurplus(pool));
+    assertPool(pool.h2m(), 0, 0, 0);
+  }
+
+  // ---------------------------------------------------------------- dissolve
+
+  /** A free hugepage. Expect it to be gone from the pool and from the wish. */
+  @Test
+  void dissolve_freePage_isFreed() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.setPool(2);
+    long pfn = pool.freePfns(0).get(0);
+    assertEquals(0, pool.hugetlb.dissolveFreeHugetlbFolio(pool.folio(pfn)));
+    assertPool(pool.h2m(), 1, 1, 0);
+    assertEquals(1, pool.h2m().maxHugePages);
+    assertEquals(Owner.BUDDY, pool.machine.ledger().ownerOf(pfn));
+  }
+
+  /** Memory that is no hugepage. Expect 0: nothing to do. */
+  @Test
+  void dissolve_noHugepage_isDone() {
+    PoolMachine pool = PoolMachine.optimizing();
+    assertEquals(0, pool.hugetlb.dissolveFreeHugetlbFolio(pool.folio(2048)));
+  }
+
+  /** A page in use. Expect -EBUSY. */
+  @Test
+  void dissolve_pageInUse_isBusy() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.setPool(1);
+    long pfn = pool.freePfns(0).get(0);
+    assertEquals(pfn, pool.system.task().mapHugepage(PoolMachine.SIZE_2M, pfn));
+    assertEquals(-Errno.EBUSY, pool.hugetlb.dissolveFreeHugetlbFolio(pool.folio(pfn)));
+  }
+
+  /** All free pages are promised. Expect -EBUSY. */
+  @Test
+  void dissolve_reservedPage_isBusy() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.setPool(1);
+    assertEquals(0, pool.system.reserve().hugetlbAcctMemory(pool.h2m(), 1));
+    Folio folio = pool.folio(pool.freePfns(0).get(0));
+    assertEquals(-Errno.EBUSY, pool.hugetlb.dissolveFreeHugetlbFolio(folio));
+  }
+
+  /** A gigantic page that cannot be freed at run time. Expect -EBUSY. */
+  @Test
+  void dissolve_giganticNoRuntime_isBusy() {
+    PoolMachine pool = noRuntime();
+    pool.setPool(1);
+    Folio folio = pool.folio(pool.freePfns(0).get(0));
+    pool.mm.inline().folioSetOrder(folio, 18);
+    assertEquals(-Errno.EBUSY, pool.hugetlb.dissolveFreeHugetlbFolio(folio));
+  }
+
+  /** No memory for its memmap. Expect -ENOMEM and the page and the wish as they were. */
+  @Test
+  void dissolve_noMemory_putsThePageBack() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.setPool(2);
+    pool.failFrom(1, "alloc_vmemmap_page_list");
+    Folio folio = pool.folio(pool.freePfns(0).get(1));
+    assertEquals(-Errno.ENOMEM, pool.hugetlb.dissolveFreeHugetlbFolio(folio));
+    assertPool(pool.h2m(), 2, 2, 0);
+    assertEquals(2, pool.h2m().maxHugePages);
+    assertTrue(pool.optimized(folio));
+  }
+
+  /** A page that is on its way to the free list. Expect another try when it has arrived. */
+  @Test
+  void dissolve_notEnqueuedYet_triesAgain() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.setPool(2);
+    Folio folio = pool.folio(pool.freePfns(0).get(0));
+    pool.system.folios().clear(folio, HugetlbPageFlag.HPG_FREED);
+    pool.machine
+        .yields()
+        .listen(
+            (what, where) -> {
+              if (what.equals("cond_resched")) {
+                pool.machine.yields().listen(null);
+                pool.system.folios().set(folio, HugetlbPageFlag.HPG_FREED);
+              }
+            });
+    assertEquals(0, pool.hugetlb.dissolveFreeHugetlbFolio(folio));
+    assertPool(pool.h2m(), 1, 1, 0);
+  }
+
+  /** All memory of the node. Expect every free hugepage to go; a busy one ends it. */
+  @Test
+  void dissolveRange_allMemory_freesAllUntilABusyOne() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.setPool(3);
+    assertEquals(0, pool.hugetlb.dissolveFreeHugetlbFolios(0, 65536));
+    assertPool(pool.h2m(), 0, 0, 0);
+    pool.setPool(1);
+    pool.system.task().mapHugepage(PoolMachine.SIZE_2M, -1);
+    assertEquals(-Errno.EBUSY, pool.hugetlb.dissolveFreeHugetlbFolios(0, 65536));
+  }
+
+  // ---------------------------------------------------------------- bench hook and reports
+
+  /** The bench names the pages that are to go. Expect these to go and the others to stay. */
+  @Test
+  void preferForRemoval_namedPages_areTheOnesThatGo() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.setPool(4);
+    List<Long> pfns = pool.freePfns(0);
+    pool.hugetlb.preferForRemoval(PoolMachine.SIZE_2M, Set.of(pfns.get(1), pfns.get(2)));
+    pool.setPool(2);
+    assertEquals(List.of(pfns.get(0), pfns.get(3)), pool.freePfns(0));
+  }
+
+  /**
+   * A pool of six shrinks to one; memory lasts for the memmap of two pages, the ones that the bench
+   * names. What is removed last is restored first:
+   *
+   * <pre>
+   *   free list   a  b  c  d  e  f      removed   a' b' c' [n] [n]
+   *   restored    [n] [n] | c' b' a'  fail: surplus again
+   * </pre>
+   *
+   * Expect the named two to be gone and three of the other four to be surplus.
+   */
+  @Test
+  void preferForRestore_memoryForTwo_theNamedPagesGo() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.setPool(6);
+    List<Long> pfns = pool.freePfns(0);
+    Set<Long> named = Set.of(pfns.get(1), pfns.get(4));
+    pool.hugetlb.preferForRestore(PoolMachine.SIZE_2M, named, 5, -1);
+    pool.failFrom(2 * 7 + 1, "alloc_vmemmap_page_list");
+    pool.setPool(1);
+    pool.machine.faults().disarm();
+    assertPool(pool.h2m(), 4, 4, 3);
+    assertEquals(
+        Set.of(pfns.get(0), pfns.get(2), pfns.get(3), pfns.get(5)),
+        Set.copyOf(pool.freePfns(0)));
+  }
+
+  /**
+   * Two nodes of three pages each give up four, in turn; memory lasts for two. Expect the named page
+   * of each node to be gone, and no other.
+   */
+  @Test
+  void preferForRestore_twoNodes_countsTheTurns() {
+    PoolMachine pool = PoolMachine.twoNodes().cmdline("hugetlb_free_vmemmap=on").boot();
+    pool.setPool(6);
+    List<Long> low = pool.freePfns(0);
+    List<Long> high = pool.freePfns(1);
+    Set<Long> named = Set.of(low.get(1), high.get(2));
+    pool.hugetlb.preferForRestore(PoolMachine.SIZE_2M, named, 4, -1);
+    pool.failFrom(2 * 7 + 1, "alloc_vmemmap_page_list");
+    pool.setPool(2);
+    assertEquals(List.of(low.get(0), low.get(2)), pool.freePfns(0));
+    assertEquals(List.of(high.get(0), high.get(1)), pool.freePfns(1));
+  }
+
+  /** /proc/meminfo with three free pages. Expect the kernel's lines. */
+  @Test
+  void reportMeminfo_threePages_printsAsTheKernel() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.setPool(3);
+    assertEquals(
+        """
+        HugePages_Total:       3
+        HugePages_Free:        3
+        HugePages_Rsvd:        0
+        HugePages_Surp:        0
+        Hugepagesize:       2048 kB
+        Hugetlb:            6144 kB
+        """,
+        pool.hugetlb.hugetlbReportMeminfo());
+    assertEquals(3 * PAGES, pool.hugetlb.hugetlbTotalPages());
+    String node = pool.hugetlb.hugetlbReportNodeMeminfo(0);
+    assertTrue(node.startsWith("Node 0 HugePages_Total:     3\n"), node);
+  }
+
+  // ---------------------------------------------------------------- checks
+
+  /** A referenced page is put on a free list. Expect a bug. */
+  @Test
+  void enqueue_referencedFolio_isABug() {
+    PoolMachine pool = PoolMachine.optimizing();
+    Folio folio = pool.freshFolio();
+    pool.mm.refs().setPageCount(folio.page(), 1);
+    pool.hugetlb.hugetlbLock().lock();
+    String bug = bugOf(() -> pool.hugetlb.enqueueHugetlbFolio(pool.h2m(), folio));
+    assertTrue(bug.contains("enqueue_hugetlb_folio: folio_ref_count(folio)"));
+  }
+
+  /** A page that a cgroup still pays for is removed. Expect a bug for each of the two kinds. */
+  @Test
+  void remove_chargedFolio_isABug() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.setPool(2);
+    Folio charged = pool.folio(pool.freePfns(0).get(0));
+    Folio reserved = pool.folio(pool.freePfns(0).get(1));
+    pool.system.folios().setHugetlbCgroup(charged, 8);
+    pool.system.folios().setHugetlbCgroupRsvd(reserved, 8);
+    pool.hugetlb.hugetlbLock().lock();
+    assertTrue(
+        bugOf(() -> pool.hugetlb.removeHugetlbFolio(pool.h2m(), charged, false))
+            .contains("remove_hugetlb_folio: hugetlb_cgroup_from_folio(folio)"));
+    assertTrue(
+        bugOf(() -> pool.hugetlb.removeHugetlbFolio(pool.h2m(), reserved, false))
+            .contains("remove_hugetlb_folio: hugetlb_cgroup_from_folio_rsvd(folio)"));
+  }
+
+  /** A plain page is put back as one that could not be restored. Expect a bug. */
+  @Test
+  void add_folioNotOptimized_isABug() {
+    PoolMachine pool = PoolMachine.optimizing();
+    Folio folio = pool.freshFolio();
+    pool.hugetlb.hugetlbLock().lock();
+    String bug = bugOf(() -> pool.hugetlb.addHugetlbFolio(pool.h2m(), folio, true));
+    assertTrue(bug.contains("add_hugetlb_folio: !folio_test_hugetlb_vmemmap_optimized(folio)"));
+  }
+
+  /** A removed page that somebody holds is freed. Expect a bug. */
+  @Test
+  void updateAndFree_referencedFolio_isABug() {
+    PoolMachine pool = PoolMachine.small().boot();
+    Folio folio = pool.freshFolio();
+    pool.mm.refs().setPageCount(folio.page(), 1);
+    String bug = bugOf(() -> pool.hugetlb.updateAndFreeHugetlbFolio(pool.h2m(), folio, false));
+    assertTrue(bug.contains("__update_and_free_hugetlb_folio: folio_ref_count(folio)"));
+  }
+
+  /** A page that is held or mapped is freed by its user. Expect a bug for each. */
+  @Test
+  void freeHugeFolio_stillInUse_isABug() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.setPool(1);
+    Folio folio = pool.folio(pool.freePfns(0).get(0));
+    pool.system.task().mapHugepage(PoolMachine.SIZE_2M, -1);
+    assertTrue(
+        bugOf(() -> pool.hugetlb.freeHugeFolio(folio))
+            .contains("free_huge_folio: folio_ref_count(folio)"));
+    pool.mm.refs().setPageCount(folio.page(), 0);
+    assertTrue(
+        bugOf(() -> pool.hugetlb.freeHugeFolio(folio))
+            .contains("free_huge_folio: folio_mapcount(folio)"));
+  }
+
+  /** A page that is no hugepage is asked for its pool and its cgroups. Expect bugs. */
+  @Test
+  void folioHstateAndCgroups_noHugetlbFolio_areBugs() {
+    PoolMachine pool = PoolMachine.optimizing();
+    Folio folio = pool.freshFolio();
+    HugetlbFolios folios = pool.system.folios();
+    folios.folioClearHugetlb(folio);
+    assertTrue(bugOf(() -> pool.system.hstates().folioHstate(folio)).contains("folio_hstate: "));
+    assertTrue(
+        bugOf(() -> folios.hugetlbCgroupFromFolio(folio)).contains("hugetlb_cgroup_from_folio: "));
+    assertTrue(
+        bugOf(() -> folios.hugetlbCgroupFromFolioRsvd(folio))
+            .contains("hugetlb_cgroup_from_folio_rsvd: "));
+    assertTrue(bugOf(() -> folios.setHugetlbCgroup(folio, 0)).contains("set_hugetlb_cgroup: "));
+    assertTrue(
+        bugOf(() -> folios.setHugetlbCgroupRsvd(folio, 0)).contains("set_hugetlb_cgroup_rsvd: "));
+  }
+
+  /** Two pages at once are declared surplus. Expect a bug: it is one or minus one. */
+  @Test
+  void adjustPoolSurplus_otherDelta_isABug() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.hugetlb.hugetlbLock().lock();
+    String bug =
+        bugOf(
+            () ->
+                pool.system
+                    .resize()
+                    .adjustPoolSurplus(pool.h2m(), new TreeSet<>(Set.of(0)), 2));
+    assertTrue(bug.contains("adjust_pool_surplus: delta != -1 && delta != 1"));
+  }
+
+  /** The pool is changed without its lock, or the lock is taken twice. Expect notice of both. */
+  @Test
+  void hugetlbLock_misused_isNoticed() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.hugetlb.accountNewHugetlbFolio(pool.h2m(), pool.freshFolio());
+    assertEquals(
+        List.of("account_new_hugetlb_folio: !lockdep_is_held(&hugetlb_lock)"), pool.warnings());
+    pool.hugetlb.hugetlbLock().lock();
+    assertTrue(bugOf(() -> pool.hugetlb.hugetlbLock().lock()).contains("recursion"));
+  }
+
+  /** The restore says that it has worked, but has left a folio behind. Expect a warning. */
+  @Test
+  void updateAndFreeBulk_folioLeftBehind_warns() {
+    PoolMachine pool = PoolMachine.small().boot();
+    HugetlbInternal internal = new HugetlbInternal(pool.mm, PoolMachine.sizes());
+    Hugetlb other =
+        new Hugetlb(
+            pool.mm,
+            pool.pageAlloc,
+            PoolMachine.sizes(),
+            HugetlbCma.NONE,
+            pool.system.hstates(),
+            pool.system.folios(),
+            internal,
+            mock(HugetlbVmemmap.class));
+    ListHead list = pool.mm.lists().newHead();
+    pool.mm.lists().listAdd(pool.mm.struct().lru(pool.freshFolio().page()), list);
+    other.updateAndFreePagesBulk(pool.h2m(), list);
+    assertEquals(
+        List.of("update_and_free_pages_bulk: !list_empty(folio_list)"), pool.warnings());
+  }
+
+  /** A page with an unknown broken part. Expect it to be lost on purpose: not freed. */
+  @Test
+  void updateAndFree_unreliablePoison_leaksThePage() {
+    PoolMachine pool = PoolMachine.small().boot();
+    pool.setPool(1);
+    Folio folio = pool.folio(pool.freePfns(0).get(0));
+    pool.system.folios().set(folio, HugetlbPageFlag.HPG_RAW_HWP_UNRELIABLE);
+    pool.setPool(0);
+    assertPool(pool.h2m(), 0, 0, 0);
+    assertEquals(PAGES, pool.owned(Owner.HUGEPAGE));
+  }
+
+  /** A poisoned page is first on the free list. Expect the next one to be handed out. */
+  @Test
+  void dequeue_poisonedPage_isSkipped() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.setPool(2);
+    List<Long> pfns = pool.freePfns(0);
+    pool.hugetlb.preferForRemoval(PoolMachine.SIZE_2M, Set.of(pfns.get(0)));
+    pool.mm.flags().set(pool.folio(pfns.get(0)).page(), PageFlags.PG_HWPOISON);
+    assertEquals(pfns.get(1), pool.system.task().mapHugepage(PoolMachine.SIZE_2M, -1));
+    assertFalse(pool.freePfns(0).contains(pfns.get(1)));
+  }
+}

@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.hugetlb;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.vmemmap.machine.MachineFault;
+import org.vmemmap.types.Folio;
+import org.vmemmap.types.MmConfig;
+import org.vmemmap.types.Owner;
+import org.vmemmap.types.Page;
+import org.vmemmap.types.StructPage;
+import org.vmemmap.types.ZoneType;
+
+/** What optimising and restoring do to the memmap, the counters and the frames. */
+final class HugetlbVmemmapTest {
+  private static final long HEAD_FLAGS_MASK = 0x1ff_ffffL;
+
+  /** A tail that is read through the shared frame of order 9 in zone DMA32 of node 0. */
+  private static final List<Long> SHARED_TAIL_WORDS =
+      List.of(
+          0x8000000000000L, 0xffffffffffff8001L, 0L, 0xdead000000000400L, 0L, 0L, 0xffffffffL, 0L);
+
+  private static List<Long> wordsOf(PoolMachine pool, Page page) {
+    List<Long> words = new ArrayList<>();
+    for (int offset = 0; offset < 64; offset += 8) {
+      words.add(pool.mm.struct().word(page, offset));
+    }
+    return words;
+  }
+
+  /**
+   * One hugepage of 2 MiB is optimised.
+   *
+   * <pre>
+   *   before   | 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 |   eight frames, two leaves
+   *   after    | n | s   s   s   s   s   s   s |   one frame of its own, one shared
+   * </pre>
+   *
+   * Expect 7 frames less for the memmap, one shared tail and two page tables more.
+   */
+  @Test
+  void optimizeFolio_twoMegabytes_savesSevenFrames() {
+    PoolMachine pool = PoolMachine.optimizing();
+    Folio folio = pool.freshFolio();
+    List<Long> before = pool.frames(folio, pool.h2m());
+    long memmapBefore = pool.owned(Owner.VMEMMAP);
+    long tablesBefore = pool.owned(Owner.PAGE_TABLE);
+    long bootBefore = pool.mm.vmstat().nrMemmapBootPages();
+
+    pool.vmemmap.hugetlbVmemmapOptimizeFolio(pool.h2m(), folio);
+
+    List<Long> after = pool.frames(folio, pool.h2m());
+    assertTrue(pool.optimized(folio));
+    assertEquals(8, new HashSet<>(before).size());
+    assertEquals(2, new HashSet<>(after).size());
+    assertFalse(before.contains(after.get(0)));
+    assertEquals(7, pool.readOnlyPages(folio, pool.h2m()));
+    assertEquals(memmapBefore - 7, pool.owned(Owner.VMEMMAP));
+    assertEquals(tablesBefore + 2, pool.owned(Owner.PAGE_TABLE));
+    assertEquals(1, pool.owned(Owner.SHARED_TAIL));
+    assertEquals(bootBefore - 8, pool.mm.vmstat().nrMemmapBootPages());
+    assertEquals(1, pool.mm.vmstat().nrMemmapPages());
+  }
+
+  /**
+   * The struct pages of an optimised hugepage. Expect the head page to be a copy with the flag set,
+   * and every tail behind it to read as the shared tail and to lead to the head.
+   */
+  @Test
+  void optimizeFolio_structPages_stillTellTheirHead() {
+    PoolMachine pool = PoolMachine.optimizing();
+    Folio folio = pool.freshFolio();
+    List<Long> before = wordsOf(pool, pool.mm.flags().folioPage(folio, 5));
+
+    pool.vmemmap.hugetlbVmemmapOptimizeFolio(pool.h2m(), folio);
+
+    assertEquals(before, wordsOf(pool, pool.mm.flags().folioPage(folio, 5)));
+    assertEquals(0x10, pool.mm.struct().priv(folio.page()));
+    assertEquals(0x40, pool.mm.struct().flags(folio.page()) & HEAD_FLAGS_MASK);
+    assertEquals(SHARED_TAIL_WORDS, wordsOf(pool, pool.mm.flags().folioPage(folio, 64)));
+    assertEquals(SHARED_TAIL_WORDS, wordsOf(pool, pool.mm.flags().folioPage(folio, 511)));
+    assertEquals(
+        folio.page(), pool.mm.flags().compoundHead(pool.mm.flags().folioPage(folio, 511)));
+  }
+
+  /** A write to a shared tail. Expect the hardware to refuse it. */
+  @Test
+  void optimizeFolio_writeToSharedTail_faults() {
+    PoolMachine pool = PoolMachine.optimizing();
+    Folio folio = pool.freshFolio();
+    Page tail = pool.mm.flags().folioPage(folio, 64);
+    pool.mm.struct().setPriv(tail, 0);
+
+    pool.vmemmap.hugetlbVmemmapOptimizeFolio(pool.h2m(), folio);
+
+    MachineFault fault =
+        assertThrows(MachineFault.class, () -> pool.mm.struct().setPriv(tail, 1));
+    assertEquals("write-to-read-only", fault.rule());
+  }
+
+  /** Two hugepages of one zone. Expect both to share one frame, and one more shared page only. */
+  @Test
+  void optimizeFolio_secondFolio_usesTheSameTail() {
+    PoolMachine pool = PoolMachine.optimizing();
+    Folio first = pool.freshFolio();
+    Folio second = pool.freshFolio();
+
+    pool.vmemmap.hugetlbVmemmapOptimizeFolio(pool.h2m(), first);
+    pool.vmemmap.hugetlbVmemmapOptimizeFolio(pool.h2m(), second);
+
+    assertEquals(
+        pool.frames(first, pool.h2m()).get(1), pool.frames(second, pool.h2m()).get(7));
+    assertEquals(1, pool.owned(Owner.SHARED_TAIL));
+  }
+
+  /** The documents say 7 of 8 pages for 2 MiB and 4095 of 4096 for 1 GiB. Expect these numbers. */
+  @Test
+  void optimizableSize_documentedSizes_matchesTheDocuments() {
+    PoolMachine pool = PoolMachine.optimizing();
+    Hstate h1g = pool.hstate(PoolMachine.GIB);
+    assertEquals(7, pool.vmemmap.hugetlbVmemmapOptimizableSize(pool.h2m()) / 4096);
+    assertEquals(4095, pool.vmemmap.hugetlbVmemmapOptimizableSize(h1g) / 4096);
+    assertEquals(64, pool.vmemmap.hugetlbVmemmapReservePages());
+  }
+
+  /** Order 7 has two pages of memmap, order 6 one. Expect 512 KiB to be the first that saves. */
+  @Test
+  void optimizableSize_smallOrders_startsAt512KiB() {
+    PoolMachine pool = PoolMachine.small();
+    assertEquals(4096, pool.vmemmap.hugetlbVmemmapOptimizableSize(new Hstate(pool.mm, 7)));
+    assertEquals(0, pool.vmemmap.hugetlbVmemmapOptimizableSize(new Hstate(pool.mm, 6)));
+  }
+
+  /** A pool of 512 KiB pages. Expect one page of memmap saved for each, and it works. */
+  @Test
+  void optimizeFolios_512KiB_savesOneFrameEach() {
+    PoolMachine pool = halfMegabytes();
+    assertEquals(0, pool.setPool(4));
+    Hstate h = pool.hstate(512 << 10);
+    Folio folio = pool.folio(pool.freePfns(h, 0).get(0));
+    assertEquals(4, h.nrHugePages);
+    assertEquals(1, pool.readOnlyPages(folio, h));
+    assertEquals(2, new HashSet<>(pool.frames(folio, h)).size());
+  }
+
+  private static PoolMachine halfMegabytes() {
+    return new PoolMachine(
+            PoolMachine.config(),
+            HugetlbArch.of(512 << 10),
+            new PoolMachine.Ram(0, 256 * PoolMachine.MIB, 0))
+        .cmdline("hugetlb_free_vmemmap=on")
+        .boot();
+  }
+
+  /** A struct page of 80 bytes has no mask. Expect nothing to be optimisable and no sysctl. */
+  @Test
+  void optimizable_structPageNoPowerOfTwo_isNothing() {
+    PoolMachine pool = boot(PoolMachine.config().withSizeofStructPage(80));
+    assertEquals(0, pool.vmemmap.hugetlbVmemmapOptimizableSize(pool.h2m()));
+    assertFalse(pool.vmemmap.sysctlRegistered());
+    assertEquals(0, pool.setPool(2));
+    assertFalse(pool.optimized(pool.folio(pool.freePfns(0).get(0))));
+  }
+
+  /** A kernel built without it. Expect pools that grow and shrink and no memmap that changes. */
+  @Test
+  void optimizable_notBuiltIn_isNothing() {
+    PoolMachine pool = boot(PoolMachine.config().withHugetlbOptimizeVmemmap(false));
+    long memmap = pool.owned(Owner.VMEMMAP);
+    assertEquals(0, pool.setPool(2));
+    assertEquals(memmap, pool.owned(Owner.VMEMMAP));
+    assertEquals(0, pool.setPool(0));
+    assertEquals(0, pool.h2m().nrHugePages);
+    assertFalse(pool.vmemmap.sysctlRegistered());
+  }
+
+  private static PoolMachine boot(MmConfig config) {
+    return new PoolMachine(
+            config, PoolMachine.sizes(), new PoolMachine.Ram(0, 256 * PoolMachine.MIB, 0))
+        .cmdline("hugetlb_free_vmemmap=on")
+        .boot();
+  }
+
+  /**
+   * An optimised hugepage gets its memmap back.
+   *
+   * <pre>
+   *   before   | n | s   s   s   s   s   s   s |
+   *   after    | n | 1 | 2 | 3 | 4 | 5 | 6 | 7 |   fresh frames, filled from the shared one
+   * </pre>
+   *
+   * Expect eight writable frames of its own, counted as made at run time; the shared tail stays.
+   */
+  @Test
+  void restoreFolio_optimized_hasItsOwnFramesAgain() {
+    PoolMachine pool = PoolMachine.optimizing();
+    Folio folio = pool.freshFolio();
+    long memmapBefore = pool.owned(Owner.VMEMMAP);
+    pool.vmemmap.hugetlbVmemmapOptimizeFolio(pool.h2m(), folio);
+    List<Long> words = pool.words(folio, pool.h2m());
+
+    assertEquals(0, pool.vmemmap.hugetlbVmemmapRestoreFolio(pool.h2m(), folio));
+
+    assertFalse(pool.optimized(folio));
+    assertEquals(8, new HashSet<>(pool.frames(folio, pool.h2m())).size());
+    assertEquals(0, pool.readOnlyPages(folio, pool.h2m()));
+    assertEquals(memmapBefore, pool.owned(Owner.VMEMMAP));
+    assertEquals(8, pool.mm.vmstat().nrMemmapPages());
+    assertEquals(1, pool.owned(Owner.SHARED_TAIL));
+    words.set(StructPage.PRIVATE / 8, 0L);
+    assertEquals(words, pool.words(folio, pool.h2m()));
+  }
+
+  /** A folio that was never optimised. Expect 0 and no frame to move. */
+  @Test
+  void restoreFolio_notOptimized_doesNothing() {
+    PoolMachine pool = PoolMachine.optimizing();
+    Folio folio = pool.freshFolio();
+    List<Long> before = pool.frames(folio, pool.h2m());
+    assertEquals(0, pool.vmemmap.hugetlbVmemmapRestoreFolio(pool.h2m(), folio));
+    assertEquals(before, pool.frames(folio, pool.h2m()));
+  }
+
+  /** Optimising twice. Expect the second time to change nothing. */
+  @Test
+  void optimizeFolio_alreadyOptimized_doesNothing() {
+    PoolMachine pool = PoolMachine.optimizing();
+    Folio folio = pool.freshFolio();
+    pool.vmemmap.hugetlbVmemmapOptimizeFolio(pool.h2m(), folio);
+    List<Long> frames = pool.frames(folio, pool.h2m());
+    pool.vmemmap.hugetlbVmemmapOptimizeFolio(pool.h2m(), folio);
+    assertEquals(frames, pool.frames(folio, pool.h2m()));
+    assertEquals(1, pool.mm.vmstat().nrMemmapPages());
+  }
+
+  /** The switch is off, which is how the kernel starts. Expect a plain hugepage. */
+  @Test
+  void optimizeFolio_switchedOff_doesNothing() {
+    PoolMachine pool = PoolMachine.small().boot();
+    Folio folio = pool.freshFolio();
+    pool.vmemmap.hugetlbVmemmapOptimizeFolio(pool.h2m(), folio);
+    assertFalse(pool.optimized(folio));
+    assertNull(pool.sharedTail(pool.zone(0, ZoneType.ZONE_DMA32), 9));
+  }
+
+  /** Another table of the same kind split the leaf first. Expect ours to go back, nothing else. */
+  @Test
+  void splitPmd_lostRace_freesItsTable() {
+    PoolMachine pool = halfMegabytes();
+    Hstate h = pool.hstate(512 << 10);
+    assertEquals(0, pool.system.sysfs().write("/proc/sys/vm/hugetlb_optimize_vmemmap", "0"));
+    assertEquals(0, pool.setPool(8));
+    assertEquals(0, pool.system.sysfs().write("/proc/sys/vm/hugetlb_optimize_vmemmap", "1"));
+    Folio first = neighbourOfNext(pool, h);
+    Folio second = new Folio(pool.mm.flags().folioPage(first, h.pagesPerHugePage()));
+    long tables = pool.owned(Owner.PAGE_TABLE);
+    int[] locks = new int[1];
+    pool.machine
+        .yields()
+        .listen(
+            (what, where) -> {
+              // The second time is the lock in vmemmap_split_pmd(), after the table was filled.
+              if (what.equals("lock init_mm.page_table_lock") && ++locks[0] == 2) {
+                pool.machine.yields().listen(null);
+                pool.vmemmap.hugetlbVmemmapOptimizeFolio(h, second);
+              }
+            });
+
+    pool.vmemmap.hugetlbVmemmapOptimizeFolio(h, first);
+
+    assertEquals(tables + 1, pool.owned(Owner.PAGE_TABLE));
+    assertTrue(pool.optimized(first));
+    assertTrue(pool.optimized(second));
+  }
+
+  /** A free folio whose successor is in the same leaf of the memmap, and free too. */
+  private static Folio neighbourOfNext(PoolMachine pool, Hstate h) {
+    List<Long> pfns = pool.freePfns(h, 0);
+    for (long pfn : pfns) {
+      if (pfn % 256 == 0 && pfns.contains(pfn + h.pagesPerHugePage())) {
+        return pool.folio(pfn);
+      }
+    }
+    throw new AssertionError("no neighbours in " + pfns);
+  }
+
+  /** Two CPUs make the shared tail at once. Expect one to win, and both folios to use its frame. */
+  @Test
+  void getTail_lostExchange_usesTheWinners() {
+    PoolMachine pool = PoolMachine.optimizing();
+    Folio first = pool.freshFolio();
+    Folio second = pool.freshFolio();
+    pool.machine
+        .yields()
+        .listen(
+            (what, where) -> {
+              if (what.equals("cmpxchg zone->vmemmap_tails")) {
+                pool.machine.yields().listen(null);
+                pool.vmemmap.hugetlbVmemmapOptimizeFolio(pool.h2m(), second);
+              }
+            });
+
+    pool.vmemmap.hugetlbVmemmapOptimizeFolio(pool.h2m(), first);
+
+    assertEquals(1, pool.owned(Owner.SHARED_TAIL));
+    assertEquals(
+        pool.frames(second, pool.h2m()).get(3), pool.frames(first, pool.h2m()).get(3));
+  }
+
+  /**
+   * A list of three. Expect one flush after splitting and one after remapping, and no frame of the
+   * memmap to be free before the second.
+   */
+  @Test
+  void optimizeFolios_list_flushesBeforeItFrees() {
+    PoolMachine pool = PoolMachine.optimizing();
+    List<Long> memmapAtFlush = new ArrayList<>();
+    pool.machine
+        .yields()
+        .listen(
+            (what, where) -> {
+              if (what.equals("flush_all")) {
+                memmapAtFlush.add(pool.owned(Owner.VMEMMAP));
+              }
+            });
+    long memmapBefore = pool.owned(Owner.VMEMMAP);
+
+    assertEquals(0, pool.setPool(3));
+
+    // The three new head pages come, and only then the 24 old pages go.
+    assertEquals(List.of(memmapBefore, memmapBefore + 3), memmapAtFlush);
+    assertEquals(memmapBefore + 3 - 24, pool.owned(Owner.VMEMMAP));
+  }
+
+  /** An empty list. Expect no flush at all. */
+  @Test
+  void optimizeFolios_emptyList_doesNotFlush() {
+    PoolMachine pool = PoolMachine.optimizing();
+    long flushes = pool.machine.cpu().tlb().flushes();
+    pool.vmemmap.hugetlbVmemmapOptimizeFolios(pool.h2m(), pool.mm.lists().newHead());
+    assertEquals(flushes, pool.machine.cpu().tlb().flushes());
+  }
+
+  /** One folio alone. Expect its two splits and its remapping to flush their ranges. */
+  @Test
+  void optimizeFolio_alone_flushesRanges() {
+    PoolMachine pool = PoolMachine.optimizing();
+    Folio folio = pool.freshFolio();
+    List<Long> flushed = new ArrayList<>();
+    pool.machine
+        .yields()
+        .listen(
+            (what, where) -> {
+              if (what.equals("flush_range")) {
+                flushed.add(where - folio.va());
+              }
+            });
+    pool.vmemmap.hugetlbVmemmapOptimizeFolio(pool.h2m(), folio);
+    assertEquals(List.of(0L, 16384L, 0L), flushed);
+  }
+
+  /**
+   * The copy of the head page is made before it is mapped. Expect the barrier of each folio right
+   * before the entry of its first page is set.
+   */
+  @Test
+  void remapPte_head_isBehindABarrier() {
+    PoolMachine pool = PoolMachine.optimizing();
+    Folio folio = pool.freshFolio();
+    List<String> steps = new ArrayList<>();
+    pool.machine
+        .yields()
+        .listen(
+            (what, where) -> {
+              if (where == folio.va()) {
+                steps.add(what);
+              }
+            });
+    pool.vmemmap.hugetlbVmemmapOptimizeFolio(pool.h2m(), folio);
+    int barrier = steps.lastIndexOf("smp_wmb");
+    assertNotEquals(-1, barrier);
+    assertEquals("set_pte", steps.get(barrier + 1));
+  }
+
+  /** The switch as the command line and the sysctl set it. Expect what was written last. */
+  @Test
+  void writeSysctl_values_switch() {
+    PoolMachine pool = PoolMachine.optimizing();
+    assertTrue(pool.vmemmap.vmemmapOptimizeEnabled());
+    assertEquals(0, pool.vmemmap.writeSysctl("0\n"));
+    assertFalse(pool.vmemmap.vmemmapOptimizeEnabled());
+    assertEquals(-22, pool.vmemmap.writeSysctl("yes"));
+    assertFalse(pool.vmemmap.vmemmapOptimizeEnabled());
+    assertEquals(0, pool.vmemmap.writeSysctl("7"));
+    assertTrue(pool.vmemmap.vmemmapOptimizeEnabled());
+    assertNotNull(pool.system.sysfs().read("/proc/sys/vm/hugetlb_optimize_vmemmap"));
+  }
+}
