@@ -324,7 +324,7 @@ public final class DaxBus {
     NdPfn.Mode mode = map == MapTo.DEV ? NdPfn.Mode.PFN_MODE_PMEM : NdPfn.Mode.PFN_MODE_RAM;
     int rc = pfnDevs.modeStore(ndPfn, mode);
     if (rc == 0) {
-      rc = pfnDevs.alignStore(ndPfn, align);
+      rc = alignNdDax(ndPfn, align);
     }
     if (rc == 0) {
       rc = pfnDevs.uuidStore(ndPfn, new NdUuid(nextUuid++, region.id()));
@@ -345,6 +345,18 @@ public final class DaxBus {
     boolean bound = devDax != null && devDax.bound();
     // The driver was offered the device when it appeared; a second try tells why it refused.
     return bound ? 0 : bus.bindStore(deviceDax, device);
+  }
+
+  /**
+   * Writes {@code align}. The file refuses a size that no process can have as a leaf, but where the
+   * data has to be aligned to it anyhow (16 MiB with hash), captured namespaces have it as theirs.
+   */
+  private int alignNdDax(NdPfn ndPfn, long align) {
+    if (align == memremap.memremapCompatAlign()) {
+      ndPfn.align = align;
+      return 0;
+    }
+    return pfnDevs.alignStore(ndPfn, align);
   }
 
   private void destroyNdDax(String device, NdRegion region) {
@@ -407,8 +419,9 @@ public final class DaxBus {
     if (caller == null || pgmap == null) {
       return -Errno.ENODEV;
     }
-    caller.pgmap = null;
+    // If this crashes, the range stays mapped as far as it was.
     memremap.memunmapPages(pgmap);
+    caller.pgmap = null;
     return 0;
   }
 

@@ -432,7 +432,7 @@ public final class PageAlloc {
 
   /** True for a request that the placement decides on. */
   private boolean isPlaced(Gfp gfp, int order) {
-    return placed.active() && order >= mm.config().pageblockOrder() && gfp.has(Gfp.COMPOUND);
+    return placed.active() && order >= placed.smallestOrder() && gfp.has(Gfp.COMPOUND);
   }
 
   /** The block that the placement has for this hugepage, if it is free; null otherwise. */

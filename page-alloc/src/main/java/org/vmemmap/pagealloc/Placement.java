@@ -43,4 +43,12 @@ public interface Placement {
 
   /** True when part of the pfns is kept for a hugepage and not to be used for anything else. */
   boolean kept(long startPfn, long endPfn);
+
+  /**
+   * The least order that there is advice for. Compound pages that are smaller are nobody's
+   * hugepages. {@code pageblockOrder} is what it is where all hugepages fill pageblocks.
+   */
+  default int smallestOrder(int pageblockOrder) {
+    return pageblockOrder;
+  }
 }

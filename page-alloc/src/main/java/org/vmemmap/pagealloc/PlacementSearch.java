@@ -39,6 +39,11 @@ final class PlacementSearch {
     return placement.next(order, nid);
   }
 
+  /** See {@link Placement#smallestOrder}. */
+  int smallestOrder() {
+    return placement.smallestOrder(mm.config().pageblockOrder());
+  }
+
   /** True when there is no other block than the advised ones; see {@link Placement#exhausted}. */
   boolean exhausted(int order, int nid) {
     return placement.exhausted(order, nid);
@@ -92,13 +97,13 @@ final class PlacementSearch {
 
   /**
    * The first part of {@code order} in the block that is not kept, or -1. No hugepage is smaller
-   * than a pageblock, so smaller parts need not be asked for.
+   * than the smallest one that is advised, so smaller parts need not be asked for.
    */
   private long unkeptPart(long pfn, int high, int order) {
     if (!kept(pfn, 1L << high)) {
       return pfn;
     }
-    if (high <= Math.max(order, mm.config().pageblockOrder())) {
+    if (high <= Math.max(order, smallestOrder())) {
       return -1;
     }
     long lower = unkeptPart(pfn, high - 1, order);

@@ -10,8 +10,8 @@ import org.vmemmap.types.Page;
 import org.vmemmap.types.Pgtable;
 
 /**
- * Where the tables of the radix tree come from once the page allocator is up. Each level has its own
- * source:
+ * Where the tables of the radix tree come from once the page allocator is up. Each level has its
+ * own source:
  *
  * <pre>
  *          4K pages                64K pages
@@ -93,6 +93,11 @@ final class Book3s64Pgtable {
   @Kernel(file = "arch/powerpc/include/asm/pgalloc.h", symbol = "pte_free_kernel")
   void pteFreeKernel(long pte) {
     pteFrags.pteFragmentFree(pte);
+  }
+
+  /** Pages that were taken for tables and have none in use, though they cannot be freed. */
+  int idlePages() {
+    return pteFrags.idlePages() + pmdFrags.idlePages();
   }
 
   /**

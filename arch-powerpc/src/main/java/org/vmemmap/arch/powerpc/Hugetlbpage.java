@@ -68,7 +68,8 @@ public record Hugetlbpage(PowerpcGeometry geometry, boolean has16mPages, boolean
     if (!geometry.radixEnabled() && !has16mPages) {
       return new long[0];
     }
-    return LongStream.of(1L << SHIFT_2M, 1L << PowerpcGeometry.SHIFT_16M, 1L << SHIFT_1G, 1L << SHIFT_16G)
+    return LongStream.of(SHIFT_2M, PowerpcGeometry.SHIFT_16M, SHIFT_1G, SHIFT_16G)
+        .map(shift -> 1L << shift)
         .filter(this::archHugetlbValidSize)
         .toArray();
   }
@@ -97,8 +98,8 @@ public record Hugetlbpage(PowerpcGeometry geometry, boolean has16mPages, boolean
   }
 
   /**
-   * {@code arch_has_huge_bootmem_alloc()}: gigantic pages at boot come from a list of the hypervisor,
-   * which is empty here.
+   * {@code arch_has_huge_bootmem_alloc()}: gigantic pages at boot come from a list of the
+   * hypervisor, which is empty here.
    */
   @Kernel(
       file = "arch/powerpc/include/asm/book3s/64/hugetlb.h",

@@ -38,11 +38,12 @@ import org.vmemmap.types.VmemAltmap;
  * </pre>
  *
  * Nodes are carved from pages, which are never freed. The same pointer {@code next} is the front of
- * the page that is being carved and the head of the freed nodes: freed ones link to what {@code next}
- * was, so the page's rest comes up again when they are used.
+ * the page that is being carved and the head of the freed nodes: freed ones link to what {@code
+ * next} was, so the page's rest comes up again when they are used.
  *
- * <p>The list is not asked whether a block is there: that is read from whether any pfn is valid that
- * it describes. A block of 16 MiB describes 1 GiB of memory with 4K pages, 16 GiB with 64K pages.
+ * <p>The list is not asked whether a block is there: that is read from whether any pfn is valid
+ * that it describes. A block of 16 MiB describes 1 GiB of memory with 4K pages, 16 GiB with 64K
+ * pages.
  *
  * <p>Addresses are virtual, in the memmap. Callers hold the hotplug lock, or run at boot.
  */
@@ -138,8 +139,8 @@ public final class Init64 implements ArchVmemmap {
   }
 
   /**
-   * {@code vmemmap_populated()}: true when the memmap {@code [vmemmapAddr, + mapSize)} has the struct
-   * page of a valid pfn, of any subsection. Then, and only then, something backs it.
+   * {@code vmemmap_populated()}: true when the memmap {@code [vmemmapAddr, + mapSize)} has the
+   * struct page of a valid pfn, of any subsection. Then, and only then, something backs it.
    */
   @Kernel(file = "arch/powerpc/mm/init_64.c", symbol = "vmemmap_populated")
   public boolean vmemmapPopulated(long vmemmapAddr, long mapSize) {
@@ -201,8 +202,8 @@ public final class Init64 implements ArchVmemmap {
 
   /**
    * {@code altmap_cross_boundary()}: true when {@code pageSize} bytes of memmap from {@code start}
-   * on describe pfns that are not all the altmap's device's. A mapping for it out of the altmap would
-   * leave others without memmap when the device goes.
+   * on describe pfns that are not all the altmap's device's. A mapping for it out of the altmap
+   * would leave others without memmap when the device goes.
    */
   @Kernel(file = "arch/powerpc/mm/init_64.c", symbol = "altmap_cross_boundary")
   boolean altmapCrossBoundary(VmemAltmap altmap, long start, long pageSize) {
@@ -287,7 +288,9 @@ public final class Init64 implements ArchVmemmap {
     return vmemmapPopulate0(start, end, node, altmap);
   }
 
-  /** Takes the block at {@code start} off the list; its physical address, 0 when it is not there. */
+  /**
+   * Takes the block at {@code start} off the list; its physical address, 0 when it is not there.
+   */
   @Kernel(file = "arch/powerpc/mm/init_64.c", symbol = "vmemmap_list_free")
   private long vmemmapListFree(long start) {
     long vmemBackPrev = vmemmapList;
@@ -313,8 +316,8 @@ public final class Init64 implements ArchVmemmap {
   }
 
   /**
-   * Frees the blocks of {@code [start, end)}, rounded to blocks, of which nobody needs any part: the
-   * caller has marked its own subsections invalid before. The memory goes before the mapping.
+   * Frees the blocks of {@code [start, end)}, rounded to blocks, of which nobody needs any part:
+   * the caller has marked its own subsections invalid before. The memory goes before the mapping.
    */
   @Kernel(file = "arch/powerpc/mm/init_64.c", symbol = "__vmemmap_free")
   private void vmemmapFree0(long start, long end, @Nullable VmemAltmap altmap) {
@@ -410,7 +413,7 @@ public final class Init64 implements ArchVmemmap {
       file = "include/linux/pgtable.h",
       symbol = "pmd_set_huge",
       fidelity = Kernel.Fidelity.STUB,
-      why = "The only caller here is the weak vmemmap_set_pmd(), which this architecture overrides.")
+      why = "The only caller is the weak vmemmap_set_pmd(), which this architecture overrides.")
   public boolean pmdSetHuge(Ptr<Pmd> pmd, long paddr, Prot prot) {
     return false;
   }
@@ -434,6 +437,14 @@ public final class Init64 implements ArchVmemmap {
   @Kernel(file = "arch/powerpc/include/asm/dma.h", symbol = "MAX_DMA_ADDRESS")
   public long maxDmaPaddr() {
     return (1L << 60) - 1;
+  }
+
+  /**
+   * Pages that were taken for tables and have none in use: with 64K pages up to two, from which the
+   * next tables will be cut. No walk meets them.
+   */
+  public int idleTablePages() {
+    return radix == null ? 0 : radix.idleTablePages();
   }
 
   /** {@code vmemmap_list}: the blocks that back the memmap with hash, newest first. */

@@ -11,8 +11,8 @@ import org.vmemmap.types.PageFlags;
 import org.vmemmap.types.StructPage;
 
 /**
- * Page tables that are smaller than a page: a page is cut into fragments, handed out from the front,
- * and goes back with the last of them.
+ * Page tables that are smaller than a page: a page is cut into fragments, handed out from the
+ * front, and goes back with the last of them.
  *
  * <pre>
  *   64K pages, pte tables of 256 bytes
@@ -24,9 +24,9 @@ import org.vmemmap.types.StructPage;
  * </pre>
  *
  * The count starts at the number of fragments, those not handed out included; each one freed lowers
- * it. So a page of which a part was never used stays forever, and a freed fragment is not handed out
- * again: only the allocator sees the page again, when all of it is free. Fragments are not zeroed
- * when they are handed out; the page was.
+ * it. So a page of which a part was never used stays forever, and a freed fragment is not handed
+ * out again: only the allocator sees the page again, when all of it is free. Fragments are not
+ * zeroed when they are handed out; the page was.
  *
  * <p>Tables of init_mm only. Callers hold the hotplug lock.
  */
@@ -114,7 +114,6 @@ final class PgtableFrag {
   /** {@code pte_free_now()}: the last fragment is gone. */
   @Kernel(file = "arch/powerpc/mm/pgtable-frag.c", symbol = "pte_free_now")
   private void pteFreeNow(Page page) {
-    mm.struct().setWord(page, PT_FRAG_REFCOUNT, 0);
     mm.flags().clearType(page, PageFlags.PGTY_TABLE);
     pageAlloc.freePages(page, 0);
   }
@@ -136,6 +135,17 @@ final class PgtableFrag {
     if (count == 1) {
       pteFreeNow(page);
     }
+  }
+
+  /** Pages in which no table is in use: at most the one that fragments are handed out from. */
+  int idlePages() {
+    if (frag == NULL) {
+      return 0;
+    }
+    long pageSize = mm.model().pageSize();
+    int neverUsed = (int) ((pageSize - (frag & pageSize - 1)) / fragSize);
+    Page page = mm.model().virtToPage(frag);
+    return mm.struct().half(page, PT_FRAG_REFCOUNT) == neverUsed ? 1 : 0;
   }
 
   private void setFragRefcount(Page page, int count) {

@@ -18,7 +18,8 @@ import org.vmemmap.types.Owner;
  * package.
  *
  * <pre>
- *   PowerpcGeometry  --&gt;  machine()  --&gt;  Mm  --&gt;  memblock, page allocator, ...  --&gt;  new PowerpcArch
+ *   PowerpcGeometry  --&gt;  machine()  --&gt;  Mm  --&gt;  memblock, page allocator, ...  --&gt; 
+ * new PowerpcArch
  *        |                                 ^                                             connect()
  *        +--&gt; PowerpcConfig.debian() ------+
  * </pre>

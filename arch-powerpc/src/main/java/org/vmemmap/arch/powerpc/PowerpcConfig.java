@@ -5,8 +5,8 @@ import org.vmemmap.types.MmConfig;
 
 /**
  * The two kernels that Debian builds for ppc64el: one with 4K, one with 64K pages. Both have both
- * MMUs, so the MMU is no part of the configuration; pageblock_order is set at boot, when the sizes of
- * hugepages are known.
+ * MMUs, so the MMU is no part of the configuration; pageblock_order is set at boot, when the sizes
+ * of hugepages are known.
  *
  * <pre>
  *   word 0 of a struct page, both kernels

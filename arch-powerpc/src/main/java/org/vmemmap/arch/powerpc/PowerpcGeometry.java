@@ -199,9 +199,9 @@ public record PowerpcGeometry(Mmu mmu, int pageShift) {
   }
 
   /**
-   * {@code memory_block_size} of a machine whose firmware does not say it: 1 GiB, 256 MiB, 64 MiB or
-   * 16 MiB. It is meant to be a size that all ranges of memory can be made of; what the kernel tests
-   * is one bit of their sizes, so that 2 GiB gives 1 GiB, but 1 GiB gives 256 MiB.
+   * {@code memory_block_size} of a machine whose firmware does not say it: 1 GiB, 256 MiB, 64 MiB
+   * or 16 MiB. It is meant to be a size that all ranges of memory can be made of; what the kernel
+   * tests is one bit of their sizes, so that 2 GiB gives 1 GiB, but 1 GiB gives 256 MiB.
    *
    * @param memorySizes bytes of each memory range of the device tree, none of them 0
    */

@@ -32,9 +32,9 @@ import org.vmemmap.types.VmemAltmap;
 /**
  * Populating and freeing the memmap in the radix tree.
  *
- * <p>Sections are 16 MiB, their memmap 256 KiB or 16 KiB; a leaf is 2 MiB, and with 64K pages even a
- * page serves four sections. So one backing always serves several sections, and nobody counts them:
- * whether it is still needed is read from which pfns are valid.
+ * <p>Sections are 16 MiB, their memmap 256 KiB or 16 KiB; a leaf is 2 MiB, and with 64K pages even
+ * a page serves four sections. So one backing always serves several sections, and nobody counts
+ * them: whether it is still needed is read from which pfns are valid.
  *
  * <pre>
  *   one pmd leaf, 4K pages: 2 MiB = the memmap of 8 sections, 128 MiB of memory
@@ -46,12 +46,12 @@ import org.vmemmap.types.VmemAltmap;
  *  [ head ][ T ][ T ][ T ] ...     T: the second page of the compound page, with a reference each
  * </pre>
  *
- * <p>What is already there wins: a range that meets a leaf uses it, a leaf that would meet a table is
- * not made. An altmap is used only where it describes nothing but its own device; where it cannot be
- * used or is exhausted, memory is taken instead, which is no error.
+ * <p>What is already there wins: a range that meets a leaf uses it, a leaf that would meet a table
+ * is not made. An altmap is used only where it describes nothing but its own device; where it
+ * cannot be used or is exhausted, memory is taken instead, which is no error.
  *
- * <p>Addresses are virtual, in the memmap. Callers hold the hotplug lock, or run at boot. Each store
- * of an entry is followed by a ptesync in the kernel; stores of this machine are in order.
+ * <p>Addresses are virtual, in the memmap. Callers hold the hotplug lock, or run at boot. Each
+ * store of an entry is followed by a ptesync in the kernel; stores of this machine are in order.
  */
 @Kernel(file = "arch/powerpc/mm/book3s64/radix_pgtable.c", symbol = "radix__vmemmap_populate")
 final class RadixPgtable {
@@ -132,7 +132,9 @@ final class RadixPgtable {
     pgtable.pudClear(pud);
   }
 
-  /** And at the top: the kernel's tree is the same for all processes, so nothing has to be synced. */
+  /**
+   * And at the top: the kernel's tree is the same for all processes, so nothing has to be synced.
+   */
   @Kernel(file = "arch/powerpc/mm/book3s64/radix_pgtable.c", symbol = "free_pud_table")
   private void freePudTable(long pudStart, Ptr<P4d> p4d) {
     for (int i = 0; i < pgtable.arch().entries(PUD); i++) {
@@ -184,8 +186,8 @@ final class RadixPgtable {
   }
 
   /**
-   * Frees the base pages of {@code [addr, end)}. With 64K pages the ends may lie inside a page; such
-   * a page goes when nobody else needs it.
+   * Frees the base pages of {@code [addr, end)}. With 64K pages the ends may lie inside a page;
+   * such a page goes when nobody else needs it.
    */
   @Kernel(
       file = "arch/powerpc/mm/book3s64/radix_pgtable.c",
@@ -245,7 +247,9 @@ final class RadixPgtable {
     }
   }
 
-  /** Goes down into pmd tables. Leaves of 1 GiB are the direct map's; half of one is not removed. */
+  /**
+   * Goes down into pmd tables. Leaves of 1 GiB are the direct map's; half of one is not removed.
+   */
   @Kernel(
       file = "arch/powerpc/mm/book3s64/radix_pgtable.c",
       symbol = "remove_pud_table",
@@ -305,7 +309,7 @@ final class RadixPgtable {
       file = "arch/powerpc/include/asm/book3s/64/tlbflush-radix.h",
       symbol = "radix__flush_tlb_kernel_range",
       fidelity = Kernel.Fidelity.CUSTOM,
-      why = "The range is an argument that nothing reads; the machine's caches are emptied at once.")
+      why = "Nothing reads the range that it takes; the machine's caches are emptied at once.")
   private void radixFlushTlbKernelRange() {
     pgtable.flushTlbAll();
   }
@@ -483,9 +487,9 @@ final class RadixPgtable {
   }
 
   /**
-   * Maps one page of memmap, which may lie under another pmd than the caller's; null under a leaf or
-   * without a table. Whether there was a frame nobody looks at: without one the entry stays empty
-   * and the caller goes on, as in the kernel.
+   * Maps one page of memmap, which may lie under another pmd than the caller's; null under a leaf
+   * or without a table. Whether there was a frame nobody looks at: without one the entry stays
+   * empty and the caller goes on, as in the kernel.
    */
   @Kernel(
       file = "arch/powerpc/mm/book3s64/radix_pgtable.c",
@@ -507,9 +511,9 @@ final class RadixPgtable {
   }
 
   /**
-   * The pte of the second page of the compound page that {@code addr} lies in, which all later pages
-   * share; made now, with the first, if this call is the first to come. Null when it lies under a
-   * leaf, or without memory.
+   * The pte of the second page of the compound page that {@code addr} lies in, which all later
+   * pages share; made now, with the first, if this call is the first to come. Null when it lies
+   * under a leaf, or without memory.
    *
    * @param pfnOffset how many pages of the compound page lie before {@code addr}'s
    */
@@ -541,7 +545,8 @@ final class RadixPgtable {
    * in base pages throughout. Where a compound page begins is told by the pfn, not by the range, so
    * calls section by section find the tail page of an earlier one.
    *
-   * @return 0, or -ENOMEM with parts mapped; also when the second page of a compound page lies under
+   * @return 0, or -ENOMEM with parts mapped; also when the second page of a compound page lies
+   *     under
    *     a leaf
    */
   @Kernel(
@@ -598,6 +603,11 @@ final class RadixPgtable {
     }
     pte = radixVmemmapPopulateAddress(addr + pageSize, node);
     return pte == null ? NULL : addr + 2 * pageSize;
+  }
+
+  /** Pages that were taken for tables and have none in use. */
+  int idleTablePages() {
+    return tables.idlePages();
   }
 
   /** {@code radix__vmemmap_free()}: frees what backs {@code [start, end)}, and empty tables. */

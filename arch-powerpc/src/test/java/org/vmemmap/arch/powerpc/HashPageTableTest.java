@@ -29,8 +29,8 @@ class HashPageTableTest {
 
   /**
    * Every subset of the 20 bits that are neither address nor unused, at every level, around an
-   * address with all bits set. Expect address and flags to come apart as they were put together, and
-   * each predicate to follow its own bit.
+   * address with all bits set. Expect address and flags to come apart as they were put together,
+   * and each predicate to follow its own bit.
    */
   @ParameterizedTest
   @MethodSource("profiles")
@@ -54,7 +54,7 @@ class HashPageTableTest {
             && table.writable(entry, level) == (!leaf || (bits & 2) != 0)
             && table.executable(entry, level) == (!leaf || (bits & 1) != 0)
             && table.fromMemory(table.toMemory(entry)) == entry;
-    assertTrue(exact, () -> table.name() + " level=" + level + " entry=0x" + Long.toHexString(entry));
+    assertTrue(exact, () -> "level=" + level + " entry=0x" + Long.toHexString(entry));
   }
 
   /** A pointer has no size in it, a leaf looks like radix's. Expect the kernel's values. */

@@ -141,8 +141,8 @@ class HashVmemmapTest {
     assertEquals(0, bench.addCompound(GIB, SECTION, ORDER_2M));
 
     assertEquals(64, bench.mm.vmstat().nrMemmapPages());
-    long frames = bolted(bench).blocks().stream().map(BoltedMappings.Block::paddr).distinct().count();
-    assertEquals(1024 + 64, frames);
+    var frames = bolted(bench).blocks().stream().map(BoltedMappings.Block::paddr);
+    assertEquals(1024 + 64, frames.distinct().count());
   }
 
   /** Two devices that one block of 16M describes. Expect it to go with the second one. */
@@ -301,7 +301,10 @@ class HashVmemmapTest {
     assertEquals(List.of(), bench.warnings());
   }
 
-  /** The memmap of a section of RAM. Expect its blocks to go back as reserved pages that become managed. */
+  /**
+   * The memmap of a section of RAM. Expect its blocks to go back as reserved pages that become
+   * managed.
+   */
   @Test
   void free_bootBlock_becomesManagedMemory() {
     PowerpcBench bench = PowerpcBench.hash4k();

@@ -25,7 +25,7 @@ class PowerpcArchTest {
   private static final PowerpcGeometry HASH_4K = PowerpcGeometry.hash(12);
   private static final PowerpcGeometry HASH_64K = PowerpcGeometry.hash(16);
 
-  /** The orders of both kernels. Expect 16 MiB at most, and pageblocks of a hugepage if there is one. */
+  /** The orders of both kernels. Expect 16 MiB at most, and pageblocks as large as a hugepage. */
   @Test
   void config_pageblockOrder_followsTheHugepage() {
     assertEquals(12, PowerpcConfig.debian(RADIX_4K, false).maxPageOrder());
@@ -199,7 +199,9 @@ class PowerpcArchTest {
     assertTrue(both.archHasHugeBootmemAlloc());
   }
 
-  /** The weak functions that only radix has. Expect a kernel on hash to have no tree to enter in. */
+  /**
+   * The weak functions that only radix has. Expect a kernel on hash to have no tree to enter in.
+   */
   @Test
   void radixFunctions_onHash_areNotThere() {
     PowerpcBench hash = PowerpcBench.hash4k();

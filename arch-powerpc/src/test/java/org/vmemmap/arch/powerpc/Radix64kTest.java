@@ -2,6 +2,7 @@
 package org.vmemmap.arch.powerpc;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.vmemmap.arch.powerpc.PowerpcBench.GIB;
 import static org.vmemmap.arch.powerpc.PowerpcBench.KIB;
 import static org.vmemmap.arch.powerpc.PowerpcBench.MIB;
@@ -10,6 +11,7 @@ import static org.vmemmap.types.Pgtable.PTE;
 
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.vmemmap.types.KernelBug;
 import org.vmemmap.types.Owner;
 import org.vmemmap.types.VmemAltmap;
 
@@ -137,9 +139,54 @@ class Radix64kTest {
     long first = bench.walk(bench.memmap(DEVICE)).entryPaddr();
     long second = bench.walk(bench.memmap(DEVICE + 2 * GIB)).entryPaddr();
     assertEquals(256, second - first);
+    assertEquals(0, bench.arch.init64().idleTablePages());
     bench.removeCompound(DEVICE, GIB, ORDER_1G);
     bench.removeCompound(DEVICE + 2 * GIB, GIB, ORDER_1G);
 
     assertEquals(tables + 1, bench.owned(Owner.PAGE_TABLE));
+    assertEquals(1, bench.arch.init64().idleTablePages());
+  }
+
+  /**
+   * All 256 fragments of a page are handed out and freed again.
+   *
+   * <pre>
+   *   | 0 | 1 | 2 | ... | 255 |   then a page of its own for the next table
+   * </pre>
+   *
+   * Expect the page to go back with its last fragment, and not before.
+   */
+  @Test
+  void fragments_allFreed_thePageGoesBack() {
+    PgtableFrag frags = new PgtableFrag(bench.mm, bench.pageAlloc, "test", 256);
+    long tables = bench.owned(Owner.PAGE_TABLE);
+    long first = frags.pteFragmentAlloc();
+    for (int i = 1; i < 256; i++) {
+      assertEquals(first + 256L * i, frags.pteFragmentAlloc());
+    }
+    assertEquals(tables + 1, bench.owned(Owner.PAGE_TABLE));
+
+    for (int i = 1; i < 256; i++) {
+      frags.pteFragmentFree(first + 256L * i);
+    }
+    assertEquals(tables + 1, bench.owned(Owner.PAGE_TABLE));
+    assertEquals(0, frags.idlePages());
+    frags.pteFragmentFree(first);
+
+    assertEquals(tables, bench.owned(Owner.PAGE_TABLE));
+    assertEquals(0, frags.pteFragmentAlloc() & PAGE - 1);
+  }
+
+  /** A fragment is freed twice, when it is the last. Expect the kernel to stop. */
+  @Test
+  void fragments_freedTooOften_isABug() {
+    PgtableFrag frags = new PgtableFrag(bench.mm, bench.pageAlloc, "test", PAGE);
+    long table = frags.pteFragmentAlloc();
+    frags.pteFragmentFree(table);
+
+    KernelBug bug = assertThrows(KernelBug.class, () -> frags.pteFragmentFree(table));
+    assertEquals(
+        "kernel BUG at pte_fragment_free: atomic_read(&ptdesc->pt_frag_refcount) <= 0",
+        bug.getMessage());
   }
 }

@@ -18,8 +18,8 @@ import org.vmemmap.types.Owner;
 import org.vmemmap.types.VmemAltmap;
 
 /**
- * The memmap in the radix tree with 4K pages: RAM of 1 GiB behind 8 leaves, devices from 1 GiB on. A
- * leaf describes 128 MiB, a section of 16 MiB has 256 KiB or 64 pages of memmap.
+ * The memmap in the radix tree with 4K pages: RAM of 1 GiB behind 8 leaves, devices from 1 GiB on.
+ * A leaf describes 128 MiB, a section of 16 MiB has 256 KiB or 64 pages of memmap.
  */
 class RadixPgtableTest {
   private static final int ORDER_2M = 9;
@@ -258,8 +258,8 @@ class RadixPgtableTest {
 
   /**
    * A plain device behind a gap, in a table that another made: rounding down to the leaf fills the
-   * gap. Expect pages there that nobody asked for; removing both devices leaves them for good, as no
-   * range holds them.
+   * gap. Expect pages there that nobody asked for; removing both devices leaves them for good, as
+   * no range holds them.
    */
   @Test
   void mixed_gapBetween_roundingDownFillsItForGood() {
@@ -301,7 +301,9 @@ class RadixPgtableTest {
     assertEquals(1024, altmap.alloc);
   }
 
-  /** An altmap of 100 pages for 1024. Expect 100 from it, 924 of RAM, and each back to its owner. */
+  /**
+   * An altmap of 100 pages for 1024. Expect 100 from it, 924 of RAM, and each back to its owner.
+   */
   @Test
   void altmap_tooSmall_restComesFromRam() {
     List<Long> before = bench.books();
