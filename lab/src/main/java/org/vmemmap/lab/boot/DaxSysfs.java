@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.lab.boot;
+
+import org.jspecify.annotations.Nullable;
+import org.vmemmap.dax.Bus;
+import org.vmemmap.dax.DaxBus;
+import org.vmemmap.dax.DaxDeviceDriver;
+import org.vmemmap.dax.DaxRegion;
+import org.vmemmap.dax.DevDax;
+import org.vmemmap.types.DevPagemap;
+import org.vmemmap.types.Errno;
+
+/**
+ * The files of device DAX below /sys/bus/dax.
+ *
+ * <pre>
+ *   drivers/device_dax/bind, unbind, new_id, remove_id     a name as in dax0.0
+ *   devices/daxR.D/size, align                             bytes; read and write
+ *   devices/daxR.D/mapping                                 START-END in hexadecimal, bytes; write
+ *   devices/daxR.D/dax_region/create, delete               1; a name
+ *   devices/daxR.D/dax_region/available_size, size, align  bytes; read
+ * </pre>
+ */
+final class DaxSysfs {
+  private static final String DRIVER = "/sys/bus/dax/drivers/device_dax/";
+  private static final String DEVICES = "/sys/bus/dax/devices/";
+  private static final String REGION = "dax_region/";
+
+  private final Bus bus;
+  private final DaxDeviceDriver driver;
+
+  DaxSysfs(DaxBus dax) {
+    this.bus = dax.bus();
+    this.driver = dax.deviceDax();
+  }
+
+  /** Writes to a file. Returns 0 or a negative error code; -ENOENT when there is no such file. */
+  int write(String path, String value) {
+    if (path.startsWith(DRIVER)) {
+      return writeDriver(path.substring(DRIVER.length()), value);
+    }
+    DevDax device = device(path);
+    return device == null ? -Errno.ENOENT : writeDevice(device, file(path), value);
+  }
+
+  private int writeDriver(String file, String name) {
+    return switch (file) {
+      case "bind" -> bus.bindStore(driver, name);
+      case "unbind" -> bus.unbindStore(driver, name);
+      case "new_id" -> bus.newIdStore(driver, name);
+      case "remove_id" -> bus.removeIdStore(driver, name);
+      default -> -Errno.ENOENT;
+    };
+  }
+
+  private int writeDevice(DevDax device, String file, String value) {
+    return switch (file) {
+      case "size" -> isNumber(value) ? bus.sizeStore(device, number(value)) : -Errno.EINVAL;
+      case "align" -> isNumber(value) ? bus.alignStore(device, number(value)) : -Errno.EINVAL;
+      case "mapping" -> mapping(device, value);
+      case REGION + "create" ->
+          isNumber(value) ? bus.createStore(device.region(), (int) number(value)) : -Errno.EINVAL;
+      case REGION + "delete" -> bus.deleteStore(device.region(), value);
+      default -> -Errno.ENOENT;
+    };
+  }
+
+  private int mapping(DevDax device, String value) {
+    int dash = value.indexOf('-');
+    long start = dash < 0 ? -1 : Numbers.hex(value.substring(0, dash));
+    long end = dash < 0 ? -1 : Numbers.hex(value.substring(dash + 1));
+    return start < 0 || end < 0 ? -Errno.EINVAL : bus.mappingStore(device, start, end);
+  }
+
+  private static boolean isNumber(String value) {
+    Sizes.Parsed parsed = Sizes.memparse(value.strip(), 0);
+    return parsed.end() > 0 && parsed.end() == value.strip().length();
+  }
+
+  private static long number(String value) {
+    return Sizes.memparse(value.strip(), 0).value();
+  }
+
+  /** Reads a file; null when there is no such file. */
+  @Nullable String read(String path) {
+    DevDax device = device(path);
+    if (device == null) {
+      return null;
+    }
+    DaxRegion region = device.region();
+    return switch (file(path)) {
+      case "size" -> Long.toString(size(device));
+      case "align" -> Long.toString(device.align());
+      case REGION + "available_size" -> Long.toString(bus.daxRegionAvailSize(region));
+      case REGION + "size" -> Long.toString(region.size());
+      case REGION + "align" -> Long.toString(region.align());
+      default -> null;
+    };
+  }
+
+  private static long size(DevDax device) {
+    long size = 0;
+    for (DevPagemap.Range range : device.ranges()) {
+      size += range.len();
+    }
+    return size;
+  }
+
+  private @Nullable DevDax device(String path) {
+    if (!path.startsWith(DEVICES)) {
+      return null;
+    }
+    String rest = path.substring(DEVICES.length());
+    int slash = rest.indexOf('/');
+    return slash < 0 ? null : bus.find(rest.substring(0, slash));
+  }
+
+  private static String file(String path) {
+    String rest = path.substring(DEVICES.length());
+    return rest.substring(rest.indexOf('/') + 1);
+  }
+}

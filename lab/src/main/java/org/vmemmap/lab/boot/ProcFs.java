@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.lab.boot;
+
+import org.vmemmap.types.Mm;
+import org.vmemmap.types.PgData;
+import org.vmemmap.types.Printk;
+import org.vmemmap.types.Zone;
+
+/** Files below /proc in the kernel's own format, those lines that the model has numbers for. */
+final class ProcFs {
+  private ProcFs() {}
+
+  /** /proc/vmstat: free pages and the memmap counters, in base pages. */
+  static String vmstat(Mm mm, long freePages) {
+    return "nr_free_pages %d\nnr_memmap_pages %d\nnr_memmap_boot_pages %d"
+        .formatted(freePages, mm.vmstat().nrMemmapPages(), mm.vmstat().nrMemmapBootPages());
+  }
+
+  /** /proc/zoneinfo: free, span, present and managed pages of every zone. */
+  static String zoneinfo(Mm mm, FreePages free) {
+    StringBuilder text = new StringBuilder();
+    for (PgData node : mm.nodes().online()) {
+      for (Zone zone : node.zones()) {
+        text.append("Node %d, zone %8s\n".formatted(node.nodeId(), zone.name()));
+        text.append("  pages free     %d\n".formatted(free.of(zone)));
+        text.append("        spanned  %d\n".formatted(zone.spannedPages));
+        text.append("        present  %d\n".formatted(zone.presentPages));
+        text.append("        managed  %d\n".formatted(zone.managedPages));
+        if (zone.populated()) {
+          text.append("  start_pfn:           %d\n".formatted(zone.zoneStartPfn));
+        }
+      }
+    }
+    return text.toString().stripTrailing();
+  }
+
+  /** The first lines of /proc/meminfo, in kB. */
+  static String meminfo(long pageSize, long managed, long free) {
+    return "MemTotal:       %8d kB\nMemFree:        %8d kB\n"
+        .formatted(managed * pageSize / 1024, free * pageSize / 1024);
+  }
+
+  /** The numbers of all nodes, runs as first-last. */
+  static String onlineNodes(Mm mm) {
+    StringBuilder text = new StringBuilder();
+    int first = -1;
+    int last = -2;
+    for (PgData node : mm.nodes().online()) {
+      if (node.nodeId() != last + 1) {
+        text.append(run(first, last)).append(text.isEmpty() ? "" : ",");
+        first = node.nodeId();
+      }
+      last = node.nodeId();
+    }
+    return text.append(run(first, last)).toString();
+  }
+
+  private static String run(int first, int last) {
+    return first < 0 ? "" : first == last ? Integer.toString(first) : first + "-" + last;
+  }
+
+  /** The kernel log, one line for each message. */
+  static String dmesg(Printk printk) {
+    StringBuilder text = new StringBuilder();
+    for (Printk.Line line : printk.lines()) {
+      text.append(line.text()).append('\n');
+    }
+    return text.toString().stripTrailing();
+  }
+
+  /** How many pages of a zone are free, per-CPU lists included. */
+  @FunctionalInterface
+  interface FreePages {
+    /** Free pages of {@code zone}. */
+    long of(Zone zone);
+  }
+}

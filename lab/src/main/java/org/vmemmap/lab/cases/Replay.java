@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.lab.cases;
+
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import org.vmemmap.lab.cases.ReplayResult.CaseResult;
+
+/**
+ * Runs captured cases on the model and compares every fact.
+ *
+ * <p>A case that the model cannot do yet, or that breaks the model, is a mismatch: nothing passes
+ * because it was not looked at.
+ */
+public final class Replay {
+  private Replay() {}
+
+  /**
+   * Replays case files and prints what differs; the last line is {@code N cases, F facts, M
+   * mismatches}.
+   *
+   * @param json print one JSON document instead
+   * @return 0 when nothing differs, else 1
+   * @throws org.vmemmap.lab.boot.BadInput for a file that is no case; nothing has been replayed
+   *     then
+   */
+  public static int run(List<Path> files, boolean json, PrintWriter out) {
+    List<VmemmapCase> cases = new ArrayList<>();
+    for (Path file : files) {
+      cases.add(CaseFiles.read(file));
+    }
+    List<CaseResult> results = new ArrayList<>();
+    for (VmemmapCase one : cases) {
+      CaseResult result = replay(one);
+      results.add(result);
+      if (!json) {
+        ReplayPrinter.print(result, out);
+      }
+    }
+    ReplayResult all = new ReplayResult(results);
+    if (json) {
+      ReplayPrinter.printJson(all, out);
+    } else {
+      ReplayPrinter.printTotal(all, out);
+    }
+    out.flush();
+    return all.mismatches() == 0 ? 0 : 1;
+  }
+
+  /** Replays one case. */
+  public static CaseResult replay(VmemmapCase one) {
+    @Nullable Mismatch cannot = notSupported(one);
+    if (cannot != null) {
+      return new CaseResult(one.name(), 1, List.of(cannot));
+    }
+    return new CaseRun(one).run();
+  }
+
+  /** The first thing in the case that this version cannot do; null when it can do all of it. */
+  private static @Nullable Mismatch notSupported(VmemmapCase one) {
+    for (int i = 0; i < one.steps().size(); i++) {
+      VmemmapCase.Step step = one.steps().get(i);
+      for (int j = 0; j < step.operations().size(); j++) {
+        VmemmapCase.Operation operation = step.operations().get(j);
+        @Nullable String why = notSupported(operation);
+        if (why != null) {
+          return new Mismatch(
+              i, step.label(), "do[" + j + "]", operation.op(), "not supported: " + why);
+        }
+      }
+    }
+    return null;
+  }
+
+  private static @Nullable String notSupported(VmemmapCase.Operation operation) {
+    return switch (operation.args()) {
+      case VmemmapCase.NotYet later -> "memory hotplug and demotion come with a later version";
+      case VmemmapCase.Boot boot when boot.hugetlbCma() > 0 ->
+          "hugetlb_cma comes with a later version";
+      default -> null;
+    };
+  }
+}

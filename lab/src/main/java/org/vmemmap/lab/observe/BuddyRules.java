@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.lab.observe;
+
+import java.util.function.ToLongFunction;
+import org.vmemmap.machine.Ledger;
+import org.vmemmap.types.ListHead;
+import org.vmemmap.types.Migratetype;
+import org.vmemmap.types.Mm;
+import org.vmemmap.types.Owner;
+import org.vmemmap.types.Page;
+import org.vmemmap.types.PgData;
+import org.vmemmap.types.Zone;
+
+/** The free lists: what is on them is free, aligned, of the right zone, and counted. */
+final class BuddyRules {
+  static final String BLOCKS = "free-block";
+  static final String COUNTS = "free-counts";
+  static final String OWNERS = "free-frames-booked";
+
+  private final Mm mm;
+  private final Ledger ledger;
+  private final ToLongFunction<Zone> freePages;
+  private final Invariants found;
+
+  BuddyRules(Mm mm, ToLongFunction<Zone> freePages, Invariants found) {
+    this.mm = mm;
+    this.ledger = mm.machine().ledger();
+    this.freePages = freePages;
+    this.found = found;
+  }
+
+  void check() {
+    long free = 0;
+    for (PgData node : mm.nodes().online()) {
+      for (Zone zone : node.zones()) {
+        if (zone.freeArea.length > 0) {
+          zone(zone);
+          free += freePages.applyAsLong(zone);
+        }
+      }
+    }
+    found.equal(
+        OWNERS,
+        "free pages of all zones, against frames of BUDDY in the ledger,",
+        ledger.count(Owner.BUDDY),
+        free);
+  }
+
+  private void zone(Zone zone) {
+    long pages = 0;
+    for (int order = 0; order < zone.freeArea.length; order++) {
+      long blocks = 0;
+      for (Migratetype type : Migratetype.values()) {
+        blocks += list(zone, order, zone.freeArea[order].freeList(type));
+      }
+      found.equal(
+          COUNTS,
+          "blocks of order %d on the lists of zone %s, against nr_free,".formatted(order, zone),
+          zone.freeArea[order].nrFree,
+          blocks);
+      pages += blocks << order;
+    }
+    found.equal(
+        COUNTS,
+        "pages on the lists of zone %s, against its free pages,".formatted(zone),
+        zone.nrFreePages,
+        pages);
+  }
+
+  private long list(Zone zone, int order, ListHead head) {
+    long blocks = 0;
+    long limit = zone.spannedPages;
+    for (ListHead at = mm.lists().first(head); at.va() != head.va(); at = mm.lists().next(at)) {
+      block(zone, order, mm.struct().ofLru(at));
+      if (++blocks > limit) {
+        found.violated(
+            COUNTS,
+            "count",
+            blocks,
+            "and more blocks of order %d: the list of zone %s runs in a circle"
+                .formatted(order, zone));
+        return blocks;
+      }
+    }
+    return blocks;
+  }
+
+  private void block(Zone zone, int order, Page page) {
+    long pfn = mm.model().pageToPfn(page);
+    found.checked(BLOCKS, 1);
+    long last = pfn + (1L << order) - 1;
+    String wrong = "";
+    if (!mm.flags().pageBuddy(page)) {
+      wrong = "is not marked as free";
+    } else if (mm.struct().priv(page) != order) {
+      wrong = "says order " + mm.struct().priv(page);
+    } else if ((pfn & ((1L << order) - 1)) != 0) {
+      wrong = "is not aligned";
+    } else if (mm.inline().pageZone(page) != zone || !zone.spansPfn(pfn) || !zone.spansPfn(last)) {
+      wrong = "does not lie in the zone";
+    } else if (ledger.ownerOf(pfn) != Owner.BUDDY || ledger.ownerOf(last) != Owner.BUDDY) {
+      wrong = "belongs to " + ledger.ownerOf(pfn).name() + " and " + ledger.ownerOf(last).name();
+    }
+    if (!wrong.isEmpty()) {
+      found.violated(
+          BLOCKS,
+          "pfn",
+          pfn,
+          "on the list of order %d of zone %s %s".formatted(order, zone, wrong));
+    }
+  }
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.lab.observe;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.vmemmap.dax.DaxBus;
+import org.vmemmap.lab.boot.LabKernel;
+import org.vmemmap.types.DevPagemap;
+import org.vmemmap.types.VmemAltmap;
+
+/**
+ * Where the kernel itself does not keep the rules in device memory.
+ *
+ * <ul>
+ *   <li>The pages of an altmap's reserve are never initialised: their struct pages hold whatever
+ *       the frame held before.
+ *   <li>When memory runs out while a device is mapped, the sections that were added first stay, and
+ *       nobody initialises their struct pages.
+ *   <li>Nobody checks that a device starts at a multiple of its compound pages. If it does not, the
+ *       mask in a tail leads to an address before the head, and the memmap has a compound page more
+ *       or less in each section than the counter reckons with.
+ * </ul>
+ */
+final class DeviceExceptions {
+  private record Run(long start, long end) {}
+
+  private final long perPage;
+  private final List<Run> mapped = new ArrayList<>();
+  private final List<Run> reserves = new ArrayList<>();
+  private final List<Run> misaligned = new ArrayList<>();
+
+  DeviceExceptions(LabKernel kernel) {
+    this.perPage = kernel.mm().model().pageSize() / kernel.mm().config().sizeofStructPage();
+    for (DaxBus.Bound bound : kernel.dax().bound()) {
+      DevPagemap pgmap = bound.pgmap();
+      long start = kernel.mm().model().physPfn(pgmap.ranges[0].start());
+      long pages = kernel.mm().model().physPfn(pgmap.ranges[0].len());
+      mapped.add(new Run(start, start + pages));
+      VmemAltmap altmap = pgmap.pgmapAltmap();
+      if (altmap != null) {
+        reserves.add(new Run(altmap.basePfn, altmap.basePfn + altmap.reserve));
+      }
+      if (start % pgmap.vmemmapNr() != 0) {
+        misaligned.add(new Run(start, start + pages));
+      }
+    }
+  }
+
+  /** True for a page of a mapped device whose struct page was initialised. */
+  boolean initialised(long pfn) {
+    return in(mapped, pfn) && !in(reserves, pfn);
+  }
+
+  /** True for a page of a device that does not start at a multiple of its compound pages. */
+  boolean misaligned(long pfn) {
+    return in(misaligned, pfn);
+  }
+
+  /** True when two devices have struct pages in one page of memmap: it counts for each of them. */
+  boolean sharePages() {
+    for (Run one : mapped) {
+      for (Run other : mapped) {
+        if (one.end() <= other.start() && page(one.end() - 1) == page(other.start())) {
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
+  /** True when the first or last struct page of a device is not mapped. */
+  boolean lostPages(MemmapReader reader) {
+    for (Run run : mapped) {
+      if (!reader.mapped(run.start()) || !reader.mapped(run.end() - 1)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private long page(long pfn) {
+    return pfn / perPage;
+  }
+
+  /** True for a device's page whose memmap page also has struct pages of what is outside of it. */
+  boolean atBorder(long pfn) {
+    for (Run run : mapped) {
+      if (pfn >= run.start() && pfn < run.end()) {
+        return page(pfn) * perPage < run.start() || (page(pfn) + 1) * perPage > run.end();
+      }
+    }
+    return false;
+  }
+
+  /** True when there is such a device. */
+  boolean anyMisaligned() {
+    return !misaligned.isEmpty();
+  }
+
+  private static boolean in(List<Run> runs, long pfn) {
+    for (Run run : runs) {
+      if (pfn >= run.start() && pfn < run.end()) {
+        return true;
+      }
+    }
+    return false;
+  }
+}

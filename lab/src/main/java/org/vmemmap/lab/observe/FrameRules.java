@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.lab.observe;
+
+import org.vmemmap.machine.FrameOwner;
+import org.vmemmap.machine.Ledger;
+import org.vmemmap.types.Mm;
+import org.vmemmap.types.Mmzone;
+import org.vmemmap.types.Owner;
+
+/** The frames behind the memmap: ledger, page tables and counters tell the same. */
+final class FrameRules {
+  static final String OWNER = "memmap-frame-owner";
+  static final String BOOKED = "memmap-frames-booked";
+  static final String TABLES = "page-table-frames";
+  static final String COUNTERS = "memmap-counters";
+
+  private final Mm mm;
+  private final Ledger ledger;
+  private final MemmapWalk walk;
+  private final ZoneTails tails;
+  private final DeviceExceptions devices;
+  private final ArchExceptions arch;
+  private final Invariants found;
+  private long vmemmapFrames;
+  private long tailsInUse;
+
+  FrameRules(
+      Mm mm,
+      MemmapWalk walk,
+      ZoneTails tails,
+      DeviceExceptions devices,
+      ArchExceptions arch,
+      Invariants found) {
+    this.arch = arch;
+    this.mm = mm;
+    this.ledger = mm.machine().ledger();
+    this.walk = walk;
+    this.tails = tails;
+    this.devices = devices;
+    this.found = found;
+  }
+
+  void check() {
+    walk.baseFrames().forEach((frame, maps, writableMaps) -> frame(frame));
+    walk.forEachBlock(
+        (first, pages) -> {
+          for (long frame = first; frame < first + pages; frame++) {
+            frame(frame);
+          }
+        });
+    found.equal(
+        BOOKED,
+        "VMEMMAP in the page tables, against the ledger,",
+        ledger.count(Owner.VMEMMAP),
+        vmemmapFrames);
+    found.equal(
+        BOOKED,
+        "SHARED_TAIL in the zones, against the ledger,",
+        ledger.count(Owner.SHARED_TAIL),
+        tails.slots().size());
+    tables();
+    if (!arch.countsFrames()) {
+      countersBySection();
+    } else if (!devices.anyMisaligned() && !sharedPagesCount()) {
+      counters();
+    }
+  }
+
+  /** True when a page of memmap counts for two devices, or still counts for one that has lost it. */
+  private boolean sharedPagesCount() {
+    return devices.sharePages()
+        || (arch.takesSharedPages() && devices.lostPages(new MemmapReader(mm)));
+  }
+
+  private void tables() {
+    if (arch.tablesFillFrames()) {
+      found.equal(
+          TABLES,
+          "PAGE_TABLE met by the walk, against the ledger,",
+          ledger.count(Owner.PAGE_TABLE),
+          walk.allTables());
+      return;
+    }
+    for (long frame : walk.tableFrames()) {
+      found.checked(TABLES, 1);
+      FrameOwner owner = ledger.ownerOf(frame);
+      if (owner != Owner.PAGE_TABLE && owner != Owner.SLAB) {
+        found.violated(TABLES, "frame", frame, "holds a table, owner is " + owner.name());
+      }
+    }
+  }
+
+  /** Boot memory as its sections count it; devices count by the range that is mapped at a time. */
+  private void countersBySection() {
+    Mmzone mmzone = mm.mmzone();
+    long bytes = mmzone.pagesPerSection() * mm.config().sizeofStructPage();
+    long pages = (bytes + mm.model().pageSize() - 1) >>> mm.model().pageShift();
+    long counted = 0;
+    for (long nr = mmzone.nextPresentSectionNr(-1); nr >= 0; nr = mmzone.nextPresentSectionNr(nr)) {
+      counted += mmzone.earlySection(mmzone.section(nr)) ? pages : 0;
+    }
+    found.equal(
+        COUNTERS,
+        "whole pages of the memmap of each boot section, against nr_memmap_boot_pages,",
+        mm.vmstat().nrMemmapBootPages(),
+        counted);
+  }
+
+  private void counters() {
+    long counted = mm.vmstat().nrMemmapPages() + mm.vmstat().nrMemmapBootPages();
+    found.equal(
+        COUNTERS,
+        "distinct frames less shared tails, against nr_memmap_pages + nr_memmap_boot_pages,",
+        counted,
+        walk.distinctPages() - tailsInUse);
+  }
+
+  private void frame(long frame) {
+    found.checked(OWNER, 1);
+    FrameOwner owner = frame < ledger.frames() ? ledger.ownerOf(frame) : Owner.NONE;
+    boolean tail = tails.ofFrame(frame) != null;
+    if (owner == Owner.VMEMMAP && !tail) {
+      vmemmapFrames++;
+    } else if (owner == Owner.SHARED_TAIL && tail) {
+      tailsInUse++;
+    } else if (owner != Owner.ALTMAP || tail) {
+      String wanted = tail ? "SHARED_TAIL" : "VMEMMAP or ALTMAP";
+      found.violated(
+          OWNER,
+          "frame",
+          frame,
+          "backs the memmap, owner is " + owner.name() + ", wanted " + wanted);
+    }
+  }
+}

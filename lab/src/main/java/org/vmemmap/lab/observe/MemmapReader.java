@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.lab.observe;
+
+import org.jspecify.annotations.Nullable;
+import org.vmemmap.machine.BoltedMappings;
+import org.vmemmap.machine.Mmu;
+import org.vmemmap.machine.PageTableFormat;
+import org.vmemmap.machine.PhysicalMemory;
+import org.vmemmap.types.Mm;
+
+/**
+ * Reads struct pages through init_mm's page tables, not through a CPU: what a debugger outside the
+ * machine sees. One translation serves all struct pages of a memmap page.
+ *
+ * <p>Translations are remembered until {@link #forget}; call it when the machine may have changed.
+ */
+public final class MemmapReader {
+  private static final long NOT_MAPPED = -1;
+
+  private final PhysicalMemory memory;
+  private final Mmu mmu;
+  private final @Nullable BoltedMappings bolted;
+  private final PageTableFormat format;
+  private final long root;
+  private final long base;
+  private final int size;
+  private final long pageMask;
+  private long cachedVpage = -1;
+  private long cachedPaddr = NOT_MAPPED;
+
+  /** A reader for {@code mm}. */
+  public MemmapReader(Mm mm) {
+    this.memory = mm.machine().memory();
+    this.mmu = mm.machine().mmu();
+    this.bolted = mm.machine().bolted();
+    this.format = mm.machine().format();
+    this.root = mm.model().pa(mm.pgtable().initMmPgd());
+    this.base = mm.model().vmemmapBase();
+    this.size = mm.config().sizeofStructPage();
+    this.pageMask = mm.model().pageSize() - 1;
+  }
+
+  /** Forgets translations. */
+  public void forget() {
+    cachedVpage = -1;
+  }
+
+  /** The virtual address of the struct page of {@code pfn}. */
+  public long address(long pfn) {
+    return base + pfn * size;
+  }
+
+  /** True when the first word of the struct page of {@code pfn} is mapped. */
+  public boolean mapped(long pfn) {
+    return paddr(address(pfn)) != NOT_MAPPED;
+  }
+
+  /** The frame behind the first byte of the struct page of {@code pfn}; -1 where none is mapped. */
+  public long frame(long pfn) {
+    long paddr = paddr(address(pfn));
+    return paddr == NOT_MAPPED ? -1 : paddr >>> format.pageShift();
+  }
+
+  /** Physical address of {@code va}; -1 where nothing is mapped. */
+  public long paddr(long va) {
+    long vpage = va & ~pageMask;
+    if (vpage != cachedVpage) {
+      cachedVpage = vpage;
+      cachedPaddr = translate(vpage);
+    }
+    return cachedPaddr == NOT_MAPPED ? NOT_MAPPED : cachedPaddr + (va & pageMask);
+  }
+
+  private long translate(long va) {
+    if (bolted != null) {
+      BoltedMappings.Block block = bolted.block(va);
+      return block == null ? NOT_MAPPED : block.paddr() + (va - block.va());
+    }
+    Mmu.Entry entry = mmu.walk(root, va);
+    if (!format.present(entry.entry(), entry.level())) {
+      return NOT_MAPPED;
+    }
+    long inside = va & ((1L << format.shift(entry.level())) - 1);
+    return format.address(entry.entry(), entry.level()) + inside;
+  }
+
+  /** Word {@code index} of the struct page of {@code pfn}, which is mapped. */
+  public long word(long pfn, int index) {
+    return memory.getLong(paddr(address(pfn) + 8L * index));
+  }
+
+  /** All words of the struct page of {@code pfn}, which is mapped. */
+  public long[] words(long pfn) {
+    long[] words = new long[size / 8];
+    for (int i = 0; i < words.length; i++) {
+      words[i] = word(pfn, i);
+    }
+    return words;
+  }
+
+  /** Words of the {@code slot}-th struct page that lies in {@code frame}. */
+  public long[] wordsInFrame(long frame, int slot) {
+    long paddr = (frame << format.pageShift()) + (long) slot * size;
+    long[] words = new long[size / 8];
+    for (int i = 0; i < words.length; i++) {
+      words[i] = memory.getLong(paddr + 8L * i);
+    }
+    return words;
+  }
+}

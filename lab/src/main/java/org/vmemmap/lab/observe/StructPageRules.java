@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.lab.observe;
+
+import java.util.List;
+import org.vmemmap.lab.boot.Ram;
+import org.vmemmap.machine.PhysicalMemory;
+import org.vmemmap.types.Mm;
+import org.vmemmap.types.Mmzone;
+import org.vmemmap.types.PageFlags;
+import org.vmemmap.types.Zone;
+
+/**
+ * What struct pages say of themselves: the node and zone that their pfn lies in, and, in a compound
+ * page, a head that is a head and an order that reaches them.
+ *
+ * <p>All pages of RAM are looked at, and all pages of sections that were added later. One
+ * translation serves a memmap page; the struct pages in it are read from its frame.
+ */
+final class StructPageRules {
+  static final String LINKS = "struct-page-node-zone";
+  static final String COMPOUND = "struct-page-compound";
+  static final String MAPPED = "struct-page-mapped";
+
+  private final Mm mm;
+  private final List<Ram> ram;
+  private final ZoneTails tails;
+  private final DeviceExceptions devices;
+  private final ArchExceptions arch;
+  private final Invariants found;
+  private final MemmapReader reader;
+  private final PhysicalMemory memory;
+  private final int size;
+  private final long perPage;
+  private Zone zone;
+  private long zoneStart;
+  private long zoneEnd;
+  private long headPfn = -1;
+  private long headEnd = -1;
+  private long headInfo;
+
+  StructPageRules(
+      Mm mm,
+      List<Ram> ram,
+      ZoneTails tails,
+      DeviceExceptions devices,
+      ArchExceptions arch,
+      Invariants found) {
+    this.arch = arch;
+    this.mm = mm;
+    this.ram = List.copyOf(ram);
+    this.tails = tails;
+    this.devices = devices;
+    this.found = found;
+    this.reader = new MemmapReader(mm);
+    this.memory = mm.machine().memory();
+    this.size = mm.config().sizeofStructPage();
+    this.perPage = mm.model().pageSize() / size;
+    this.zone = mm.nodes().online().getFirst().zones()[0];
+    this.zoneStart = zone.zoneStartPfn;
+    this.zoneEnd = zone.endPfn();
+  }
+
+  void check() {
+    int shift = mm.model().pageShift();
+    for (Ram range : ram) {
+      pages(range.start() >>> shift, range.end() >>> shift, range.node());
+    }
+    Mmzone mmzone = mm.mmzone();
+    for (long nr = mmzone.nextPresentSectionNr(-1); nr >= 0; nr = mmzone.nextPresentSectionNr(nr)) {
+      if (!mmzone.earlySection(mmzone.section(nr))) {
+        lateSection(mmzone.sectionNrToPfn(nr));
+      }
+    }
+  }
+
+  private void lateSection(long startPfn) {
+    long step = mm.mmzone().pagesPerSubsection();
+    long end = startPfn + mm.mmzone().pagesPerSection();
+    for (long pfn = startPfn; pfn < end; pfn += step) {
+      if (mm.mmzone().pfnValid(pfn)) {
+        pages(pfn, pfn + step, -1);
+      }
+    }
+  }
+
+  /** Checks the pfns from {@code start} to {@code end} - 1; {@code node} is -1 for any. */
+  private void pages(long start, long end, int node) {
+    for (long pfn = start; pfn < end; ) {
+      long stop = Math.min(end, pfn / perPage * perPage + perPage);
+      long paddr = reader.paddr(reader.address(pfn));
+      if (paddr < 0 && arch.takesSharedPages() && devices.atBorder(pfn)) {
+        pfn = stop;
+        continue;
+      } else if (paddr < 0) {
+        found.violated(MAPPED, "pfn", pfn, "has no memmap");
+      } else if (tails.ofFrame(paddr >>> mm.model().pageShift()) != null) {
+        page(pfn, paddr, node);
+      } else {
+        for (long one = pfn; one < stop; one++, paddr += size) {
+          page(one, paddr, node);
+        }
+      }
+      pfn = stop;
+    }
+    found.checked(MAPPED, end - start);
+    found.checked(LINKS, end - start);
+    found.checked(COMPOUND, end - start);
+  }
+
+  private void page(long pfn, long paddr, int node) {
+    long flags = memory.getLong(paddr);
+    long info = memory.getLong(paddr + 8);
+    if (node < 0 && !devices.initialised(pfn) && !mm.mmzone().pfnOnline(pfn)) {
+      return;
+    }
+    if (!spans(flags, pfn) || (node >= 0 && zone.nid() != node)) {
+      found.violated(
+          LINKS,
+          "pfn",
+          pfn,
+          "word 0 is 0x%x: node %d zone %s"
+              .formatted(flags, mm.inline().nid(flags), mm.inline().zonenum(flags).label()));
+    }
+    if ((info & 1) != 0 && !(node < 0 && devices.misaligned(pfn))) {
+      tail(pfn, info);
+    }
+  }
+
+  private boolean spans(long flags, long pfn) {
+    if (mm.inline().nid(flags) != zone.nid() || mm.inline().zonenum(flags) != zone.idx()) {
+      zone = mm.nodes().nodeData(mm.inline().nid(flags)).zone(mm.inline().zonenum(flags));
+      zoneStart = zone.zoneStartPfn;
+      zoneEnd = zone.endPfn();
+    }
+    return pfn >= zoneStart && pfn < zoneEnd;
+  }
+
+  private void tail(long pfn, long info) {
+    if (pfn > headPfn && pfn < headEnd && info == headInfo) {
+      return;
+    }
+    long address = reader.address(pfn);
+    long head = mm.flags().compoundInfoHasMask() ? address & info : info - 1;
+    long at = (head - mm.model().vmemmapBase()) / size;
+    if (at < 0 || at >= pfn || !reader.mapped(at) || !isHead(at)) {
+      found.violated(
+          COMPOUND, "pfn", pfn, "names pfn 0x%x as its head, which is none".formatted(at));
+      return;
+    }
+    int order = (int) reader.word(at + 1, 0) & 0xff;
+    long wanted = mm.flags().compoundInfo(mm.model().pfnToPage(at), order);
+    if (pfn >= at + (1L << order) || info != wanted) {
+      found.violated(
+          COMPOUND,
+          "pfn",
+          pfn,
+          "compound_info is 0x%x; its head 0x%x is of order %d".formatted(info, at, order));
+      return;
+    }
+    headPfn = at;
+    headEnd = at + (1L << order);
+    headInfo = info;
+  }
+
+  private boolean isHead(long pfn) {
+    return (reader.word(pfn, 0) & 1L << PageFlags.PG_HEAD) != 0;
+  }
+}

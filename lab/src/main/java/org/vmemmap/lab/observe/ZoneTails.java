@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.lab.observe;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import org.vmemmap.types.Mm;
+import org.vmemmap.types.Page;
+import org.vmemmap.types.PgData;
+import org.vmemmap.types.Zone;
+
+/** The frames that hold the tails of optimised HugeTLB pages: {@code zone->vmemmap_tails}. */
+public final class ZoneTails {
+  private final List<Slot> slots = new ArrayList<>();
+  private final Map<Long, Slot> byFrame = new HashMap<>();
+
+  /**
+   * A slot that is in use.
+   *
+   * @param zone the zone that it belongs to
+   * @param order order of the folios whose tails it holds
+   * @param frame the frame
+   */
+  public record Slot(Zone zone, int order, long frame) {
+    /** The name in case files: node/zone/order. */
+    public String name() {
+      return zone.nid() + "/" + zone.name() + "/" + order;
+    }
+  }
+
+  /** Reads the slots of all zones, by node, zone and order. */
+  public ZoneTails(Mm mm) {
+    for (PgData node : mm.nodes().online()) {
+      for (Zone zone : node.zones()) {
+        read(mm, zone);
+      }
+    }
+  }
+
+  private void read(Mm mm, Zone zone) {
+    for (int i = 0; i < zone.vmemmapTails.length; i++) {
+      Page tail = zone.vmemmapTails[i];
+      if (tail != null) {
+        long frame = mm.model().pageToPfn(tail);
+        Slot slot = new Slot(zone, i + mm.mmzone().vmemmapTailMinOrder(), frame);
+        slots.add(slot);
+        byFrame.put(frame, slot);
+      }
+    }
+  }
+
+  /** All slots in use. */
+  public List<Slot> slots() {
+    return List.copyOf(slots);
+  }
+
+  /** The slot whose frame this is; null for any other frame. */
+  public @Nullable Slot ofFrame(long frame) {
+    return byFrame.get(frame);
+  }
+
+  /** The slot of a zone and order; null when it is empty. */
+  public @Nullable Slot of(Zone zone, int order) {
+    for (Slot slot : slots) {
+      if (slot.zone() == zone && slot.order() == order) {
+        return slot;
+      }
+    }
+    return null;
+  }
+}

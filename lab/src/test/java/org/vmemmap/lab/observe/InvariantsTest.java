@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.lab.observe;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import java.util.Objects;
+import java.util.Set;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.vmemmap.lab.boot.LabKernel;
+import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.lab.boot.Ram;
+import org.vmemmap.machine.Mmu;
+import org.vmemmap.pagealloc.Gfp;
+import org.vmemmap.pagealloc.Placement;
+import org.vmemmap.types.ListHead;
+import org.vmemmap.types.Migratetype;
+import org.vmemmap.types.Mm;
+import org.vmemmap.types.MmConfig;
+import org.vmemmap.types.Owner;
+import org.vmemmap.types.Page;
+import org.vmemmap.types.Zone;
+import org.vmemmap.types.ZoneType;
+
+/**
+ * Each invariant is broken by hand on a machine with optimised hugepages, and must be reported with
+ * the place that was touched; the untouched machine breaks none.
+ */
+class InvariantsTest {
+  private static final String POOL = "/proc/sys/vm/nr_hugepages";
+  private static final long MIB = 1L << 20;
+  private static final long WRITABLE = 1L << 1;
+
+  private LabKernel kernel = boot();
+  private Mm mm = kernel.mm();
+
+  private static LabKernel boot() {
+    List<Ram> ram = List.of(new Ram(0x1000, 0x9f000, 0), new Ram(MIB, 512 * MIB, 0));
+    MachineSpec spec =
+        new MachineSpec(
+            "x86-64",
+            4,
+            MachineSpec.VMEMMAP_BASE_L4,
+            MmConfig.debianX86(),
+            ram,
+            List.of(),
+            List.of(),
+            List.of(),
+            List.of("hugetlb_free_vmemmap=on"),
+            MachineSpec.MEMORY_BLOCK_SIZE);
+    return LabKernel.boot(spec, Placement.NONE);
+  }
+
+  @BeforeEach
+  void bootWithFourHugepages() {
+    kernel = boot();
+    mm = kernel.mm();
+    assertEquals(0, kernel.write(POOL, "4"));
+  }
+
+  private ZoneTails.Slot tail() {
+    return new ZoneTails(mm).slots().getFirst();
+  }
+
+  private long aFrameOfTheMemmap() {
+    return new MemmapReader(mm).frame(32768);
+  }
+
+  private void poke(long paddr, long value) {
+    mm.machine().memory().setLong(paddr, value);
+  }
+
+  private List<String> broken() {
+    return Invariants.check(kernel).violations().stream()
+        .map(v -> v.rule() + " " + v.unit() + "=" + v.number())
+        .toList();
+  }
+
+  /** Nothing was touched. Expect no violation, and that each rule looked at something. */
+  @Test
+  void check_machineAtRest_findsNothing() {
+    Invariants.Report report = Invariants.check(kernel);
+
+    assertEquals(List.of(), report.violations());
+    assertEquals(
+        Set.of(
+            FrameRules.OWNER,
+            FrameRules.BOOKED,
+            FrameRules.TABLES,
+            FrameRules.COUNTERS,
+            TailRules.SINGLE,
+            TailRules.CANONICAL,
+            TailRules.READ_ONLY,
+            StructPageRules.MAPPED,
+            StructPageRules.LINKS,
+            StructPageRules.COMPOUND,
+            BuddyRules.BLOCKS,
+            BuddyRules.COUNTS,
+            BuddyRules.OWNERS),
+        report.checks().keySet());
+    assertTrue(report.total() > 100_000, "total=" + report.total());
+  }
+
+  /** A word of a shared tail is changed. Expect its frame. */
+  @Test
+  void check_sharedTailChanged_namesTheFrame() {
+    ZoneTails.Slot tail = tail();
+    poke((tail.frame() << 12) + 7 * 64 + 24, 0);
+
+    assertEquals(List.of("shared-tail-canonical frame=" + tail.frame()), broken());
+  }
+
+  /** A shared tail is mapped writable in one place. Expect its frame. */
+  @Test
+  void check_sharedTailWritable_namesTheFrame() {
+    ZoneTails.Slot tail = tail();
+    long[] entryPaddr = {0};
+    new PageTableWalker(mm)
+        .walk(
+            mm.model().vmemmapBase(),
+            MemmapWalk.areaEnd(mm),
+            (level, va, entry) -> {
+              if (level == 0 && mm.machine().format().address(entry, 0) >>> 12 == tail.frame()) {
+                long root = mm.model().pa(mm.pgtable().initMmPgd());
+                Mmu.Entry leaf = mm.machine().mmu().walk(root, va);
+                entryPaddr[0] = leaf.entryPaddr();
+              }
+            });
+    poke(entryPaddr[0], mm.machine().memory().getLong(entryPaddr[0]) | WRITABLE);
+
+    assertEquals(List.of("shared-tail-read-only frame=" + tail.frame()), broken());
+  }
+
+  /** Two slots hold one frame. Expect it, and that the zones have more tails than are booked. */
+  @Test
+  void check_tailInTwoSlots_namesTheFrame() {
+    ZoneTails.Slot tail = tail();
+    Zone zone = tail.zone();
+    zone.vmemmapTails[0] = mm.model().pfnToPage(tail.frame());
+
+    List<String> found = broken();
+
+    assertTrue(found.contains("shared-tail-single frame=" + tail.frame()), found::toString);
+    assertTrue(found.contains("memmap-frames-booked count=1"), found::toString);
+  }
+
+  /**
+   * A frame of the memmap is booked to somebody else. Expect the frame, and a count that is short.
+   */
+  @Test
+  void check_memmapFrameBookedElsewhere_namesTheFrame() {
+    long frame = aFrameOfTheMemmap();
+    mm.own(frame, 1, Owner.SLAB);
+    long booked = mm.machine().ledger().count(Owner.VMEMMAP);
+
+    assertEquals(List.of("memmap-frame-owner frame=" + frame), broken());
+    assertEquals(booked, mm.machine().ledger().count(Owner.VMEMMAP));
+  }
+
+  /** A frame is booked as memmap and backs none. Expect the two counts to differ. */
+  @Test
+  void check_bookedFrameNotMapped_isFound() {
+    Page page = Objects.requireNonNull(kernel.pageAlloc().allocPagesNode(0, Gfp.KERNEL, 0, "test"));
+    long free = mm.model().pageToPfn(page);
+    mm.own(free, 1, Owner.VMEMMAP);
+
+    assertEquals(
+        List.of("memmap-frames-booked count=" + mm.machine().ledger().count(Owner.VMEMMAP)),
+        broken());
+  }
+
+  /** A counter is off by one. Expect the counter. */
+  @Test
+  void check_counterWrong_isFound() {
+    mm.vmstat().memmapPagesAdd(1);
+
+    long counted = mm.vmstat().nrMemmapPages() + mm.vmstat().nrMemmapBootPages();
+    assertEquals(List.of("memmap-counters count=" + counted), broken());
+  }
+
+  /** A struct page names another node. Expect its pfn. */
+  @Test
+  void check_otherNodeInStructPage_namesThePfn() {
+    long pfn = 40000;
+    MemmapReader reader = new MemmapReader(mm);
+    poke(reader.paddr(reader.address(pfn)), reader.word(pfn, 0) | 1L << 54);
+
+    List<String> found = broken();
+
+    assertTrue(found.contains("struct-page-node-zone pfn=" + pfn), found::toString);
+  }
+
+  /** A page claims to be a tail, and its head is none. Expect its pfn. */
+  @Test
+  void check_tailWithoutHead_namesThePfn() {
+    long pfn = reservedPfn() + 1;
+    MemmapReader reader = new MemmapReader(mm);
+    poke(reader.paddr(reader.address(pfn)) + 8, mm.flags().compoundInfo(null, 1));
+
+    assertEquals(List.of("struct-page-compound pfn=" + pfn), broken());
+  }
+
+  /** An even pfn of the kernel image, where no compound page is. */
+  private static long reservedPfn() {
+    return (32 * MIB) >>> 12;
+  }
+
+  /** A free list counts one block more than it has. Expect the count. */
+  @Test
+  void check_freeCountWrong_isFound() {
+    Zone zone = mm.nodes().nodeData(0).zone(ZoneType.ZONE_DMA32);
+    int order = zone.freeArea.length - 1;
+    zone.freeArea[order].nrFree++;
+
+    assertEquals(List.of("free-counts count=" + zone.freeArea[order].nrFree), broken());
+  }
+
+  /** A frame of a free block is booked to somebody else. Expect the block and the count. */
+  @Test
+  void check_freeBlockBookedElsewhere_namesThePfn() {
+    Zone zone = mm.nodes().nodeData(0).zone(ZoneType.ZONE_DMA32);
+    int order = zone.freeArea.length - 1;
+    long pfn = firstFreeBlock(zone, order);
+    mm.own(pfn, 1, Owner.SLAB);
+
+    assertEquals(
+        List.of(
+            "free-block pfn=" + pfn,
+            "free-frames-booked count=" + mm.machine().ledger().count(Owner.BUDDY)),
+        broken());
+  }
+
+  private long firstFreeBlock(Zone zone, int order) {
+    for (Migratetype type : Migratetype.values()) {
+      ListHead head = zone.freeArea[order].freeList(type);
+      if (!mm.lists().listEmpty(head)) {
+        return mm.model().pageToPfn(mm.struct().ofLru(mm.lists().first(head)));
+      }
+    }
+    throw new IllegalStateException("no free block of order " + order);
+  }
+
+  /** A rule that many things break. Expect the first few, and how many there are. */
+  @Test
+  void check_manyViolations_areSummedUp() {
+    MemmapReader reader = new MemmapReader(mm);
+    for (long pfn = 40000; pfn < 40010; pfn++) {
+      poke(reader.paddr(reader.address(pfn)), reader.word(pfn, 0) | 1L << 54);
+    }
+
+    List<String> links = broken().stream().filter(v -> v.startsWith("struct-page-node")).toList();
+
+    assertEquals(6, links.size());
+    assertEquals("struct-page-node-zone count=10", links.getLast());
+  }
+}
