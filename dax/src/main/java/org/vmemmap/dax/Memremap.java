@@ -4,6 +4,7 @@ package org.vmemmap.dax;
 import java.util.Map;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
+import org.vmemmap.machine.Ledger;
 import org.vmemmap.pagealloc.PageAlloc;
 import org.vmemmap.sparse.DevPagemapLookup;
 import org.vmemmap.sparse.MemoryHotplug;
@@ -341,13 +342,16 @@ public final class Memremap implements DevPagemapLookup {
     if (pgmap.type == MemoryType.MEMORY_DEVICE_PRIVATE) {
       return;
     }
-    long aside = Math.min(nrPages, VmemAltmap.vmemAltmapOffset(pgmap.pgmapAltmap()));
-    for (long at = pfn; at < pfn + aside; at++) {
-      if (mm.machine().ledger().ownerOf(at) == from) {
-        mm.machine().ledger().transfer(at, 1, from, to);
+    Ledger ledger = mm.machine().ledger();
+    long aside = pfn + Math.min(nrPages, VmemAltmap.vmemAltmapOffset(pgmap.pgmapAltmap()));
+    for (long at = pfn, next; at < pfn + nrPages; at = next) {
+      next = ledger.sameOwnerUntil(at, at < aside ? aside : pfn + nrPages);
+      // What a failed attempt left in use may lie anywhere in the range of the next attempt.
+      boolean left = at < aside ? ledger.ownerOf(at) != from : ledger.ownerOf(at) == Owner.ALTMAP;
+      if (!left) {
+        ledger.transfer(at, next - at, from, to);
       }
     }
-    mm.machine().ledger().transfer(pfn + aside, nrPages - aside, from, to);
   }
 
   /** The checks by type at the head of {@code memremap_pages()}: 0 or -EINVAL. */
