@@ -19,15 +19,24 @@ import org.vmemmap.types.VmemAltmap;
  *   <li>Nobody checks that a device starts at a multiple of its compound pages. If it does not, the
  *       mask in a tail leads to an address before the head, and the memmap has a compound page more
  *       or less in each section than the counter reckons with.
+ *   <li>powerpc radix: where a compound device meets a memmap leaf that was there before, the leaf
+ *       stays and no tail is shared, but only the struct pages that an optimised compound page has
+ *       for itself are initialised. Nobody writes the tails behind them.
  * </ul>
  */
 final class DeviceExceptions {
+  /** Pages of memmap that a compound page keeps for itself when DAX optimises it. */
+  private static final int VMEMMAP_RESERVE_NR = 2;
+
   private record Run(long start, long end) {}
+
+  private record Compound(long start, long end, long pages) {}
 
   private final long perPage;
   private final List<Run> mapped = new ArrayList<>();
   private final List<Run> reserves = new ArrayList<>();
   private final List<Run> misaligned = new ArrayList<>();
+  private final List<Compound> optimised = new ArrayList<>();
 
   DeviceExceptions(LabKernel kernel) {
     this.perPage = kernel.mm().model().pageSize() / kernel.mm().config().sizeofStructPage();
@@ -43,12 +52,25 @@ final class DeviceExceptions {
       if (start % pgmap.vmemmapNr() != 0) {
         misaligned.add(new Run(start, start + pages));
       }
+      if (kernel.sparseVmemmap().vmemmapCanOptimize(altmap, pgmap)) {
+        optimised.add(new Compound(start, start + pages, pgmap.vmemmapNr()));
+      }
     }
   }
 
   /** True for a page of a mapped device whose struct page was initialised. */
   boolean initialised(long pfn) {
     return in(mapped, pfn) && !in(reserves, pfn);
+  }
+
+  /** True for a tail of an optimised compound page behind those that the kernel initialises. */
+  boolean behindReserve(long pfn) {
+    for (Compound run : optimised) {
+      if (pfn >= run.start() && pfn < run.end()) {
+        return (pfn - run.start()) % run.pages() >= VMEMMAP_RESERVE_NR * perPage;
+      }
+    }
+    return false;
   }
 
   /** True for a page of a device that does not start at a multiple of its compound pages. */

@@ -71,6 +71,11 @@ public final class MemmapReader {
     return cachedPaddr == NOT_MAPPED ? NOT_MAPPED : cachedPaddr + (va & pageMask);
   }
 
+  /** True when the struct page of {@code pfn} lies behind a leaf above the pte level. */
+  public boolean inLargeLeaf(long pfn) {
+    return bolted == null && mmu.walk(root, address(pfn)).level() > 0;
+  }
+
   private long translate(long va) {
     if (bolted != null) {
       BoltedMappings.Block block = bolted.block(va);

@@ -95,7 +95,7 @@ final class StructPageRules {
         found.violated(MAPPED, "pfn", pfn, "has no memmap");
       } else if (tails.ofFrame(paddr >>> mm.model().pageShift()) != null) {
         page(pfn, paddr, node);
-      } else {
+      } else if (node >= 0 || !devices.behindReserve(pfn) || !reader.inLargeLeaf(pfn)) {
         for (long one = pfn; one < stop; one++, paddr += size) {
           page(one, paddr, node);
         }

@@ -125,6 +125,38 @@ class ReplayTest {
     assertEquals(List.of(), result.mismatches());
   }
 
+  /**
+   * powerpc radix: a compound device comes second into a 2 MiB leaf of memmap that a plain device
+   * made. The leaf stays, the counter still says two pages for each compound page, and nobody writes
+   * the tails behind those two. Expect the counters, and no rule broken by the unwritten tails.
+   *
+   * <pre>
+   *   memmap leaf   | A: 64 pages, plain | B: 8 compound pages: 2 written, 6 never written each | ...
+   * </pre>
+   */
+  @Test
+  void replay_compoundBehindPlainOnRadix_inheritsTheLeaf() {
+    Path cases = GivenCases.root().resolve("powerpc");
+    String text = CaseFiles.text(cases.resolve("4k-pair-radix-16Mshift9-16Mshift0.json"));
+    String pair =
+        text.substring(0, text.indexOf("\"steps\""))
+            + """
+            "steps": [
+              {"label": "A", "do": [{"op": "boot"},
+                {"op": "memremap", "device": "A", "start": "0x40000000", "size": 16777216,
+                 "vmemmapShift": 0, "altmap": null, "node": 0, "rc": 0}],
+               "expect": {"vmstat": {"nr_memmap_pages": 64, "nr_memmap_boot_pages": 4096}}},
+              {"label": "AB", "do": [
+                {"op": "memremap", "device": "B", "start": "0x41000000", "size": 16777216,
+                 "vmemmapShift": 9, "altmap": null, "node": 0, "rc": 0}],
+               "expect": {"vmstat": {"nr_memmap_pages": 80, "nr_memmap_boot_pages": 4096}}}]}
+            """;
+
+    CaseResult result = Replay.replay(CaseFiles.parse("f", pair));
+
+    assertEquals(List.of(), result.mismatches());
+  }
+
   /** One number of a case file is changed. Expect exactly that mismatch, from a whole replay. */
   @ParameterizedTest
   @CsvSource(
