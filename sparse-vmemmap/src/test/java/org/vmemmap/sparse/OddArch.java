@@ -123,7 +123,7 @@ final class OddArch implements ArchVmemmap, ArchHotplug {
   @Override
   public int archAddMemory(int nid, long start, long size, MemoryHotplug.MhpParams params) {
     added++;
-    return addPages(nid, start >>> 12, size >>> 12, params);
+    return addPages(nid, mm.model().physPfn(start), mm.model().physPfn(size), params);
   }
 
   @Override
@@ -135,7 +135,7 @@ final class OddArch implements ArchVmemmap, ArchHotplug {
   public void archRemoveMemory(
       long start, long size, @Nullable VmemAltmap altmap, @Nullable DevPagemap pgmap) {
     added--;
-    hotplug.removePages(start >>> 12, size >>> 12, altmap, pgmap);
+    hotplug.removePages(mm.model().physPfn(start), mm.model().physPfn(size), altmap, pgmap);
   }
 
   @Override

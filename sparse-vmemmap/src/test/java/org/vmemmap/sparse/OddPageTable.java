@@ -27,8 +27,19 @@ final class OddPageTable implements ArchPgtable {
   static final long LEAF = 1L << 5;
   private static final int FRAME_SHIFT = 8;
   private static final long FRAME_MASK = (1L << 48) - (1L << FRAME_SHIFT);
-  private static final int[] SHIFTS = {12, 20, 29};
   private static final int[] ENTRIES = {256, 512, 512};
+
+  private final int pageShift;
+
+  /** Pages of 4 KiB, as drawn. */
+  OddPageTable() {
+    this(12);
+  }
+
+  /** Pages of 2^{@code pageShift} bytes; all fields of the address move up with them. */
+  OddPageTable(int pageShift) {
+    this.pageShift = pageShift;
+  }
 
   @Override
   public String name() {
@@ -42,12 +53,12 @@ final class OddPageTable implements ArchPgtable {
 
   @Override
   public int pageShift() {
-    return 12;
+    return pageShift;
   }
 
   @Override
   public int shift(int level) {
-    return SHIFTS[level];
+    return pageShift + new int[] {0, 8, 17}[level];
   }
 
   @Override
@@ -72,7 +83,7 @@ final class OddPageTable implements ArchPgtable {
 
   @Override
   public long address(long entry, int level) {
-    return (entry & FRAME_MASK) >>> FRAME_SHIFT << 12;
+    return (entry & FRAME_MASK) >>> FRAME_SHIFT << pageShift;
   }
 
   @Override
@@ -102,7 +113,7 @@ final class OddPageTable implements ArchPgtable {
 
   @Override
   public long canonicalOffset(long va) {
-    return va & (1L << 38) - 1;
+    return va & (1L << (pageShift + 26)) - 1;
   }
 
   @Override
@@ -127,7 +138,7 @@ final class OddPageTable implements ArchPgtable {
 
   @Override
   public long mkPte(long paddr, Prot prot) {
-    return paddr >>> 12 << FRAME_SHIFT | prot.val();
+    return paddr >>> pageShift << FRAME_SHIFT | prot.val();
   }
 
   @Override
@@ -137,7 +148,7 @@ final class OddPageTable implements ArchPgtable {
 
   @Override
   public long mkTable(long paddr, int level) {
-    return paddr >>> 12 << FRAME_SHIFT | PRESENT | TABLE;
+    return paddr >>> pageShift << FRAME_SHIFT | PRESENT | TABLE;
   }
 
   @Override

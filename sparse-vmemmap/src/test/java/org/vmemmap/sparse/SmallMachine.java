@@ -69,7 +69,11 @@ final class SmallMachine {
   }
 
   SmallMachine(MmConfig config, long vmemmapBase, Ram... ram) {
-    OddPageTable format = new OddPageTable();
+    this(new OddPageTable(), config, vmemmapBase, ram);
+  }
+
+  /** With pages of another size than {@link #PAGE}; the constants above are not for it. */
+  SmallMachine(OddPageTable format, MmConfig config, long vmemmapBase, Ram... ram) {
     machine = new Machine(MEMORY, format, LINEAR_BASE, Owner.values(), 2);
     Mm.Image image = new Mm.Image(vmemmapBase, 0x1000, 0x10000, 0x40000);
     mm = new Mm(machine, format, config, image);
@@ -89,7 +93,7 @@ final class SmallMachine {
       memblock.memblockAddNode(range.start(), range.end() - range.start(), range.nid());
     }
     memblock.memblockReserve(0, IMAGE_END);
-    maxPfn = List.of(ram).stream().mapToLong(Ram::end).max().orElse(0) >>> 12;
+    maxPfn = List.of(ram).stream().mapToLong(Ram::end).max().orElse(0) >>> format.pageShift();
   }
 
   /** 384 MiB on node 0, so sections 0 to 2; not booted. */
@@ -161,7 +165,7 @@ final class SmallMachine {
       return -1;
     }
     long inside = va & (1L << machine.format().shift(entry.level())) - 1;
-    return (machine.format().address(entry.entry(), entry.level()) + inside) >>> 12;
+    return mm.model().physPfn(machine.format().address(entry.entry(), entry.level()) + inside);
   }
 
   /** Frames that an owner has. */
