@@ -127,11 +127,11 @@ class ReplayTest {
 
   /**
    * powerpc radix: a compound device comes second into a 2 MiB leaf of memmap that a plain device
-   * made. The leaf stays, the counter still says two pages for each compound page, and nobody writes
-   * the tails behind those two. Expect the counters, and no rule broken by the unwritten tails.
+   * made. The leaf stays, the counter still says two pages for each compound page, and nobody
+   * writes the tails behind those two. Expect the counters, and no rule broken by those tails.
    *
    * <pre>
-   *   memmap leaf   | A: 64 pages, plain | B: 8 compound pages: 2 written, 6 never written each | ...
+   *   memmap leaf   | A: 64 pages, plain | B: 8 compound pages, 2 of 8 memmap pages written | ...
    * </pre>
    */
   @Test
