@@ -91,56 +91,44 @@ public record MmConfig(
 
   /** The same with another ILLEGAL_POINTER_VALUE. */
   public MmConfig withIllegalPointerValue(long value) {
-    return new MmConfig(
-        sizeofStructPage, sectionSizeBits, maxPhysmemBits, nodesShift, lastCpupidBits, maxPageOrder,
-        pageblockOrder, zoneDma, zoneDma32, pageExtension, deferredStructPageInit,
-        hugetlbOptimizeVmemmap, hugetlbOptimizeVmemmapDefaultOn, sparsememVmemmapPreinit,
-        archWantOptimizeDaxVmemmap, gigantic, memcg, debugVm, value);
+    Draft draft = new Draft(this);
+    draft.illegalPointerValue = value;
+    return draft.build();
   }
 
   /** The same with another DEBUG_VM. */
   public MmConfig withDebugVm(boolean value) {
-    return new MmConfig(
-        sizeofStructPage, sectionSizeBits, maxPhysmemBits, nodesShift, lastCpupidBits, maxPageOrder,
-        pageblockOrder, zoneDma, zoneDma32, pageExtension, deferredStructPageInit,
-        hugetlbOptimizeVmemmap, hugetlbOptimizeVmemmapDefaultOn, sparsememVmemmapPreinit,
-        archWantOptimizeDaxVmemmap, gigantic, memcg, value, illegalPointerValue);
+    Draft draft = new Draft(this);
+    draft.debugVm = value;
+    return draft.build();
   }
 
   /** The same with another size of struct page. */
   public MmConfig withSizeofStructPage(int value) {
-    return new MmConfig(
-        value, sectionSizeBits, maxPhysmemBits, nodesShift, lastCpupidBits, maxPageOrder,
-        pageblockOrder, zoneDma, zoneDma32, pageExtension, deferredStructPageInit,
-        hugetlbOptimizeVmemmap, hugetlbOptimizeVmemmapDefaultOn, sparsememVmemmapPreinit,
-        archWantOptimizeDaxVmemmap, gigantic, memcg, debugVm, illegalPointerValue);
+    Draft draft = new Draft(this);
+    draft.sizeofStructPage = value;
+    return draft.build();
   }
 
   /** The same with another MAX_PHYSMEM_BITS. */
   public MmConfig withMaxPhysmemBits(int value) {
-    return new MmConfig(
-        sizeofStructPage, sectionSizeBits, value, nodesShift, lastCpupidBits, maxPageOrder,
-        pageblockOrder, zoneDma, zoneDma32, pageExtension, deferredStructPageInit,
-        hugetlbOptimizeVmemmap, hugetlbOptimizeVmemmapDefaultOn, sparsememVmemmapPreinit,
-        archWantOptimizeDaxVmemmap, gigantic, memcg, debugVm, illegalPointerValue);
+    Draft draft = new Draft(this);
+    draft.maxPhysmemBits = value;
+    return draft.build();
   }
 
   /** The same with or without DEFERRED_STRUCT_PAGE_INIT. */
   public MmConfig withDeferredStructPageInit(boolean value) {
-    return new MmConfig(
-        sizeofStructPage, sectionSizeBits, maxPhysmemBits, nodesShift, lastCpupidBits, maxPageOrder,
-        pageblockOrder, zoneDma, zoneDma32, pageExtension, value,
-        hugetlbOptimizeVmemmap, hugetlbOptimizeVmemmapDefaultOn, sparsememVmemmapPreinit,
-        archWantOptimizeDaxVmemmap, gigantic, memcg, debugVm, illegalPointerValue);
+    Draft draft = new Draft(this);
+    draft.deferredStructPageInit = value;
+    return draft.build();
   }
 
   /** The same with or without HUGETLB_PAGE_OPTIMIZE_VMEMMAP. */
   public MmConfig withHugetlbOptimizeVmemmap(boolean value) {
-    return new MmConfig(
-        sizeofStructPage, sectionSizeBits, maxPhysmemBits, nodesShift, lastCpupidBits, maxPageOrder,
-        pageblockOrder, zoneDma, zoneDma32, pageExtension, deferredStructPageInit,
-        value, hugetlbOptimizeVmemmapDefaultOn, sparsememVmemmapPreinit,
-        archWantOptimizeDaxVmemmap, gigantic, memcg, debugVm, illegalPointerValue);
+    Draft draft = new Draft(this);
+    draft.hugetlbOptimizeVmemmap = value;
+    return draft.build();
   }
 
   /** MAX_NR_ZONES: zones that the kernel is built with. */
@@ -152,5 +140,73 @@ public record MmConfig(
   /** True when the size of struct page is a power of two. */
   public boolean structPageIsPowerOf2() {
     return Integer.bitCount(sizeofStructPage) == 1;
+  }
+
+  /** The components as they are being changed; lives for one call of a with method. */
+  private static final class Draft {
+    private int sizeofStructPage;
+    private int sectionSizeBits;
+    private int maxPhysmemBits;
+    private int nodesShift;
+    private int lastCpupidBits;
+    private int maxPageOrder;
+    private int pageblockOrder;
+    private boolean zoneDma;
+    private boolean zoneDma32;
+    private boolean pageExtension;
+    private boolean deferredStructPageInit;
+    private boolean hugetlbOptimizeVmemmap;
+    private boolean hugetlbOptimizeVmemmapDefaultOn;
+    private boolean sparsememVmemmapPreinit;
+    private boolean archWantOptimizeDaxVmemmap;
+    private boolean gigantic;
+    private boolean memcg;
+    private boolean debugVm;
+    private long illegalPointerValue;
+
+    Draft(MmConfig from) {
+      sizeofStructPage = from.sizeofStructPage;
+      sectionSizeBits = from.sectionSizeBits;
+      maxPhysmemBits = from.maxPhysmemBits;
+      nodesShift = from.nodesShift;
+      lastCpupidBits = from.lastCpupidBits;
+      maxPageOrder = from.maxPageOrder;
+      pageblockOrder = from.pageblockOrder;
+      zoneDma = from.zoneDma;
+      zoneDma32 = from.zoneDma32;
+      pageExtension = from.pageExtension;
+      deferredStructPageInit = from.deferredStructPageInit;
+      hugetlbOptimizeVmemmap = from.hugetlbOptimizeVmemmap;
+      hugetlbOptimizeVmemmapDefaultOn = from.hugetlbOptimizeVmemmapDefaultOn;
+      sparsememVmemmapPreinit = from.sparsememVmemmapPreinit;
+      archWantOptimizeDaxVmemmap = from.archWantOptimizeDaxVmemmap;
+      gigantic = from.gigantic;
+      memcg = from.memcg;
+      debugVm = from.debugVm;
+      illegalPointerValue = from.illegalPointerValue;
+    }
+
+    MmConfig build() {
+      return new MmConfig(
+          sizeofStructPage,
+          sectionSizeBits,
+          maxPhysmemBits,
+          nodesShift,
+          lastCpupidBits,
+          maxPageOrder,
+          pageblockOrder,
+          zoneDma,
+          zoneDma32,
+          pageExtension,
+          deferredStructPageInit,
+          hugetlbOptimizeVmemmap,
+          hugetlbOptimizeVmemmapDefaultOn,
+          sparsememVmemmapPreinit,
+          archWantOptimizeDaxVmemmap,
+          gigantic,
+          memcg,
+          debugVm,
+          illegalPointerValue);
+    }
   }
 }
