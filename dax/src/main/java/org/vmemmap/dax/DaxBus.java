@@ -348,8 +348,11 @@ public final class DaxBus {
   }
 
   /**
-   * Writes {@code align}. The file refuses a size that no process can have as a leaf, but where the
-   * data has to be aligned to it anyhow (16 MiB with hash), captured namespaces have it as theirs.
+   * Gives the namespace its alignment. By align_store() a size that no process can have as a leaf is
+   * refused. One captured kernel had such a namespace all the same (16 MiB with hash and 4K pages,
+   * with libnvdimm built out of tree), and how it got there is not known from the source. So what
+   * its data must be aligned to anyhow, memremap_compat_align(), is taken as given here: a rule of
+   * the bench, inferred from that capture, and not of the kernel.
    */
   private int alignNdDax(NdPfn ndPfn, long align) {
     if (align == memremap.memremapCompatAlign()) {
