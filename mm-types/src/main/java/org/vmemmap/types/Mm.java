@@ -61,6 +61,11 @@ public final class Mm {
     return config;
   }
 
+  /** Which patches of the series the kernel has. */
+  public Series series() {
+    return config.series();
+  }
+
   /** The log and the WARN and BUG macros. */
   public Printk printk() {
     return printk;

@@ -26,6 +26,7 @@ package org.vmemmap.types;
  * @param debugVm DEBUG_VM: the VM_WARN and VM_BUG checks are built in, struct pages are poisoned
  * @param illegalPointerValue ILLEGAL_POINTER_VALUE: an address that nothing can be mapped at; list
  *     poison and the mapping of tails are made of it
+ * @param series which patches of the series the kernel has
  */
 public record MmConfig(
     int sizeofStructPage,
@@ -46,7 +47,8 @@ public record MmConfig(
     boolean gigantic,
     boolean memcg,
     boolean debugVm,
-    long illegalPointerValue) {
+    long illegalPointerValue,
+    Series series) {
   private static final long DEAD = 0xdead_0000_0000_0000L;
 
   /** Checks that the values can belong together. */
@@ -83,6 +85,35 @@ public record MmConfig(
         archWantOptimizeDaxVmemmap, gigantic, memcg, debugVm, DEAD);
   }
 
+  /** A kernel with the part of the series that 7.3 has. */
+  public MmConfig(
+      int sizeofStructPage,
+      int sectionSizeBits,
+      int maxPhysmemBits,
+      int nodesShift,
+      int lastCpupidBits,
+      int maxPageOrder,
+      int pageblockOrder,
+      boolean zoneDma,
+      boolean zoneDma32,
+      boolean pageExtension,
+      boolean deferredStructPageInit,
+      boolean hugetlbOptimizeVmemmap,
+      boolean hugetlbOptimizeVmemmapDefaultOn,
+      boolean sparsememVmemmapPreinit,
+      boolean archWantOptimizeDaxVmemmap,
+      boolean gigantic,
+      boolean memcg,
+      boolean debugVm,
+      long illegalPointerValue) {
+    this(
+        sizeofStructPage, sectionSizeBits, maxPhysmemBits, nodesShift, lastCpupidBits, maxPageOrder,
+        pageblockOrder, zoneDma, zoneDma32, pageExtension, deferredStructPageInit,
+        hugetlbOptimizeVmemmap, hugetlbOptimizeVmemmapDefaultOn, sparsememVmemmapPreinit,
+        archWantOptimizeDaxVmemmap, gigantic, memcg, debugVm, illegalPointerValue,
+        Series.profile("7.3"));
+  }
+
   /** The Debian kernel for x86-64 that the captured cases come from. */
   public static MmConfig debianX86() {
     return new MmConfig(
@@ -93,6 +124,13 @@ public record MmConfig(
   public MmConfig withIllegalPointerValue(long value) {
     Draft draft = new Draft(this);
     draft.illegalPointerValue = value;
+    return draft.build();
+  }
+
+  /** The same with another part of the series. */
+  public MmConfig withSeries(Series value) {
+    Draft draft = new Draft(this);
+    draft.series = value;
     return draft.build();
   }
 
@@ -163,6 +201,7 @@ public record MmConfig(
     private boolean memcg;
     private boolean debugVm;
     private long illegalPointerValue;
+    private Series series;
 
     Draft(MmConfig from) {
       sizeofStructPage = from.sizeofStructPage;
@@ -184,6 +223,7 @@ public record MmConfig(
       memcg = from.memcg;
       debugVm = from.debugVm;
       illegalPointerValue = from.illegalPointerValue;
+      series = from.series;
     }
 
     MmConfig build() {
@@ -206,7 +246,8 @@ public record MmConfig(
           gigantic,
           memcg,
           debugVm,
-          illegalPointerValue);
+          illegalPointerValue,
+          series);
     }
   }
 }

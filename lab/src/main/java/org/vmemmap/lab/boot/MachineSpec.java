@@ -6,6 +6,7 @@ import java.util.Comparator;
 import java.util.List;
 import org.vmemmap.types.Kernel;
 import org.vmemmap.types.MmConfig;
+import org.vmemmap.types.Series;
 
 /**
  * A machine and how its kernel was built and called: all that {@link LabKernel} needs to boot.
@@ -110,6 +111,30 @@ public record MachineSpec(
                 .formatted(low.start(), low.end() - 1, high.start(), high.end() - 1));
       }
     }
+  }
+
+  /** Which patches of the series its kernel has. */
+  public Series series() {
+    return config.series();
+  }
+
+  /** The same machine with a kernel that has other patches of the series. */
+  public MachineSpec withSeries(Series series) {
+    return withConfig(config.withSeries(series));
+  }
+
+  /** The same machine with a kernel that was built otherwise. */
+  public MachineSpec withConfig(MmConfig other) {
+    return new MachineSpec(
+        profile,
+        other,
+        ram,
+        reservedHoles,
+        softReserved,
+        pmem,
+        deviceMemory,
+        cmdline,
+        memoryBlockSize);
   }
 
   /** The same machine with another command line. */

@@ -22,6 +22,7 @@ import org.vmemmap.lab.cases.VmemmapCase.PlacedPages;
 import org.vmemmap.lab.cases.VmemmapCase.PlacedStep;
 import org.vmemmap.lab.cases.VmemmapCase.Step;
 import org.vmemmap.types.MmConfig;
+import org.vmemmap.types.Series;
 
 /** Reads case files, schema {@value #SCHEMA}. */
 public final class CaseFiles {
@@ -110,8 +111,16 @@ public final class CaseFiles {
         top.text("family"),
         top.text("about"),
         top.hex("wordMask0"),
-        machine(top.object("machine", "the machine"), steps),
+        machine(top.object("machine", "the machine"), steps, series(top)),
         steps);
+  }
+
+  /** The captured kernel tells which patches it has. */
+  private static Series series(Fields top) {
+    if (!top.has("source") || !top.object("source", "the source").has("kernel")) {
+      return Series.profile("7.3");
+    }
+    return Series.ofBanner(top.object("source", "the source").text("kernel"));
   }
 
   /** Refuses a file of another schema. */
@@ -178,14 +187,14 @@ public final class CaseFiles {
     return unknown;
   }
 
-  private static CaseMachine machine(Fields machine, List<Step> steps) {
+  private static CaseMachine machine(Fields machine, List<Step> steps, Series series) {
     Profile profile = profile(machine);
     List<Ram> soft = machine.list("softReserved", "a soft-reserved range", CaseFiles::ram);
     List<Ram> pmem = machine.list("pmem", "a pmem range", CaseFiles::ram);
     return new CaseMachine(
         profile,
         machine.numberOr("memoryBlockSize", 0),
-        config(machine, profile.config()),
+        config(machine, profile.config()).withSeries(series),
         machine.list("ram", "a RAM range", CaseFiles::ram),
         machine.list("reservedHoles", "a hole", CaseFiles::ram),
         soft,

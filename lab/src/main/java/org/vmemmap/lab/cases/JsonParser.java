@@ -24,7 +24,7 @@ import org.vmemmap.lab.boot.BadInput;
  * and of its errors, so the position is read from there; {@code JsonParserTest} notices if that
  * ever changes.
  */
-final class JsonParser {
+public final class JsonParser {
   private static final Pattern POSITION = Pattern.compile("at line (\\d+) column (\\d+)");
   private static final Pattern ADVICE = Pattern.compile("^Use JsonReader.*|^.*BugReport.*");
 
@@ -43,7 +43,7 @@ final class JsonParser {
    * @param file name for messages
    * @throws BadInput one line with file, line and column when the text is not JSON
    */
-  static JsonNode parse(String file, String text) {
+  public static JsonNode parse(String file, String text) {
     JsonParser parser = new JsonParser(file, text);
     try {
       JsonNode root = parser.value();

@@ -65,6 +65,14 @@ final class WordForm {
     return "0x" + Long.toHexString(value);
   }
 
+  /**
+   * True for an address of x86-64's module area: the helper that made the devices of the timeline
+   * cases keeps its dev_pagemap in static data, and those captures have the address as it was.
+   */
+  static boolean inModule(String canonical) {
+    return canonical.startsWith("0x") && Fields.parseHex(canonical) >>> 28 == 0xffffffffcL;
+  }
+
   /** The form with its numbers written in one way, so that equal forms are equal strings. */
   static String canonical(String text) {
     return text.startsWith("0x") ? hex(Fields.parseHex(text)) : text;

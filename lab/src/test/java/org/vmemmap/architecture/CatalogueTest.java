@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.architecture;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import com.tngtech.archunit.core.domain.JavaMethod;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.vmemmap.lab.series.Catalogue;
+import org.vmemmap.types.LaterFix;
+import org.vmemmap.types.Patch;
+import org.vmemmap.types.Series;
+
+/** The catalogue of the patches against the code. */
+class CatalogueTest {
+  private static final List<Catalogue.Entry> ENTRIES = Catalogue.entries();
+
+  /** Each file holds the patch that its name says. Expect 1, 2, 3 and so on without a gap. */
+  @Test
+  void entries_numbers_haveNoGap() {
+    assertEquals(
+        IntStream.rangeClosed(1, ENTRIES.size()).boxed().toList(),
+        ENTRIES.stream().map(Catalogue.Entry::number).toList());
+  }
+
+  /** A behavioural patch is asked for by name. Expect one question for each of them only. */
+  @Test
+  void questions_behaviouralPatches_existOnceForEach() {
+    assertEquals(
+        ENTRIES.stream().filter(Catalogue.Entry::behavioural).map(Catalogue.Entry::number).toList(),
+        Arrays.stream(Series.class.getDeclaredMethods())
+            .map(method -> method.getAnnotation(Patch.class))
+            .filter(Objects::nonNull)
+            .map(Patch::value)
+            .sorted()
+            .toList());
+  }
+
+  /** A question that nobody asks would be a patch that changes nothing. Expect none. */
+  @Test
+  void questions_patchesAndFixes_areAskedInThePort() {
+    assertEquals(
+        List.of(),
+        Imported.product().get(Series.class).getMethods().stream()
+            .filter(m -> m.isAnnotatedWith(Patch.class) || m.isAnnotatedWith(LaterFix.class))
+            .filter(CatalogueTest::unasked)
+            .map(JavaMethod::getName)
+            .toList());
+  }
+
+  private static boolean unasked(JavaMethod question) {
+    return question.getAccessesToSelf().stream()
+        .noneMatch(access -> !access.getOriginOwner().isEquivalentTo(Series.class));
+  }
+
+  /** The places of an entry are those whose tag names the patch. Expect the same lists. */
+  @Test
+  void java_entries_areTheTaggedPlaces() {
+    for (Catalogue.Entry entry : ENTRIES) {
+      assertEquals(tagged(entry.number()), new TreeSet<>(entry.java()), entry.subject());
+    }
+  }
+
+  private static Set<String> tagged(int number) {
+    Set<String> places = new TreeSet<>();
+    for (KernelTag tag : KernelTag.all()) {
+      if (Arrays.stream(tag.tag().patches()).anyMatch(n -> n == number)) {
+        places.add(tag.place());
+      }
+    }
+    return places;
+  }
+}

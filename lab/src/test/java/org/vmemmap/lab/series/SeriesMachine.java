@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.lab.series;
+
+import java.util.List;
+import org.vmemmap.lab.boot.LabKernel;
+import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.lab.boot.MachineSpecs;
+import org.vmemmap.lab.boot.Ram;
+import org.vmemmap.pagealloc.Placement;
+import org.vmemmap.types.Series;
+
+/**
+ * A small PC at a level of the series, with room for devices above its RAM.
+ *
+ * <pre>
+ *   | RAM 512M |            nothing             | 16G: devices ...
+ * </pre>
+ */
+final class SeriesMachine {
+  /** First byte of the first device. */
+  static final long DEVICE = 16L << 30;
+
+  static final long GIB = 1L << 30;
+
+  private final LabKernel kernel;
+
+  SeriesMachine(int level, String... cmdline) {
+    this(spec(512L << 20, cmdline).withSeries(Series.at(level)));
+  }
+
+  SeriesMachine(MachineSpec spec) {
+    kernel = LabKernel.boot(spec, Placement.NONE);
+  }
+
+  /** A machine of one node with {@code bytes} of RAM. */
+  static MachineSpec spec(long bytes, String... cmdline) {
+    MachineSpec pc = MachineSpecs.ofSize(bytes, 1, List.of(), 4, List.of(cmdline));
+    return new MachineSpec(
+        pc.profile(),
+        pc.config(),
+        pc.ram(),
+        pc.reservedHoles(),
+        pc.softReserved(),
+        pc.pmem(),
+        List.of(new Ram(DEVICE, DEVICE + 4 * GIB, 0)),
+        pc.cmdline(),
+        pc.memoryBlockSize());
+  }
+
+  LabKernel kernel() {
+    return kernel;
+  }
+
+  /** Maps a device in compound pages of 2^{@code shift} pages without altmap; returns 0 or error. */
+  int addDevice(String name, long start, long bytes, int shift) {
+    return kernel.dax().memremap(name, start, bytes, shift, null, 0);
+  }
+
+  /** Unmaps it. */
+  void removeDevice(String name) {
+    kernel.dax().memunmap(name);
+  }
+
+  /** Adds memory as hotplug does, without a device; returns 0 or error. */
+  int addSection(long start, long bytes) {
+    return kernel
+        .sparseVmemmap()
+        .sparseAddSection(0, start >>> 12, bytes >>> 12, null, null);
+  }
+
+  /** Lets every allocation of memmap fail until {@link #healMemory}. */
+  void exhaustMemory() {
+    kernel.mm().machine().faults().failFrom(1, site -> site.equals("vmemmap_alloc_block"));
+  }
+
+  void healMemory() {
+    kernel.mm().machine().faults().disarm();
+  }
+
+  /** nr_memmap_pages. */
+  long memmapPages() {
+    return kernel.mm().vmstat().nrMemmapPages();
+  }
+
+  /** nr_memmap_boot_pages. */
+  long memmapBootPages() {
+    return kernel.mm().vmstat().nrMemmapBootPages();
+  }
+}

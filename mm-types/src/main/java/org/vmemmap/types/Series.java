@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.types;
+
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+
+/**
+ * Which patches of "mm: Generalize vmemmap optimization for DAX and HugeTLB" the kernel has.
+ *
+ * <pre>
+ *   at(0)   the kernel before the series      at(49)  all of it
+ *   profile("7.1") ... profile("7.3")         what a released kernel took of it, and its own fixes
+ * </pre>
+ *
+ * A patch that changes behaviour has one method here, and the code asks it at the line where the
+ * kernel changed. A patch that moves, renames or removes has none.
+ */
+public final class Series {
+  /** Number of patches. */
+  public static final int LAST = 49;
+
+  private final String name;
+  private final Set<Integer> patches;
+  private final Set<String> fixes;
+
+  private Series(String name, Set<Integer> patches, Set<String> fixes) {
+    this.name = name;
+    this.patches = Set.copyOf(patches);
+    this.fixes = Set.copyOf(fixes);
+  }
+
+  /**
+   * The kernel after the first {@code n} patches, 0 to {@link #LAST}, without any later fix.
+   *
+   * @throws IllegalArgumentException for another number
+   */
+  public static Series at(int n) {
+    if (n < 0 || n > LAST) {
+      throw new IllegalArgumentException("series=" + n + ": wanted 0 to " + LAST);
+    }
+    return new Series(Integer.toString(n), upTo(1, n), Set.of());
+  }
+
+  /**
+   * A released kernel: {@code 7.1}, {@code 7.2} or {@code 7.3}.
+   *
+   * @throws IllegalArgumentException for another name
+   */
+  public static Series profile(String name) {
+    return switch (name) {
+      case "7.1" -> new Series(name, Set.of(), Set.of());
+      case "7.2" -> new Series(name, Set.of(1, 2, 3, 6, 8), Set.of());
+      case "7.3" -> {
+        Set<Integer> has = upTo(6, 18);
+        has.addAll(Set.of(1, 2, 3));
+        yield new Series(name, has, Set.of());
+      }
+      default -> throw new IllegalArgumentException(name + ": wanted 7.1, 7.2 or 7.3");
+    };
+  }
+
+  /** The profile of a captured kernel, from its banner, as in {@code Linux 7.1.3 (...)}. */
+  public static Series ofBanner(String banner) {
+    for (String name : new String[] {"7.1", "7.2"}) {
+      if (banner.startsWith("Linux " + name + ".")) {
+        return profile(name);
+      }
+    }
+    return profile("7.3");
+  }
+
+  private static Set<Integer> upTo(int first, int last) {
+    return IntStream.rangeClosed(first, last)
+        .boxed()
+        .collect(Collectors.toCollection(TreeSet::new));
+  }
+
+  /** The number of patches, or the name of the profile. */
+  public String name() {
+    return name;
+  }
+
+  /** True when the kernel has patch {@code n}; the code asks the named questions instead. */
+  public boolean has(int n) {
+    return patches.contains(n);
+  }
+
+  /** True when the kernel has the later fix. */
+  public boolean hasFix(String fix) {
+    return fixes.contains(fix);
+  }
+
+  // ---- the patches ----
+
+  // ---- later fixes ----
+
+  // ---- a value ----
+
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof Series that
+        && patches.equals(that.patches)
+        && fixes.equals(that.fixes);
+  }
+
+  @Override
+  public int hashCode() {
+    return 31 * patches.hashCode() + fixes.hashCode();
+  }
+
+  @Override
+  public String toString() {
+    return name;
+  }
+}
