@@ -94,6 +94,12 @@ public final class Series {
 
   // ---- the patches ----
 
+  /** A hot-add that failed is counted before it is counted back. */
+  @Patch(1)
+  public boolean countsFailedPopulate() {
+    return has(1);
+  }
+
   // ---- later fixes ----
 
   // ---- a value ----

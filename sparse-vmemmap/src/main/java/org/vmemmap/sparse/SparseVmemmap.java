@@ -792,7 +792,10 @@ public final class SparseVmemmap {
   private @Nullable Page populateSectionMemmap(
       long pfn, long nrPages, int nid, @Nullable VmemAltmap altmap, @Nullable DevPagemap pgmap) {
     Page page = populateSectionMemmap0(pfn, nrPages, nid, altmap, pgmap);
-    mm.vmstat().memmapPagesAdd(sectionNrVmemmapPages(pfn, nrPages, altmap, pgmap));
+    // Before patch 1 only a success was counted, but its undoing counted back every time.
+    if (page != null || mm.series().countsFailedPopulate()) {
+      mm.vmstat().memmapPagesAdd(sectionNrVmemmapPages(pfn, nrPages, altmap, pgmap));
+    }
     return page;
   }
 
@@ -806,13 +809,19 @@ public final class SparseVmemmap {
     arch().vmemmapFree(start, end, altmap);
   }
 
-  /** Frees the memmap of a boot section, always as a whole, and counts it back as boot memmap. */
+  /**
+   * Frees the memmap of a boot section, always as a whole, and counts it back as boot memmap.
+   *
+   * @param nrPages pages of the chunk that was removed last; before patch 1 (as it was merged) only
+   *     their memmap was counted back
+   */
   @Kernel(file = "mm/sparse-vmemmap.c", symbol = "free_map_bootmem", patches = {1, 3})
-  private void freeMapBootmem(Page memmap) {
+  private void freeMapBootmem(Page memmap, long nrPages) {
     long start = memmap.va();
     long end = mm.struct().add(memmap, mmzone.pagesPerSection()).va();
     long pfn = mm.model().pageToPfn(memmap);
-    long nr = sectionNrVmemmapPages(pfn, mmzone.pagesPerSection(), null, null);
+    long counted = mm.series().countsFailedPopulate() ? mmzone.pagesPerSection() : nrPages;
+    long nr = sectionNrVmemmapPages(pfn, counted, null, null);
     mm.vmstat().memmapBootPagesAdd(-nr);
     arch().vmemmapFree(start, end, null);
   }
@@ -903,7 +912,7 @@ public final class SparseVmemmap {
     if (!sectionIsEarly) {
       depopulateSectionMemmap(pfn, nrPages, altmap, pgmap);
     } else if (memmap != null) {
-      freeMapBootmem(memmap);
+      freeMapBootmem(memmap, nrPages);
     }
     if (empty) {
       ms.sectionMemMap = 0;
