@@ -100,6 +100,12 @@ public final class Series {
     return has(1);
   }
 
+  /** Device memory is counted by the frames that its optimised memmap has. */
+  @Patch(3)
+  public boolean countsOptimizedDax() {
+    return has(3);
+  }
+
   // ---- later fixes ----
 
   // ---- a value ----

@@ -770,7 +770,8 @@ public final class SparseVmemmap {
         .vmWarnOnOnce(
             nrPages > mmzone.pagesPerSection(),
             "section_nr_vmemmap_pages: nr_pages > PAGES_PER_SECTION");
-    if (!vmemmapCanOptimize(altmap, pgmap)) {
+    // Before patch 3 optimised device memory was counted as if it had all its memmap.
+    if (!mm.series().countsOptimizedDax() || !vmemmapCanOptimize(altmap, pgmap)) {
       return (nrPages * mm.struct().size() + pageSize - 1) / pageSize;
     }
     if (order < mmzone.pfnSectionShift()) {

@@ -38,4 +38,30 @@ class AccountingSeriesTest {
     machine.healMemory();
     return machine.memmapPages();
   }
+
+  /**
+   * A device of 1 GiB, in compound pages of 2 MiB and of 1 GiB. Expect the count to be that of the
+   * whole memmap before patch 3 and that of the frames with it; and nothing after removal.
+   *
+   * <pre>
+   *   2 MiB: 512 times [ f0 ][ f1 ][ f1 ] ...  1024 frames of 4096
+   * </pre>
+   */
+  @Test
+  @Tag("patch-03")
+  void memremap_compoundPages_countsTheFramesThatExist() {
+    assertEquals(4096, counted(2, 9));
+    assertEquals(1024, counted(3, 9));
+    assertEquals(4096, counted(2, 18));
+    assertEquals(2, counted(3, 18));
+  }
+
+  private static long counted(int level, int shift) {
+    SeriesMachine machine = new SeriesMachine(level);
+    assertEquals(0, machine.addDevice("dax", SeriesMachine.DEVICE, SeriesMachine.GIB, shift));
+    long counted = machine.memmapPages();
+    machine.removeDevice("dax");
+    assertEquals(0, machine.memmapPages());
+    return counted;
+  }
 }
