@@ -9,6 +9,7 @@ package org.vmemmap.types;
 public final class Errno {
   public static final int EPERM = 1;
   public static final int ENOENT = 2;
+  public static final int EINTR = 4;
   public static final int EIO = 5;
   public static final int ENXIO = 6;
   public static final int E2BIG = 7;
@@ -23,6 +24,7 @@ public final class Errno {
   public static final int ENOSPC = 28;
   public static final int ERANGE = 34;
   public static final int EOPNOTSUPP = 95;
+  public static final int EHWPOISON = 133;
   public static final int ENOTSUPP = 524;
   public static final int EPROBE_DEFER = 517;
 
@@ -33,6 +35,7 @@ public final class Errno {
     return switch (-rc) {
       case EPERM -> "-EPERM";
       case ENOENT -> "-ENOENT";
+      case EINTR -> "-EINTR";
       case EIO -> "-EIO";
       case ENXIO -> "-ENXIO";
       case E2BIG -> "-E2BIG";
@@ -48,6 +51,7 @@ public final class Errno {
       case ERANGE -> "-ERANGE";
       case EOPNOTSUPP -> "-EOPNOTSUPP";
       case EPROBE_DEFER -> "-EPROBE_DEFER";
+      case EHWPOISON -> "-EHWPOISON";
       case ENOTSUPP -> "-ENOTSUPP";
       default -> Integer.toString(rc);
     };

@@ -8,6 +8,7 @@ import java.util.TreeMap;
 @Kernel(file = "include/linux/nodemask.h", symbol = "node_states")
 public final class Nodes {
   private final TreeMap<Integer, PgData> nodes = new TreeMap<>();
+  private final TreeMap<Integer, PgData> offline = new TreeMap<>();
   private final int nrVmemmapTails;
 
   Nodes(int nrVmemmapTails) {
@@ -17,7 +18,38 @@ public final class Nodes {
   /** {@code NODE_DATA(nid)}; the node exists from the first call on. */
   @Kernel(file = "include/linux/numa.h", symbol = "NODE_DATA")
   public PgData nodeData(int nid) {
-    return nodes.computeIfAbsent(nid, n -> new PgData(n, nrVmemmapTails));
+    PgData known = offline.get(nid);
+    return known != null ? known : nodes.computeIfAbsent(nid, n -> new PgData(n, nrVmemmapTails));
+  }
+
+  /** {@code NODE_DATA(nid)} of a node that is possible and perhaps offline; it stays so. */
+  public PgData possibleNodeData(int nid) {
+    PgData online = nodes.get(nid);
+    return online != null
+        ? online
+        : offline.computeIfAbsent(nid, n -> new PgData(n, nrVmemmapTails));
+  }
+
+  /** {@code node_online()}. */
+  @Kernel(file = "include/linux/nodemask.h", symbol = "node_online")
+  public boolean nodeOnline(int nid) {
+    return nodes.containsKey(nid);
+  }
+
+  /** {@code node_set_online()}. */
+  @Kernel(file = "include/linux/nodemask.h", symbol = "node_set_online")
+  public void nodeSetOnline(int nid) {
+    nodes.put(nid, possibleNodeData(nid));
+    offline.remove(nid);
+  }
+
+  /** {@code node_set_offline()}: its data stays for the next time. */
+  @Kernel(file = "include/linux/nodemask.h", symbol = "node_set_offline")
+  public void nodeSetOffline(int nid) {
+    PgData known = nodes.remove(nid);
+    if (known != null) {
+      offline.put(nid, known);
+    }
   }
 
   /** {@code num_online_nodes()}. */

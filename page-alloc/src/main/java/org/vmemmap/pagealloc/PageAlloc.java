@@ -883,6 +883,29 @@ public final class PageAlloc {
     pcp.setupZonePageset(zone);
   }
 
+  /** {@code zone_pcp_reset()}: takes the per-CPU lists of a zone that lost its last page. */
+  @Kernel(file = "mm/page_alloc.c", symbol = "zone_pcp_reset")
+  public void zonePcpReset(Zone zone) {
+    pcp.zonePcpReset(zone);
+  }
+
+  /** {@code build_all_zonelists()}: after a zone got its first page or lost its last. */
+  @Kernel(file = "mm/page_alloc.c", symbol = "build_all_zonelists")
+  public void buildAllZonelists() {
+    zonelists.buildAllZonelists();
+  }
+
+  /** Adds to {@code zone->nr_isolate_pageblock}, in pageblocks, under the zone's lock. */
+  public void addNrIsolatePageblock(Zone zone, long delta) {
+    lists.lock(zone);
+    lists.state(zone).nrIsolatePageblock += delta;
+  }
+
+  /** {@code zone->nr_isolate_pageblock}: pageblocks that are isolated. */
+  public long nrIsolatePageblock(Zone zone) {
+    return lists.state(zone).nrIsolatePageblock;
+  }
+
   /** {@code drain_all_pages()}: of one zone, or of all when null. */
   @Kernel(file = "mm/page_alloc.c", symbol = "drain_all_pages")
   public void drainAllPages(@Nullable Zone zone) {

@@ -414,6 +414,15 @@ final class Pcplists {
     zoneSetPagesetHighAndBatch(zone);
   }
 
+  /** The lists are empty: all pages of the zone are gone. */
+  @Kernel(file = "mm/page_alloc.c", symbol = "zone_pcp_reset")
+  void zonePcpReset(Zone zone) {
+    PerCpuPages pcp = lists.state(zone).pcp;
+    for (ListHead list : pcp.lists) {
+      mm.printk().warnOn(!mm.lists().listEmpty(list), "zone_pcp_reset: !list_empty");
+    }
+  }
+
   /** {@code setup_per_cpu_pageset()}: from now on populated zones have lists. */
   @Kernel(file = "mm/page_alloc.c", symbol = "setup_per_cpu_pageset")
   void setupPerCpuPageset() {

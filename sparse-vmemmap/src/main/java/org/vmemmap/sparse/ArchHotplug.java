@@ -37,4 +37,23 @@ public interface ArchHotplug {
   default long memremapCompatAlign() {
     return Mmzone.SUBSECTION_SIZE;
   }
+
+  /** CONFIG_ARCH_KEEP_MEMBLOCK: whether memblock is kept up to date after boot. */
+  default boolean archKeepMemblock() {
+    return false;
+  }
+
+  /**
+   * {@code arch_supports_memmap_on_memory()}: whether a block's memmap may lie in the block.
+   *
+   * @param vmemmapSize bytes of memmap of a memory block
+   * @param pmdSize bytes that a pmd maps
+   */
+  @Kernel(file = "mm/memory_hotplug.c", symbol = "arch_supports_memmap_on_memory")
+  default boolean archSupportsMemmapOnMemory(long vmemmapSize, long pmdSize) {
+    return vmemmapSize % pmdSize == 0;
+  }
+
+  /** Registers the notifiers that the architecture has for memory that goes. */
+  default void registerMemoryNotifiers(MemoryBlocks blocks) {}
 }

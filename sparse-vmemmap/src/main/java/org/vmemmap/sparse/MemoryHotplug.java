@@ -442,4 +442,24 @@ public final class MemoryHotplug {
       arch.archRemoveMemory(start, size, altmap, pgmap);
     }
   }
+
+  /** CONFIG_ARCH_KEEP_MEMBLOCK of the architecture. */
+  boolean archKeepMemblock() {
+    return arch != null && arch.archKeepMemblock();
+  }
+
+  /** {@code arch_supports_memmap_on_memory()} of the architecture; bytes. */
+  boolean archSupportsMemmapOnMemory(long vmemmapSize) {
+    long pmdSize = mm.pgtable().pmdSize();
+    return arch == null
+        ? Align.isAligned(vmemmapSize, pmdSize)
+        : arch.archSupportsMemmapOnMemory(vmemmapSize, pmdSize);
+  }
+
+  /** Lets the architecture register its notifiers. */
+  void registerMemoryNotifiers(MemoryBlocks blocks) {
+    if (arch != null) {
+      arch.registerMemoryNotifiers(blocks);
+    }
+  }
 }

@@ -62,6 +62,7 @@ public final class SparseVmemmap {
 
   private static final long NULL = 0;
 
+  private final Rcu rcu = new Rcu();
   private final Mm mm;
   private final Mmzone mmzone;
   private final Pgtable pgtable;
@@ -924,17 +925,18 @@ public final class SparseVmemmap {
    * Gives the usage record back, unless it is a slice of a boot buffer, whose other slices are in
    * use; then it waits for the section to be added again.
    */
-  @Kernel(
-      file = "mm/sparse-vmemmap.c",
-      symbol = "section_deactivate",
-      fidelity = Kernel.Fidelity.CUSTOM,
-      why = "The kernel frees after an RCU grace period; no reader is inside pfn_valid() here.")
+  @Kernel(file = "mm/sparse-vmemmap.c", symbol = "section_deactivate")
   private void freeUsage(MemSection ms) {
     long va = usage(ms).va();
     if (!mm.flags().pageReserved(mm.model().virtToPage(va))) {
-      slab.kfree(va);
+      rcu.kfreeRcu(() -> slab.kfree(va));
       ms.usage = null;
     }
+  }
+
+  /** Who reads usage records, as pfn_valid() does, holds them by this. */
+  public Rcu rcu() {
+    return rcu;
   }
 
   /**

@@ -12,6 +12,7 @@ import org.vmemmap.pagealloc.Memblock;
 import org.vmemmap.pagealloc.PageAlloc;
 import org.vmemmap.sparse.ArchHotplug;
 import org.vmemmap.sparse.ArchVmemmap;
+import org.vmemmap.sparse.MemoryBlocks;
 import org.vmemmap.sparse.MemoryHotplug;
 import org.vmemmap.sparse.SparseVmemmap;
 import org.vmemmap.types.Align;
@@ -796,5 +797,16 @@ public final class Arm64Mmu implements ArchVmemmap, ArchHotplug {
       why = "There is no chain to register with: memory hotplug calls the notifier by name.")
   public void preventMemoryRemoveInit(Memblock memblock) {
     validateBootmemOnline(memblock);
+  }
+
+  @Override
+  public boolean archKeepMemblock() {
+    return true;
+  }
+
+  @Override
+  public void registerMemoryNotifiers(MemoryBlocks blocks) {
+    blocks.registerMemoryNotifier(
+        (action, arg) -> preventMemoryRemoveNotifier(action, arg.startPfn(), arg.nrPages()));
   }
 }

@@ -141,4 +141,19 @@ public final class Mem implements ArchHotplug {
     }
     return true;
   }
+
+  @Override
+  public boolean archKeepMemblock() {
+    return true;
+  }
+
+  /** {@code arch_supports_memmap_on_memory()}: radix only; whole pmds with 4K pages. */
+  @Override
+  @Kernel(file = "arch/powerpc/include/asm/pgtable.h", symbol = "arch_supports_memmap_on_memory")
+  public boolean archSupportsMemmapOnMemory(long vmemmapSize, long pmdSize) {
+    if (!geometry.radixEnabled()) {
+      return false;
+    }
+    return mm.model().pageShift() != 12 || vmemmapSize % pmdSize == 0;
+  }
 }
