@@ -27,6 +27,7 @@ public final class Pgtable {
   }
 
   private final Machine machine;
+  private boolean levelSync = true;
   private final ArchPgtable arch;
   private final MemoryModel model;
   private final long initMmPgd;
@@ -319,9 +320,17 @@ public final class Pgtable {
   public void p4dPopulateKernel(long addr, Ptr<P4d> p4dp, long table) {
     machine.yields().at("set_p4d", p4dp.va());
     write(p4dp.va(), arch.mkTable(model.pa(table), P4D), P4D);
-    if ((arch.pageTableSyncMask() & 1 << P4D) != 0) {
+    if (levelSync && (arch.pageTableSyncMask() & 1 << P4D) != 0) {
       sync.archSyncKernelMappings(addr, addr);
     }
+  }
+
+  /**
+   * Switches off what {@code arch_sync_kernel_mappings()} does at each level, so that a machine can
+   * show what the kernel was like before it had that; on at first.
+   */
+  public void setLevelSync(boolean on) {
+    levelSync = on;
   }
 
   /** {@code pgd_populate_kernel()}: enters the table and syncs if the architecture asks for it. */
@@ -331,7 +340,7 @@ public final class Pgtable {
     if (!folded(PGD)) {
       write(pgdp.va(), arch.mkTable(model.pa(table), PGD), PGD);
     }
-    if ((arch.pageTableSyncMask() & 1 << PGD) != 0) {
+    if (levelSync && (arch.pageTableSyncMask() & 1 << PGD) != 0) {
       sync.archSyncKernelMappings(addr, addr);
     }
   }

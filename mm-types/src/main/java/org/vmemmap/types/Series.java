@@ -106,6 +106,12 @@ public final class Series {
     return has(3);
   }
 
+  /** Optimised device memory enters through the architecture, which syncs other page tables. */
+  @Patch(5)
+  public boolean syncsDaxThroughArch() {
+    return has(5);
+  }
+
   // ---- later fixes ----
 
   // ---- a value ----

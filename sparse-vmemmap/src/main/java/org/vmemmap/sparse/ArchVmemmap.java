@@ -19,6 +19,9 @@ public interface ArchVmemmap {
   @Kernel(file = "include/linux/mm.h", symbol = "vmemmap_populate", patches = {4, 45})
   int vmemmapPopulate(long start, long end, int node, @Nullable VmemAltmap altmap);
 
+  /** The end of {@code vmemmap_populate()}: what an architecture does after a success. */
+  default void vmemmapPopulateDone(long start, long end) {}
+
   /** Unmaps the memmap {@code [start, end)} and gives its backing back. */
   @Kernel(file = "include/linux/mm.h", symbol = "vmemmap_free")
   void vmemmapFree(long start, long end, @Nullable VmemAltmap altmap);

@@ -658,6 +658,10 @@ public final class SparseVmemmap {
     int r;
     if (pgmap != null && vmemmapCanOptimize(altmap, pgmap)) {
       r = arch().vmemmapPopulateCompoundPages(this, pfn, start, end, nid, pgmap);
+      // Generic code before patch 5: what the architecture does after populating is left out.
+      if (r >= 0 && mm.series().syncsDaxThroughArch()) {
+        arch().vmemmapPopulateDone(start, end);
+      }
     } else {
       r = arch().vmemmapPopulate(start, end, nid, altmap);
     }

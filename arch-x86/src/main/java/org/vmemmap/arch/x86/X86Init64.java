@@ -649,9 +649,15 @@ public final class X86Init64 implements ArchVmemmap, ArchHotplug, Pgtable.SyncHo
       err = vmemmap.vmemmapPopulateBasepages(start, end, node, null);
     }
     if (err == 0) {
-      syncGlobalPgds(start, end - 1);
+      vmemmapPopulateDone(start, end);
     }
     return err;
+  }
+
+  /** Copies new top-level entries to the page tables of all processes. */
+  @Override
+  public void vmemmapPopulateDone(long start, long end) {
+    syncGlobalPgds(start, end - 1);
   }
 
   /** The line of the last run. */

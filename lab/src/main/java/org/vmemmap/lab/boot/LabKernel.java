@@ -209,6 +209,14 @@ public final class LabKernel {
     hugetlb.vmemmap().hugetlbVmemmapInit();
   }
 
+  /**
+   * The top-level page table of a new process, linear address; 0 on an architecture where processes
+   * do not share the kernel's part of it.
+   */
+  public long newProcessPageTable() {
+    return platform.pgdAlloc();
+  }
+
   /** What was booted. */
   public MachineSpec spec() {
     return spec;

@@ -35,6 +35,11 @@ interface Platform {
   /** The hardware, and the headers of the kernel that was loaded into it. */
   Mm makeMm();
 
+  /** {@code pgd_alloc()}: linear address of the top-level table of a new process; 0 for none. */
+  default long pgdAlloc() {
+    return 0;
+  }
+
   /** Sizes of hugepages. */
   HugetlbArch hugetlbArch();
 

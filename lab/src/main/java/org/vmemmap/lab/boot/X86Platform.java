@@ -44,6 +44,7 @@ final class X86Platform implements Platform {
   private final X86Geometry geometry;
   private final X86PageTable format;
   private final KernelImage image;
+  private @Nullable X86MmPgtable processTables;
   private @Nullable E820 e820;
 
   X86Platform(MachineSpec spec, Placement placement) {
@@ -74,6 +75,11 @@ final class X86Platform implements Platform {
   }
 
   @Override
+  public long pgdAlloc() {
+    return Objects.requireNonNull(processTables, "not connected").pgdAlloc();
+  }
+
+  @Override
   public HugetlbArch hugetlbArch() {
     return HugetlbArch.of(SIZE_2M, SIZE_1G);
   }
@@ -87,6 +93,7 @@ final class X86Platform implements Platform {
   public void connect(Parts parts) {
     Mm mm = parts.mm();
     X86MmPgtable mmPgtable = new X86MmPgtable(mm, parts.pageAlloc(), format);
+    processTables = mmPgtable;
     X86Init64 arch =
         new X86Init64(
             mm,
