@@ -51,11 +51,11 @@ public final class Series {
   public static Series profile(String name) {
     return switch (name) {
       case "7.1" -> new Series(name, Set.of(), Set.of());
-      case "7.2" -> new Series(name, Set.of(1, 2, 3, 6, 8), Set.of());
+      case "7.2" -> new Series(name, Set.of(1, 2, 3, 6, 8), Set.of("device-tails-in-boot-section"));
       case "7.3" -> {
         Set<Integer> has = upTo(6, 18);
         has.addAll(Set.of(1, 2, 3));
-        yield new Series(name, has, Set.of());
+        yield new Series(name, has, Set.of("device-tails-in-boot-section"));
       }
       default -> throw new IllegalArgumentException(name + ": wanted 7.1, 7.2 or 7.3");
     };
@@ -112,7 +112,19 @@ public final class Series {
     return has(5);
   }
 
+  /** The type of every pageblock of device memory is set, whichever struct pages are written. */
+  @Patch(6)
+  public boolean initsAllDevicePageblocks() {
+    return has(6);
+  }
+
   // ---- later fixes ----
+
+  /** A device in a boot section has all its struct pages initialised: their memmap is not shared. */
+  @LaterFix("device-tails-in-boot-section")
+  public boolean initsDeviceTailsInBootSections() {
+    return hasFix("device-tails-in-boot-section");
+  }
 
   // ---- a value ----
 

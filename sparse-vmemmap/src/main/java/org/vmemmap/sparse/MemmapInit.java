@@ -212,7 +212,10 @@ final class MemmapInit {
       patches = {34, 42})
   private long compoundNrPages(long pfn, @Nullable VmemAltmap altmap, DevPagemap pgmap) {
     // An early section keeps its boot memmap, which is complete, whoever moves in later.
-    if (mmzone.earlySection(mmzone.pfnToSection(pfn)) || !vmemmapCanOptimize(altmap, pgmap)) {
+    boolean whole =
+        mm.series().initsDeviceTailsInBootSections()
+            && mmzone.earlySection(mmzone.pfnToSection(pfn));
+    if (whole || !vmemmapCanOptimize(altmap, pgmap)) {
       return pgmap.vmemmapNr();
     }
     return SparseVmemmap.VMEMMAP_RESERVE_NR * (mm.model().pageSize() / mm.struct().size());
@@ -263,8 +266,20 @@ final class MemmapInit {
     } else {
       initCompoundPages(startPfn, endPfn, zone, pgmap, pfnsPerCompound);
     }
-    pages.pageblockMigratetypeInitRange(
-        startPfn, nrPages, Migratetype.MIGRATE_MOVABLE, false);
+    if (mm.series().initsAllDevicePageblocks()) {
+      pages.pageblockMigratetypeInitRange(
+          startPfn, nrPages, Migratetype.MIGRATE_MOVABLE, false);
+    }
+  }
+
+  /**
+   * Before patch 6 {@code __init_zone_device_page()} set the type of the pageblock that the page
+   * begins: where struct pages are shared, most are not visited.
+   */
+  private void initVisitedPageblocks(long pfn, long nrPages) {
+    if (!mm.series().initsAllDevicePageblocks()) {
+      pages.pageblockMigratetypeInitRange(pfn, nrPages, Migratetype.MIGRATE_MOVABLE, false);
+    }
   }
 
   /** The loop of memmap_init_zone_device() for pages that are no compound pages. */
@@ -272,6 +287,7 @@ final class MemmapInit {
     for (long pfn = startPfn; pfn < endPfn; ) {
       long runEnd = Math.min(endPfn, mmzone.sectionAlignUp(pfn + 1));
       pages.initZoneDevicePages(pfn, runEnd, zone.idx(), zone.nid(), pgmap);
+      initVisitedPageblocks(pfn, runEnd - pfn);
       condReschedAtSection(pfn);
       pfn = runEnd;
     }
@@ -286,6 +302,7 @@ final class MemmapInit {
       condReschedAtSection(pfn);
       long nrPages = compoundNrPages(pfn, pgmap.pgmapAltmap(), pgmap);
       memmapInitCompound(page, pfn, zone.idx(), zone.nid(), pgmap, nrPages);
+      initVisitedPageblocks(pfn, nrPages);
     }
   }
 

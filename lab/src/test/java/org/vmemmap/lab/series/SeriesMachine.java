@@ -7,6 +7,7 @@ import org.vmemmap.lab.boot.MachineSpec;
 import org.vmemmap.lab.boot.MachineSpecs;
 import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.pagealloc.Placement;
+import org.vmemmap.types.Migratetype;
 import org.vmemmap.types.Series;
 
 /**
@@ -75,6 +76,13 @@ final class SeriesMachine {
 
   void healMemory() {
     kernel.mm().machine().faults().disarm();
+  }
+
+  /** The type of the pageblock at a physical address. */
+  Migratetype migratetype(long paddr) {
+    return kernel
+        .pageAlloc()
+        .getPfnblockMigratetype(kernel.mm().model().pfnToPage(paddr >>> 12), paddr >>> 12);
   }
 
   /** nr_memmap_pages. */
