@@ -118,6 +118,12 @@ public final class Series {
     return has(6);
   }
 
+  /** Boot stops when a section gets no memmap. */
+  @Patch(9)
+  public boolean panicsWithoutMemmap() {
+    return has(9);
+  }
+
   // ---- later fixes ----
 
   /** A device in a boot section has all its struct pages initialised: their memmap is not shared. */

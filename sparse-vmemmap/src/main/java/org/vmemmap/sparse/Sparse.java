@@ -242,7 +242,12 @@ public final class Sparse {
   @Kernel(file = "mm/sparse.c", symbol = "sparse_init_nid", patches = {9, 13, 17, 25, 28, 30})
   private void sparseInitNid(int nid, long pnumBegin, long pnumEnd, long mapCount) {
     if (sparseUsageInit(nid, mapCount) != 0) {
-      throw new KernelPanic("Failed to allocate usemap for node " + nid);
+      if (mm.series().panicsWithoutMemmap()) {
+        throw new KernelPanic("Failed to allocate usemap for node " + nid);
+      }
+      mm.printk().prErr("sparse_init_nid: node[" + nid + "] usemap allocation failed");
+      forgetSections(pnumBegin, pnumEnd);
+      return;
     }
     vmemmap.sparseVmemmapInitNidEarly(nid);
     for (long pnum = mmzone.nextPresentSectionNr(pnumBegin - 1);
@@ -251,28 +256,56 @@ public final class Sparse {
       if (Long.compareUnsigned(pnum, pnumEnd) >= 0) {
         break;
       }
-      if (!mmzone.preinitedVmemmapSection(mmzone.nrToSection(pnum))) {
-        populateEarlySection(nid, pnum);
+      if (!mmzone.preinitedVmemmapSection(mmzone.nrToSection(pnum))
+          && !populateEarlySection(nid, pnum)) {
+        mm.printk()
+            .prErr(
+                "sparse_init_nid: node[" + nid
+                    + "] memory map backing failed. Some memory will not be available.");
+        sparseUsageFini();
+        forgetSections(pnum, pnumEnd);
+        return;
       }
     }
     sparseUsageFini();
   }
 
   /**
+   * The label {@code failed} of {@code sparse_init_nid()} before patch 9: the sections are absent
+   * from now on, but for those that have a memmap. Zones and memblock still count their memory.
+   */
+  private void forgetSections(long pnumBegin, long pnumEnd) {
+    for (long pnum = mmzone.nextPresentSectionNr(pnumBegin - 1);
+        pnum != -1 && Long.compareUnsigned(pnum, pnumEnd) < 0;
+        pnum = mmzone.nextPresentSectionNr(pnum)) {
+      MemSection ms = mmzone.section(pnum);
+      if (!mmzone.preinitedVmemmapSection(ms)) {
+        ms.sectionMemMap = 0;
+      }
+    }
+  }
+
+  /**
    * The body of the loop in {@code sparse_init_nid()}. Since patch 9 a failure stops the boot:
    * zones and memblock know the section already, and memmap_init() would write to memory that is
    * not mapped.
+   *
+   * @return false when there is no memory, before patch 9
    */
-  private void populateEarlySection(int nid, long pnum) {
+  private boolean populateEarlySection(int nid, long pnum) {
     long pages = mmzone.pagesPerSection();
     Page map =
         vmemmap.populateSectionMemmap0(mmzone.sectionNrToPfn(pnum), pages, nid, null, null);
     if (map == null) {
-      throw new KernelPanic("Failed to allocate memmap for section " + pnum);
+      if (mm.series().panicsWithoutMemmap()) {
+        throw new KernelPanic("Failed to allocate memmap for section " + pnum);
+      }
+      return false;
     }
     long pageSize = mm.model().pageSize();
     mm.vmstat().memmapBootPagesAdd((pages * mm.struct().size() + pageSize - 1) / pageSize);
     sparseInitEarlySection(nid, map, pnum, 0);
+    return true;
   }
 
   /**

@@ -46,6 +46,9 @@ public final class LabKernel {
     /** Nobody. */
     Listener NONE = new Listener() {};
 
+    /** memblock knows the memory; zones, sections and the memmap come next. */
+    default void beforeMmCoreInit(LabKernel kernel) {}
+
     /** The page allocator runs; hugetlb_init() comes next. */
     default void beforeHugetlbInit(LabKernel kernel) {}
   }
@@ -117,6 +120,7 @@ public final class LabKernel {
   public static LabKernel boot(MachineSpec spec, Placement placement, Listener listener) {
     LabKernel kernel = new LabKernel(spec, placement);
     kernel.setupArch();
+    listener.beforeMmCoreInit(kernel);
     kernel.startKernel();
     kernel.initcalls(listener);
     return kernel;
