@@ -124,6 +124,12 @@ public final class Series {
     return has(9);
   }
 
+  /** Zones exist before HugeTLB takes its pages and before sections get their memmap. */
+  @Patch(11)
+  public boolean initsSparseAfterZones() {
+    return has(11);
+  }
+
   // ---- later fixes ----
 
   /** A device in a boot section has all its struct pages initialised: their memmap is not shared. */

@@ -411,6 +411,9 @@ public final class MmInit implements Memblock.PageInit {
       patches = {10, 11, 12, 13})
   private void freeAreaInit(long[] maxZonePfns) {
     layout.setArchZoneLimits(maxZonePfns);
+    if (!mm.series().initsSparseAfterZones()) {
+      sparse.sparseInit();
+    }
     layout.findZoneMovablePfnsForNodes();
     layout.printRanges();
     mminitVerifyPageflagsLayout(mm.inline().pageFlagsLayout());
@@ -422,6 +425,9 @@ public final class MmInit implements Memblock.PageInit {
       }
     }
     layout.calcNrKernelPages();
+    if (!mm.series().initsSparseAfterZones()) {
+      memmap.memmapInit();
+    }
   }
 
   /** {@code for_each_node()}: nodes that were made known before, and those with memory. */
@@ -719,11 +725,18 @@ public final class MmInit implements Memblock.PageInit {
     if (deferred.deferredPagesEnabled()) {
       pageAlloc.setDeferredGrow(this::deferredGrowZone);
     }
-    freeAreaInit(maxZonePfns);
-    hugetlb.hugetlbCmaReserve();
-    hugetlb.hugetlbBootmemAlloc();
-    sparse.sparseInit();
-    memmap.memmapInit();
+    if (mm.series().initsSparseAfterZones()) {
+      freeAreaInit(maxZonePfns);
+      hugetlb.hugetlbCmaReserve();
+      hugetlb.hugetlbBootmemAlloc();
+      sparse.sparseInit();
+      memmap.memmapInit();
+    } else {
+      // Nobody can be asked about zones yet: all are empty, so no range lies in two of them.
+      hugetlb.hugetlbCmaReserve();
+      hugetlb.hugetlbBootmemAlloc();
+      freeAreaInit(maxZonePfns);
+    }
   }
 
   /**
