@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.hugetlb;
 
+import java.util.HashMap;
+import java.util.Map;
 import java.util.NavigableSet;
 import java.util.Set;
 import java.util.TreeSet;
@@ -55,6 +57,7 @@ public final class HugetlbBootmem implements HugetlbBootHooks {
   private final HugetlbParams params;
   private final Hugetlb hugetlb;
   private final NavigableSet<Integer> hugetlbBootmemNodes = new TreeSet<>();
+  private final Map<Hstate, Long> hstateBootNrinvalid = new HashMap<>();
 
   /** What boot needs: the memory it takes pages from, and the parts of HugeTLB. */
   public HugetlbBootmem(
@@ -126,6 +129,11 @@ public final class HugetlbBootmem implements HugetlbBootHooks {
     hstates.setHstate(m, h);
     hstates.setFlags(m, cma.hugetlbEarlyCma(h) ? HugeBootmemPage.HUGE_BOOTMEM_CMA : 0);
 
+    if (!mm.series().freesCrossZonePagesEarly()) {
+      lists.listAdd(m.list(), hstates.hugeBootPages(nid));
+      markNoinit(h, va);
+      return true;
+    }
     // One struct page says one zone, so a folio may not lie in two. It is kept until all are
     // allocated, or the next search would find it again.
     if (!cma.hugetlbEarlyCma(h)
@@ -139,13 +147,57 @@ public final class HugetlbBootmem implements HugetlbBootHooks {
     } else {
       lists.listAddTail(m.list(), hstates.hugeBootPages(nid));
       hstates.setFlags(m, hstates.flags(m) | HugeBootmemPage.HUGE_BOOTMEM_ZONES_VALID);
-      // The tails' descriptors may be shared by then, so nobody but HugeTLB may write to them.
-      // The head's is wanted: it tells zone and node.
-      long pageSize = mm.model().pageSize();
-      memblock.memblockReservedMarkNoinit(
-          mm.model().pa(va) + pageSize, h.hugePageSize() - pageSize);
+      markNoinit(h, va);
     }
     return true;
+  }
+
+  /**
+   * The tails' descriptors may be shared later, so nobody but HugeTLB may write to them. The head's
+   * is wanted: it tells zone and node.
+   */
+  private void markNoinit(Hstate h, long va) {
+    long pageSize = mm.model().pageSize();
+    memblock.memblockReservedMarkNoinit(
+        mm.model().pa(va) + pageSize, h.hugePageSize() - pageSize);
+  }
+
+  /**
+   * {@code hugetlb_bootmem_page_zones_valid()}, before patch 15: asked when zones are known, and
+   * counts the pages that are no good.
+   */
+  @Kernel(file = "mm/hugetlb.c", symbol = "hugetlb_bootmem_page_zones_valid", patches = {15, 16})
+  boolean hugetlbBootmemPageZonesValid(int nid, HugeBootmemPage m) {
+    if ((hstates.flags(m) & HugeBootmemPage.HUGE_BOOTMEM_ZONES_VALID) != 0) {
+      return true;
+    }
+    long startPfn = mm.model().physPfn(mm.model().pa(m.va()));
+    Hstate h = hstates.hstate(m);
+    boolean valid = !mmInit.pfnRangeIntersectsZones(nid, startPfn, h.pagesPerHugePage());
+    if (!valid) {
+      hstateBootNrinvalid.merge(h, 1L, Long::sum);
+    }
+    return valid;
+  }
+
+  /** {@code memblock_phys_free()} for a page that the late hook takes off its list. */
+  void giveBack(HugeBootmemPage m) {
+    lists.listDel(m.list());
+    memblock.memblockFree(m.va(), hstates.hstate(m).hugePageSize());
+  }
+
+  /**
+   * Gives an unusable page to the page allocator. It lies in several zones, so one base page goes
+   * after the other, each with its descriptor initialised first.
+   */
+  @Kernel(file = "mm/hugetlb.c", symbol = "hugetlb_bootmem_free_invalid_page", patches = {15, 16})
+  private void hugetlbBootmemFreeInvalidPage(int nid, Page page, Hstate h) {
+    long pfn = mm.model().pageToPfn(page);
+    for (long npages = h.pagesPerHugePage(); npages > 0; npages--) {
+      mmInit.initPageFromNid(pfn, nid);
+      pageAlloc.freeReservedPage(mm.model().pfnToPage(pfn));
+      pfn++;
+    }
   }
 
   // ---------------------------------------------------------------- gigantic pages: descriptors
@@ -259,7 +311,7 @@ public final class HugetlbBootmem implements HugetlbBootHooks {
   }
 
   /** Brings the node's boot pages into their pools, one run of equal sizes after the other. */
-  @Kernel(file = "mm/hugetlb.c", symbol = "gather_bootmem_prealloc_node")
+  @Kernel(file = "mm/hugetlb.c", symbol = "gather_bootmem_prealloc_node", patches = {15, 16})
   private void gatherBootmemPreallocNode(int nid) {
     ListHead pages = hstates.hugeBootPages(nid);
     ListHead folioList = lists.localHead();
@@ -268,6 +320,10 @@ public final class HugetlbBootmem implements HugetlbBootHooks {
       next = lists.next(at);
       HugeBootmemPage m = HugeBootmemPage.of(at);
       Hstate h = hstates.hstate(m);
+      if (!mm.series().freesCrossZonePagesEarly() && !hugetlbBootmemPageZonesValid(nid, m)) {
+        hugetlbBootmemFreeInvalidPage(nid, mm.model().virtToPage(m.va()), h);
+        continue;
+      }
       if (prevH != null && h != prevH) {
         prepAndAddBootmemFolios(prevH, folioList);
       }
@@ -347,7 +403,7 @@ public final class HugetlbBootmem implements HugetlbBootHooks {
   @Kernel(file = "mm/hugetlb.c", symbol = "hugetlb_free_cross_zone_pages", patches = {15})
   private long hugetlbFreeCrossZonePages(Hstate h, int nid) {
     long freed = 0;
-    if (!h.isGigantic()) {
+    if (!h.isGigantic() || !mm.series().freesCrossZonePagesEarly()) {
       return freed;
     }
     ListHead pages = hstates.hugeBootPages(nid);
@@ -591,10 +647,18 @@ public final class HugetlbBootmem implements HugetlbBootHooks {
   private void reportHugepages() {
     for (Hstate h : hstates.all()) {
       String buf = sizeOf(h);
+      long nrinvalid = hstateBootNrinvalid.getOrDefault(h, 0L);
+      h.maxHugePages -= nrinvalid;
       mm.printk()
           .prInfo(
               "HugeTLB: registered " + buf + " page size, pre-allocated " + h.nrHugePages
                   + " pages");
+      if (nrinvalid != 0) {
+        mm.printk()
+            .prInfo(
+                "HugeTLB: " + buf + " page size: " + nrinvalid + " invalid page"
+                    + (nrinvalid == 1 ? "" : "s") + " discarded");
+      }
       mm.printk()
           .prInfo(
               "HugeTLB: " + vmemmap.hugetlbVmemmapOptimizableSize(h) / 1024

@@ -130,6 +130,12 @@ public final class Series {
     return has(11);
   }
 
+  /** A gigantic boot page in two zones goes back to memblock when all pages are taken. */
+  @Patch(15)
+  public boolean freesCrossZonePagesEarly() {
+    return has(15);
+  }
+
   // ---- later fixes ----
 
   /** A device in a boot section has all its struct pages initialised: their memmap is not shared. */

@@ -120,6 +120,12 @@ final class DeferredInit {
     if (earlyPageInitialised(pfn, nid)) {
       return;
     }
+    initPageFromNid(pfn, nid);
+  }
+
+  /** Initialises a reserved page whatever its state, finding its zone first. */
+  @Kernel(file = "mm/mm_init.c", symbol = "__init_page_from_nid", patches = {18})
+  void initPageFromNid(long pfn, int nid) {
     Page page = mm.model().pfnToPage(pfn);
     ZoneType zone = spanningZone(pfn, nid);
     pages.initSinglePage(page, zone == null ? ZoneType.ZONE_DMA : zone, nid);

@@ -215,6 +215,14 @@ public final class MmInit implements Memblock.PageInit {
   }
 
   /**
+   * {@code __init_page_from_nid()}: initialises the struct page of a reserved page. Until patch 18
+   * HugeTLB could call it, for boot pages that it has to break up.
+   */
+  public void initPageFromNid(long pfn, int nid) {
+    deferred.initPageFromNid(pfn, nid);
+  }
+
+  /**
    * {@code memmap_init_reserved_range()}: every struct page of a range that memblock has reserved
    * becomes PG_reserved, initialised now if it was deferred. Pfns without a memmap are passed over.
    */

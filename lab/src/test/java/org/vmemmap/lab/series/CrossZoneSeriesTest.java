@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.lab.series;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.vmemmap.types.Series;
+
+/** A gigantic boot page in two zones: patch 15. */
+class CrossZoneSeriesTest {
+  private static final String NR_HUGEPAGES =
+      "/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages";
+
+  /**
+   * Four hugepages of 1 GiB, the third across the start of ZONE_MOVABLE at 6.5G.
+   *
+   * <pre>
+   *   |  4G  |  5G  |  6G  |  7G  |
+   *   |     Normal     |  Movable |
+   * </pre>
+   *
+   * Expect three pages in the end in both. Before patch 15 the fourth is dropped when the pools are
+   * filled, base page by base page; with it, when all are taken, and HugeTLB never counts it.
+   */
+  @Test
+  @Tag("patch-15")
+  void hugetlbBootmem_pageAcrossZones_isFreedAtOnce() {
+    for (String hvo : new String[] {"on", "off"}) {
+      String before = log(14, hvo);
+      assertTrue(before.contains("1.00 GiB page size: 1 invalid page discarded"), before);
+      assertFalse(before.contains("cross-zone"), before);
+
+      String after = log(15, hvo);
+      assertTrue(after.contains("HugeTLB: freed 1 cross-zone hugepages of size 1.00 GiB"), after);
+      assertFalse(after.contains("discarded"), after);
+    }
+  }
+
+  private static String log(int level, String hvo) {
+    SeriesMachine machine =
+        new SeriesMachine(
+            SeriesMachine.spec(
+                    8L << 30,
+                    "movablecore=2560M",
+                    "hugetlb_free_vmemmap=" + hvo,
+                    "hugepagesz=1G",
+                    "hugepages=4")
+                .withSeries(Series.at(level)));
+    assertEquals("3", machine.kernel().read(NR_HUGEPAGES));
+    return String.valueOf(machine.kernel().read("/dev/kmsg"));
+  }
+}
