@@ -86,6 +86,7 @@ public final class HugetlbBootmem implements HugetlbBootHooks {
     this.vmemmap = vmemmap;
     this.params = params;
     this.hugetlb = hugetlb;
+    vmemmap.setBootmem(this);
   }
 
   // ---------------------------------------------------------------- gigantic pages: memory

@@ -67,6 +67,7 @@ public final class HugetlbVmemmap implements EarlyHook {
   private final Pagewalk pagewalk;
   private boolean vmemmapOptimizeEnabled;
   private boolean sysctlRegistered;
+  private @Nullable HugetlbBootmem bootmem;
 
   /** Optimises the folios of {@code hstates}. */
   public HugetlbVmemmap(
@@ -290,6 +291,10 @@ public final class HugetlbVmemmap implements EarlyHook {
   private void freeVmemmapPage(Page page) {
     if (mm.flags().pageReserved(page)) {
       mm.vmstat().memmapBootPagesAdd(-1);
+      if (!mm.series().forgetsBootmemInfo() && mm.refs().pageRefCount(page) > 1) {
+        // free_bootmem_page(): drops what register_page_bootmem_memmap() took.
+        mm.refs().pageRefAdd(page, -1);
+      }
       pageAlloc.freeReservedPage(page);
     } else {
       mm.vmstat().memmapPagesAdd(-1);
@@ -675,6 +680,11 @@ public final class HugetlbVmemmap implements EarlyHook {
             folio.va() + hugetlbVmemmapSize(h),
             mm.inline().folioNid(folio),
             hugetlbVmemmapReserveSize());
+        if (!mm.series().forgetsBootmemInfo()) {
+          // register_page_bootmem_memmap(): a reference on the frame that is kept, so that removing
+          // the memory would know it for boot memory.
+          mm.refs().getPage(pgtable.ptePage(pgtable.ptepGet(pgtable.virtToKpte(folio.va()))));
+        }
         continue;
       }
       nrToOptimize++;
@@ -787,15 +797,15 @@ public final class HugetlbVmemmap implements EarlyHook {
     Page map = mm.model().pfnToPage(pfn);
     long start = map.va();
     long end = start + hugetlbVmemmapSize(h);
-    Zone zone = Objects.requireNonNull(pfnToZone(nid, pfn), "pfn_to_zone() == NULL");
-
-    if (sparseVmemmap.vmemmapPopulateHvo(
-            start, end, h.hugePageOrder(), zone, hugetlbVmemmapReserveSize())
-        != 0) {
-      throw new KernelPanic("Failed to allocate memmap for HugeTLB page");
+    if (mm.series().populatesHvoEarly()) {
+      Zone zone = Objects.requireNonNull(pfnToZone(nid, pfn), "pfn_to_zone() == NULL");
+      if (sparseVmemmap.vmemmapPopulateHvo(
+              start, end, h.hugePageOrder(), zone, hugetlbVmemmapReserveSize())
+          != 0) {
+        throw new KernelPanic("Failed to allocate memmap for HugeTLB page");
+      }
+      bootPagesAdd(hugetlbVmemmapReserveSize());
     }
-    long pageSize = mm.model().pageSize();
-    mm.vmstat().memmapBootPagesAdd((hugetlbVmemmapReserveSize() + pageSize - 1) / pageSize);
 
     long pnum = mm.mmzone().pfnToSectionNr(pfn);
     long ns = psize >>> mm.config().sectionSizeBits();
@@ -805,6 +815,67 @@ public final class HugetlbVmemmap implements EarlyHook {
       pnum++;
     }
     hstates.setFlags(m, hstates.flags(m) | HugeBootmemPage.HUGE_BOOTMEM_HVO);
+  }
+
+  private void bootPagesAdd(long bytes) {
+    long pageSize = mm.model().pageSize();
+    mm.vmstat().memmapBootPagesAdd((bytes + pageSize - 1) / pageSize);
+  }
+
+  /** Sets who knows whether a boot page lies in one zone; needed before patch 16. */
+  void setBootmem(HugetlbBootmem newBootmem) {
+    bootmem = newBootmem;
+  }
+
+  /**
+   * Maps the memmap of the boot pages that the early hook claimed. One that lies in two zones is
+   * given back, with an ordinary memmap; its sections stay marked.
+   */
+  @Override
+  @Kernel(
+      file = "mm/hugetlb_vmemmap.c",
+      symbol = "hugetlb_vmemmap_init_late",
+      patches = {13, 16, 17})
+  public void hugetlbVmemmapInitLate(int nid) {
+    if (!configured() || !vmemmapOptimizeEnabled) {
+      return;
+    }
+    ListHead pages = hstates.hugeBootPages(nid);
+    for (ListHead at = lists.first(pages), next; !at.equals(pages); at = next) {
+      next = lists.next(at);
+      HugeBootmemPage m = HugeBootmemPage.of(at);
+      if ((hstates.flags(m) & HugeBootmemPage.HUGE_BOOTMEM_HVO) != 0) {
+        populateLate(nid, m);
+      }
+    }
+  }
+
+  /** The loop body of hugetlb_vmemmap_init_late(). */
+  private void populateLate(int nid, HugeBootmemPage m) {
+    Hstate h = hstates.hstate(m);
+    long pfn = mm.model().physPfn(mm.model().pa(m.va()));
+    long start = mm.model().pfnToPage(pfn).va();
+    long end = start + hugetlbVmemmapSize(h);
+    HugetlbBootmem checker = Objects.requireNonNull(bootmem, "setBootmem() was not called");
+    if (!checker.hugetlbBootmemPageZonesValid(nid, m)) {
+      checker.giveBack(m);
+      sparseVmemmap.vmemmapPopulate(start, end, nid, null);
+      bootPagesAdd(end - start);
+      return;
+    }
+    Zone zone = pfnToZone(nid, pfn);
+    if (mm.printk().warnOnOnce(zone == null, "hugetlb_vmemmap_init_late: !zone") || zone == null) {
+      return;
+    }
+    long size = hugetlbVmemmapReserveSize();
+    if (sparseVmemmap.vmemmapPopulateHvo(start, end, h.hugePageOrder(), zone, size) < 0) {
+      // The page keeps HUGE_BOOTMEM_HVO, so it will be taken for an optimised one all the same.
+      sparseVmemmap.vmemmapPopulate(start, end, nid, null);
+      size = end - start;
+    } else {
+      hstates.setFlags(m, hstates.flags(m) | HugeBootmemPage.HUGE_BOOTMEM_ZONES_VALID);
+    }
+    bootPagesAdd(size);
   }
 
   /** {@code hugetlb_vmemmap_init()}, a late initcall: the sysctl exists if it could do anything. */

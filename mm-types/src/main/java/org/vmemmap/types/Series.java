@@ -55,7 +55,7 @@ public final class Series {
       case "7.3" -> {
         Set<Integer> has = upTo(6, 18);
         has.addAll(Set.of(1, 2, 3));
-        yield new Series(name, has, Set.of("device-tails-in-boot-section"));
+        yield new Series(name, has, Set.of("no-bootmem-info", "device-tails-in-boot-section"));
       }
       default -> throw new IllegalArgumentException(name + ": wanted 7.1, 7.2 or 7.3");
     };
@@ -136,12 +136,24 @@ public final class Series {
     return has(15);
   }
 
+  /** The memmap of optimised boot pages is mapped in the early hook, or boot stops. */
+  @Patch(16)
+  public boolean populatesHvoEarly() {
+    return has(16);
+  }
+
   // ---- later fixes ----
 
   /** A device in a boot section has all its struct pages initialised: their memmap is not shared. */
   @LaterFix("device-tails-in-boot-section")
   public boolean initsDeviceTailsInBootSections() {
     return hasFix("device-tails-in-boot-section");
+  }
+
+  /** Frames of boot memmap carry no information for memory removal, nor the reference for it. */
+  @LaterFix("no-bootmem-info")
+  public boolean forgetsBootmemInfo() {
+    return hasFix("no-bootmem-info");
   }
 
   // ---- a value ----

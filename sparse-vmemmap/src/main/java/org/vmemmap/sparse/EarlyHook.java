@@ -15,4 +15,10 @@ public interface EarlyHook {
    */
   @Kernel(file = "mm/hugetlb_vmemmap.h", symbol = "hugetlb_vmemmap_init_early", patches = {16, 30})
   void hugetlbVmemmapInitEarly(int nid);
+
+  /**
+   * {@code hugetlb_vmemmap_init_late()}, before patch 16: zones are known now, so the memmap that
+   * the early hook only claimed is mapped.
+   */
+  default void hugetlbVmemmapInitLate(int nid) {}
 }

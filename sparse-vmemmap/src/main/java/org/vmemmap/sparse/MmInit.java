@@ -432,6 +432,9 @@ public final class MmInit implements Memblock.PageInit {
         layout.nodeStatesMemory().add(nid);
       }
     }
+    if (!mm.series().initsSparseAfterZones()) {
+      layout.nodeStatesMemory().forEach(sparse::sparseVmemmapInitNidLate);
+    }
     layout.calcNrKernelPages();
     if (!mm.series().initsSparseAfterZones()) {
       memmap.memmapInit();

@@ -227,6 +227,11 @@ public final class Sparse {
     return 0;
   }
 
+  /** {@code sparse_vmemmap_init_nid_late()} for free_area_init(), until patch 11. */
+  void sparseVmemmapInitNidLate(int nid) {
+    vmemmap.sparseVmemmapInitNidLate(nid);
+  }
+
   /** Ends a node's turn: who registers a section now does so at the wrong time. */
   @Kernel(file = "mm/sparse.c", symbol = "sparse_usage_fini")
   private void sparseUsageFini() {
@@ -250,6 +255,9 @@ public final class Sparse {
       return;
     }
     vmemmap.sparseVmemmapInitNidEarly(nid);
+    if (mm.series().initsSparseAfterZones()) {
+      vmemmap.sparseVmemmapInitNidLate(nid);
+    }
     for (long pnum = mmzone.nextPresentSectionNr(pnumBegin - 1);
         pnum != -1;
         pnum = mmzone.nextPresentSectionNr(pnum)) {

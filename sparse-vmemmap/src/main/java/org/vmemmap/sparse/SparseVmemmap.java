@@ -686,6 +686,25 @@ public final class SparseVmemmap {
     }
   }
 
+  /**
+   * Called when the zones of a node are known, before patch 16: after all nodes have their memmap
+   * until patch 11, for each node in its turn from then on, as patch 13 has it.
+   */
+  @Kernel(
+      file = "mm/sparse-vmemmap.c",
+      symbol = "sparse_vmemmap_init_nid_late",
+      patches = {13, 16, 17})
+  public void sparseVmemmapInitNidLate(int nid) {
+    if (mm.config().sparsememVmemmapPreinit() && !mm.series().populatesHvoEarly()) {
+      earlyHook.hugetlbVmemmapInitLate(nid);
+    }
+  }
+
+  /** {@code vmemmap_populate()} of the architecture, for those who populate by themselves. */
+  public int vmemmapPopulate(long start, long end, int node, @Nullable VmemAltmap altmap) {
+    return arch().vmemmapPopulate(start, end, node, altmap);
+  }
+
   /** The weak {@code vmemmap_populate_print_last()} of mm/sparse.c, as the architecture has it. */
   void vmemmapPopulatePrintLast() {
     arch().vmemmapPopulatePrintLast();

@@ -49,6 +49,9 @@ public final class LabKernel {
     /** memblock knows the memory; zones, sections and the memmap come next. */
     default void beforeMmCoreInit(LabKernel kernel) {}
 
+    /** The memmap is complete; the page allocator gets its memory next. */
+    default void beforeBuddy(LabKernel kernel) {}
+
     /** The page allocator runs; hugetlb_init() comes next. */
     default void beforeHugetlbInit(LabKernel kernel) {}
   }
@@ -121,7 +124,7 @@ public final class LabKernel {
     LabKernel kernel = new LabKernel(spec, placement);
     kernel.setupArch();
     listener.beforeMmCoreInit(kernel);
-    kernel.startKernel();
+    kernel.startKernel(listener);
     kernel.initcalls(listener);
     return kernel;
   }
@@ -185,8 +188,9 @@ public final class LabKernel {
       symbol = "start_kernel",
       fidelity = Kernel.Fidelity.CUSTOM,
       why = "Only the calls that concern the memmap.")
-  private void startKernel() {
+  private void startKernel(Listener listener) {
     mmInit.mmCoreInitEarly(platform.archZoneLimitsInit());
+    listener.beforeBuddy(this);
     mmInit.mmCoreInit();
     pageAlloc.setupPerCpuPageset();
     mmInit.pageAllocInitLate();
