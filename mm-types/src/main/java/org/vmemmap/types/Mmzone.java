@@ -41,9 +41,14 @@ public final class Mmzone {
     this.memSection = new MemSection[Math.toIntExact(roots)][];
   }
 
-  /** {@code sizeof(struct mem_section)} in bytes, padded to a power of two. */
+  /** {@code sizeof(struct mem_section)} in bytes; padded to a power of two before patch 21. */
   public int sizeofMemSection() {
-    return config.pageExtension() ? 32 : 16;
+    int size = config.pageExtension() ? 24 : 16;
+    return config.series().packsMemSection() ? size : nextPowerOf2(size);
+  }
+
+  private static int nextPowerOf2(int size) {
+    return Integer.highestOneBit(2 * size - 1);
   }
 
   /** PFN_SECTION_SHIFT: log2 of the pages of a section. */
@@ -182,7 +187,7 @@ public final class Mmzone {
       return null;
     }
     MemSection @Nullable [] sections = memSection[root];
-    return sections == null ? null : sections[(int) nr & (sectionsPerRoot - 1)];
+    return sections == null ? null : sections[(int) (nr % sectionsPerRoot)];
   }
 
   /** {@code __nr_to_section()} where the section is known to exist. */

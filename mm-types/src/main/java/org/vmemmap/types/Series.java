@@ -142,6 +142,12 @@ public final class Series {
     return has(16);
   }
 
+  /** struct mem_section is not padded to a power of two. */
+  @Patch(21)
+  public boolean packsMemSection() {
+    return has(21);
+  }
+
   // ---- later fixes ----
 
   /** A device in a boot section has all its struct pages initialised: their memmap is not shared. */

@@ -57,7 +57,9 @@ public final class Sparse {
     this.slab = slab;
     this.vmemmap = vmemmap;
     buildBugOn(Mmzone.SECTION_MAP_LAST_BIT > mmzone.pfnSectionShift(), "SECTION_MAP_LAST_BIT");
-    buildBugOn(Integer.bitCount(mmzone.sizeofMemSection()) != 1, "sizeof(struct mem_section)");
+    buildBugOn(
+        !mm.series().packsMemSection() && Integer.bitCount(mmzone.sizeofMemSection()) != 1,
+        "sizeof(struct mem_section)");
   }
 
   @Kernel(file = "include/linux/build_bug.h", symbol = "BUILD_BUG_ON")

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.lab.series;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.vmemmap.types.Mmzone;
+
+/** The table of sections: patches 21 and 22. */
+class MemSectionSeriesTest {
+  /**
+   * A root page of 4 KiB with 24 bytes for each section, or 32 with padding.
+   *
+   * <pre>
+   *   level 20   [ 0 ][ 1 ] ... [ 127 ]              section 170: root 1, index 42
+   *   level 21   [ 0 ][ 1 ] ... [ 127 ] ... [ 169 ]  section 170: root 1, index 0
+   * </pre>
+   *
+   * Expect 128 and then 170 sections, and 8 and then 7 roots for 1024 of them.
+   */
+  @Test
+  @Tag("patch-21")
+  void sectionsPerRoot_pageExtension_losesThePadding() {
+    Mmzone before = new SeriesMachine(20).kernel().mm().mmzone();
+    Mmzone after = new SeriesMachine(21).kernel().mm().mmzone();
+    assertEquals(128, before.sectionsPerRoot());
+    assertEquals(170, after.sectionsPerRoot());
+    assertEquals(7, before.sectionNrToRoot(1023));
+    assertEquals(6, after.sectionNrToRoot(1023));
+    assertEquals(1, before.sectionNrToRoot(170));
+    assertEquals(1, after.sectionNrToRoot(170));
+  }
+}
