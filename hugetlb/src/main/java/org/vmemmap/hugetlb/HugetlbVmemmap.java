@@ -814,6 +814,7 @@ public final class HugetlbVmemmap implements EarlyHook {
       map = new Page(map.va() + sparse.sectionMapSize());
       pnum++;
     }
+    sparseVmemmap.sectionSetOrderRange(pfn, h.pagesPerHugePage(), h.hugePageOrder());
     hstates.setFlags(m, hstates.flags(m) | HugeBootmemPage.HUGE_BOOTMEM_HVO);
   }
 

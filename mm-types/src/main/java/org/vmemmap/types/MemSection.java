@@ -21,6 +21,9 @@ public final class MemSection {
   /** Flag bits and encoded memmap; see the diagram above. */
   public long sectionMemMap;
 
+  /** Order of the compound pages that the section holds; 0 for ordinary memory. Since patch 22. */
+  public int order;
+
   /** Which subsections are in use; null before the section is activated. */
   public @Nullable MemSectionUsage usage;
 }

@@ -43,7 +43,7 @@ public final class Mmzone {
 
   /** {@code sizeof(struct mem_section)} in bytes; padded to a power of two before patch 21. */
   public int sizeofMemSection() {
-    int size = config.pageExtension() ? 24 : 16;
+    int size = (config.pageExtension() ? 24 : 16) + (config.series().recordsSectionOrder() ? 8 : 0);
     return config.series().packsMemSection() ? size : nextPowerOf2(size);
   }
 
@@ -240,6 +240,13 @@ public final class Mmzone {
   @Kernel(file = "include/linux/mmzone.h", symbol = "preinited_vmemmap_section", patches = {30})
   public boolean preinitedVmemmapSection(@Nullable MemSection ms) {
     return ms != null && (ms.sectionMemMap & SECTION_IS_VMEMMAP_PREINIT) != 0;
+  }
+
+  /** {@code pfn_to_section_order()}: order of the compound pages there, 0 for none. */
+  @Kernel(file = "include/linux/mmzone.h", symbol = "section_order", patches = {22})
+  public int pfnToSectionOrder(long pfn) {
+    MemSection ms = nrToSection(pfnToSectionNr(pfn));
+    return ms == null ? 0 : ms.order;
   }
 
   /** {@code subsection_map_index()}. */

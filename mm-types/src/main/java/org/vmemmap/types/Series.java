@@ -148,6 +148,12 @@ public final class Series {
     return has(21);
   }
 
+  /** A section knows the order of the compound pages that lie in it. */
+  @Patch(22)
+  public boolean recordsSectionOrder() {
+    return has(22);
+  }
+
   // ---- later fixes ----
 
   /** A device in a boot section has all its struct pages initialised: their memmap is not shared. */

@@ -705,6 +705,26 @@ public final class SparseVmemmap {
     return arch().vmemmapPopulate(start, end, node, altmap);
   }
 
+  /**
+   * Sets the order of the sections of {@code [pfn, pfn + nrPages)}, or clears it with 0. A range
+   * that is not made of whole sections is left alone: a section has one order only.
+   */
+  @Kernel(file = "include/linux/mmzone.h", symbol = "section_set_order_range", patches = {22, 28})
+  public void sectionSetOrderRange(long pfn, long nrPages, int order) {
+    if (!mm.series().recordsSectionOrder()
+        || !Align.isAligned(pfn | nrPages, mmzone.pagesPerSection())) {
+      return;
+    }
+    for (long at = pfn; at < pfn + nrPages; at += mmzone.pagesPerSection()) {
+      MemSection ms = mmzone.section(mmzone.pfnToSectionNr(at));
+      mm.printk()
+          .vmWarnOnOnce(
+              order != 0 && ms.order != 0 && ms.order != order,
+              "section_set_order: order && ms->order && ms->order != order");
+      ms.order = order;
+    }
+  }
+
   /** The weak {@code vmemmap_populate_print_last()} of mm/sparse.c, as the architecture has it. */
   void vmemmapPopulatePrintLast() {
     arch().vmemmapPopulatePrintLast();

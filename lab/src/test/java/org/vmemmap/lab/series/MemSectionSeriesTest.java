@@ -31,4 +31,31 @@ class MemSectionSeriesTest {
     assertEquals(1, before.sectionNrToRoot(170));
     assertEquals(1, after.sectionNrToRoot(170));
   }
+
+  /**
+   * One hugepage of 1 GiB at 4 GiB, with its memmap optimised.
+   *
+   * <pre>
+   *   sections   .. 31 ][ 32 33 34 35 36 37 38 39 ][ 40 ..
+   *   order       0      18 18 18 18 18 18 18 18     0
+   * </pre>
+   *
+   * Expect no order before patch 22 and 18 for its eight sections with it, which are 8 bytes larger.
+   */
+  @Test
+  @Tag("patch-22")
+  void hugetlbVmemmapInitEarly_bootPage_setsTheOrderOfItsSections() {
+    Mmzone before = hugepageAt4G(21);
+    Mmzone after = hugepageAt4G(22);
+    assertEquals(0, before.pfnToSectionOrder(4L << 18));
+    assertEquals(0, after.pfnToSectionOrder((4L << 18) - 1));
+    assertEquals(18, after.pfnToSectionOrder(4L << 18));
+    assertEquals(18, after.pfnToSectionOrder((5L << 18) - 1));
+    assertEquals(0, after.pfnToSectionOrder(5L << 18));
+    assertEquals(128, after.sectionsPerRoot());
+  }
+
+  private static Mmzone hugepageAt4G(int level) {
+    return SeriesMachine.withHugepage(level).kernel().mm().mmzone();
+  }
 }
