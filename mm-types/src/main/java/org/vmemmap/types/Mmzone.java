@@ -249,6 +249,28 @@ public final class Mmzone {
     return ms == null ? 0 : ms.order;
   }
 
+  /**
+   * True for a struct page that a shared tail stands for: it lies behind the first page of memmap
+   * of a compound page, as its section's order tells.
+   */
+  @Kernel(file = "mm/internal.h", symbol = "vmemmap_page_optimizable", patches = {23, 25, 49})
+  public boolean vmemmapPageOptimizable(long pfn) {
+    int order = pfnToSectionOrder(pfn);
+    if (order == 0 || !config.structPageIsPowerOf2()) {
+      return false;
+    }
+    return (pfn & ((1L << order) - 1)) >= optimizedFolioVmemmapPageStructs();
+  }
+
+  /** OPTIMIZED_FOLIO_VMEMMAP_PAGE_STRUCTS: struct pages that an optimised folio keeps. */
+  @Kernel(
+      file = "include/linux/mmzone.h",
+      symbol = "OPTIMIZED_FOLIO_VMEMMAP_PAGE_STRUCTS",
+      patches = {20, 23, 26})
+  public long optimizedFolioVmemmapPageStructs() {
+    return (1L << pageShift) / config.sizeofStructPage();
+  }
+
   /** {@code subsection_map_index()}. */
   @Kernel(file = "include/linux/mmzone.h", symbol = "subsection_map_index")
   public int subsectionMapIndex(long pfn) {

@@ -154,6 +154,12 @@ public final class Series {
     return has(22);
   }
 
+  /** memmap_init() passes over struct pages that are mapped to a shared tail. */
+  @Patch(23)
+  public boolean skipsSharedTails() {
+    return has(23);
+  }
+
   // ---- later fixes ----
 
   /** A device in a boot section has all its struct pages initialised: their memmap is not shared. */

@@ -127,9 +127,29 @@ final class MemmapInit {
         deferredStructPages = true;
         break;
       }
-      pages.initPages(pfn, runEnd, zone, nid, mark(early, zone));
+      initOwnPages(pfn, runEnd, zone, nid, mark(early, zone));
       initPageblocks(pfn, runEnd, migratetype, isolatePageblock);
       pfn = runEnd;
+    }
+  }
+
+  /**
+   * The struct pages of a run in one section. Since patch 23 those that a shared tail stands for are
+   * left out: writing them would overwrite it again and again.
+   */
+  private void initOwnPages(long pfn, long endPfn, ZoneType zone, int nid, Mark mark) {
+    int order = mmzone.pfnToSectionOrder(pfn);
+    if (!mm.series().skipsSharedTails() || order == 0 || !mm.config().structPageIsPowerOf2()) {
+      pages.initPages(pfn, endPfn, zone, nid, mark);
+      return;
+    }
+    long folioPages = 1L << order;
+    for (long head = pfn & -folioPages; head < endPfn; head += folioPages) {
+      long from = Math.max(pfn, head);
+      long to = Math.min(endPfn, head + mmzone.optimizedFolioVmemmapPageStructs());
+      if (from < to) {
+        pages.initPages(from, to, zone, nid, mark);
+      }
     }
   }
 
