@@ -388,7 +388,7 @@ public final class HugetlbBootmem implements HugetlbBootHooks {
    */
   private void initSharedTail(Zone zone, int i) {
     Page tail = zone.vmemmapTails[i];
-    if (tail == null) {
+    if (tail == null || mm.series().initsSharedTailOnAllocation()) {
       return;
     }
     int order = i + mm.mmzone().vmemmapTailMinOrder();

@@ -160,6 +160,12 @@ public final class Series {
     return has(23);
   }
 
+  /** A shared tail holds valid tails from its allocation on. */
+  @Patch(24)
+  public boolean initsSharedTailOnAllocation() {
+    return has(24);
+  }
+
   // ---- later fixes ----
 
   /** A device in a boot section has all its struct pages initialised: their memmap is not shared. */

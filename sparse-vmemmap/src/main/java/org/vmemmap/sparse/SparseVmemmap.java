@@ -433,8 +433,9 @@ public final class SparseVmemmap {
   }
 
   /**
-   * The frame that stands for all tails of folios of this order in this zone. Zeroed only: what is
-   * written to it now would be overwritten by memmap_init(), so HugeTLB fills it afterwards.
+   * The frame that stands for all tails of folios of this order in this zone. Zeroed only, before
+   * patch 24: what is written to it would be overwritten by memmap_init(), so HugeTLB fills it
+   * afterwards.
    */
   @Kernel(file = "mm/sparse-vmemmap.c", symbol = "vmemmap_get_tail", patches = {20, 24, 32})
   private @Nullable Page vmemmapGetTail(int order, Zone zone) {
@@ -460,6 +461,11 @@ public final class SparseVmemmap {
       return null;
     }
     tail = mm.model().virtToPage(p);
+    if (mm.series().initsSharedTailOnAllocation()) {
+      for (int i = 0; i < mmzone.optimizedFolioVmemmapPageStructs(); i++) {
+        mm.inline().initCompoundTail(mm.struct().add(new Page(p), i), null, order, zone);
+      }
+    }
     zone.vmemmapTails[idx] = tail;
     return tail;
   }

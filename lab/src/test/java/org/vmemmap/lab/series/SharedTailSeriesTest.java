@@ -56,4 +56,21 @@ class SharedTailSeriesTest {
     Page tail = zone.vmemmapTails[ORDER_1G - mm.mmzone().vmemmapTailMinOrder()];
     return new Page(mm.model().pageAddress(Objects.requireNonNull(tail)));
   }
+
+  /**
+   * The shared frame at the same moment. Expect zeros from initialisation before patch 24, since
+   * nobody has made tails of them yet, and with it the mask that leads each of them to its head.
+   */
+  @Test
+  @Tag("patch-24")
+  void vmemmapGetTail_bootPage_isFilledAtOnce() {
+    Mm before = LabKernel.bootEarly(SeriesMachine.hugepageSpec(23)).mm();
+    Mm after = LabKernel.bootEarly(SeriesMachine.hugepageSpec(24)).mm();
+    assertEquals(0L, before.struct().word(sharedTail(before), 8));
+    assertEquals(0xffff_ffff_ff00_0001L, after.struct().word(sharedTail(after), 8));
+
+    Page far = after.model().pfnToPage(PFN_4G + 100_000);
+    assertEquals(far, before.flags().compoundHead(far));
+    assertEquals(after.model().pfnToPage(PFN_4G), after.flags().compoundHead(far));
+  }
 }
