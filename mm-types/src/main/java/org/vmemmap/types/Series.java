@@ -166,6 +166,12 @@ public final class Series {
     return has(24);
   }
 
+  /** Generic population maps the shared tail where the section's order says so. */
+  @Patch(25)
+  public boolean populatesBySectionOrder() {
+    return has(25);
+  }
+
   // ---- later fixes ----
 
   /** A device in a boot section has all its struct pages initialised: their memmap is not shared. */

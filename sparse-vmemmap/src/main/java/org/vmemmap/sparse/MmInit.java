@@ -542,6 +542,17 @@ public final class MmInit implements Memblock.PageInit {
     return same ? startPage : null;
   }
 
+  /** {@code pfn_to_zone()}: the zone of the node that spans the pfn; null for none. */
+  @Kernel(file = "mm/hugetlb_vmemmap.c", symbol = "pfn_to_zone", patches = {25, 29})
+  public @Nullable Zone pfnToZone(long pfn, int nid) {
+    for (Zone zone : mm.nodes().nodeData(nid).zones()) {
+      if (zone.spansPfn(pfn)) {
+        return zone;
+      }
+    }
+    return null;
+  }
+
   /**
    * {@code pfn_range_intersects_zones()}: true when the range touches more than one zone.
    *

@@ -312,8 +312,8 @@ public final class Sparse {
       }
       return false;
     }
-    long pageSize = mm.model().pageSize();
-    mm.vmstat().memmapBootPagesAdd((pages * mm.struct().size() + pageSize - 1) / pageSize);
+    mm.vmstat()
+        .memmapBootPagesAdd(vmemmap.sectionVmemmapPages(mmzone.sectionNrToPfn(pnum), pages));
     sparseInitEarlySection(nid, map, pnum, 0);
     return true;
   }

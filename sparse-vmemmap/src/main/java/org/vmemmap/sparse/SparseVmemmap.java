@@ -269,7 +269,17 @@ public final class SparseVmemmap {
       Ptr<Pmd> pmd, long addr, int node, @Nullable VmemAltmap altmap, long ptpfn, int flags) {
     Ptr<Pte> pte = pgtable.pteOffsetKernel(pmd, addr);
     if (pgtable.pteNone(pgtable.ptepGet(pte))) {
-      if (ptpfn == NO_PTPFN) {
+      if (ptpfn == NO_PTPFN && sharesTail(addr)) {
+        Page tail = sectionSharedTail(addr, node);
+        if (tail == null) {
+          return null;
+        }
+        ptpfn = mm.model().pageToPfn(tail);
+        if (slab.slabIsAvailable()) {
+          // Unmapping drops a reference for each entry.
+          mm.refs().getPage(tail);
+        }
+      } else if (ptpfn == NO_PTPFN) {
         long p = vmemmapAllocBlockBuf(pageSize, node, altmap);
         if (p == NULL) {
           return null;
@@ -283,6 +293,12 @@ public final class SparseVmemmap {
       pgtable.setPteAt(addr, pte, pgtable.pfnPte(ptpfn, pgtable.pageKernel()));
     }
     return pte;
+  }
+
+  /** True when the page of memmap at {@code addr} holds tails only that a shared one stands for. */
+  private boolean sharesTail(long addr) {
+    return sectionOptimizable(addr)
+        && mmzone.vmemmapPageOptimizable(mm.model().pageToPfn(new Page(addr)));
   }
 
   /** A block of zeros; memory of either allocator may hold anything. */
@@ -540,7 +556,10 @@ public final class SparseVmemmap {
         return -Errno.ENOMEM;
       }
       Ptr<Pmd> pmd = pgtable.pmdOffset(pud, addr);
-      if (pgtable.pmdNone(pgtable.pmdpGet(pmd))) {
+      boolean optimizable = sectionOptimizable(addr);
+      if (pgtable.pmdNone(pgtable.pmdpGet(pmd)) && optimizable) {
+        // A leaf would have a frame for each page.
+      } else if (pgtable.pmdNone(pgtable.pmdpGet(pmd))) {
         long p = vmemmapAllocBlockBuf(pgtable.pmdSize(), node, altmap);
         if (p != NULL) {
           arch().vmemmapSetPmd(pmd, p, node, addr, next);
@@ -550,6 +569,10 @@ public final class SparseVmemmap {
           return -Errno.ENOMEM;
         }
       } else if (arch().vmemmapCheckPmd(pmd, node, addr, next)) {
+        if (mm.printk()
+            .warnOnOnce(optimizable, "vmemmap_populate_hugepages: leaf in optimizable section")) {
+          return -Errno.EOPNOTSUPP;
+        }
         continue;
       }
       if (vmemmapPopulateBasepages(addr, next, node, altmap) != 0) {
@@ -557,6 +580,42 @@ public final class SparseVmemmap {
       }
     }
     return 0;
+  }
+
+  /** True when the memmap at {@code addr} describes a section of large enough compound pages. */
+  private boolean sectionOptimizable(long addr) {
+    long pfn = mm.model().pageToPfn(new Page(addr));
+    return mm.series().populatesBySectionOrder()
+        && mm.config().structPageIsPowerOf2()
+        && mmzone.pfnToSectionOrder(pfn) >= mmzone.vmemmapTailMinOrder();
+  }
+
+  /**
+   * How many frames the memmap of pages in one section takes, by the section's order.
+   *
+   * <pre>
+   *   order 0               all
+   *   less than a section   1 for each compound page
+   *   a section or more     1 for the section that it begins in, 0 for the others
+   * </pre>
+   */
+  @Kernel(file = "mm/internal.h", symbol = "section_vmemmap_pages", patches = {25, 41, 42})
+  long sectionVmemmapPages(long pfn, long nrPages) {
+    if (!sectionOptimizable(mm.model().pfnToPage(pfn).va())) {
+      return (nrPages * mm.struct().size() + pageSize - 1) / pageSize;
+    }
+    int order = mmzone.pfnToSectionOrder(pfn);
+    if (order < mmzone.pfnSectionShift()) {
+      return nrPages >>> order;
+    }
+    return Align.isAligned(pfn, 1L << order) ? 1 : 0;
+  }
+
+  /** The shared tail for the struct pages at {@code addr}; null for memory of no zone, or none. */
+  private @Nullable Page sectionSharedTail(long addr, int node) {
+    long pfn = mm.model().pageToPfn(new Page(addr));
+    Zone zone = mmInit().pfnToZone(pfn, node);
+    return zone == null ? null : vmemmapGetTail(mmzone.pfnToSectionOrder(pfn), zone);
   }
 
   /**
