@@ -172,6 +172,12 @@ public final class Series {
     return has(25);
   }
 
+  /** Sections are present before HugeTLB takes its pages. */
+  @Patch(27)
+  public boolean presentsSectionsBeforeHugetlb() {
+    return has(27);
+  }
+
   // ---- later fixes ----
 
   /** A device in a boot section has all its struct pages initialised: their memmap is not shared. */

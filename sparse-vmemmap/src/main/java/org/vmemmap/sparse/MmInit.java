@@ -749,6 +749,9 @@ public final class MmInit implements Memblock.PageInit {
     }
     if (mm.series().initsSparseAfterZones()) {
       freeAreaInit(maxZonePfns);
+      if (mm.series().presentsSectionsBeforeHugetlb()) {
+        sparse.memblocksPresent();
+      }
       hugetlb.hugetlbCmaReserve();
       hugetlb.hugetlbBootmemAlloc();
       sparse.sparseInit();

@@ -169,7 +169,7 @@ public final class Sparse {
    * Mmzone}; its memory is taken all the same, so that what is left in memblock is the kernel's.
    */
   @Kernel(file = "mm/sparse.c", symbol = "memblocks_present", patches = {27})
-  private void memblocksPresent() {
+  void memblocksPresent() {
     long size = 8L * mmzone.nrSectionRoots();
     // INTERNODE_CACHE_SHIFT is a cache line too, but on vSMP.
     memblock.memblockAllocOrPanic(size, SMP_CACHE_BYTES);
@@ -327,7 +327,9 @@ public final class Sparse {
    */
   @Kernel(file = "mm/sparse.c", symbol = "sparse_init", patches = {10, 11, 12, 21, 27})
   public void sparseInit() {
-    memblocksPresent();
+    if (!mm.series().presentsSectionsBeforeHugetlb()) {
+      memblocksPresent();
+    }
     if (mm.flags().compoundInfoHasMask()) {
       // A mask finds the head by clearing low bits of the tail's address, so the memmap has to be
       // aligned to that of the largest folio.

@@ -11,7 +11,7 @@ import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.pagealloc.Placement;
 import org.vmemmap.types.Series;
 
-/** What is known when HugeTLB takes its pages: patch 11. */
+/** What is known when HugeTLB takes its pages: patches 11 and 27. */
 class BootOrderSeriesTest {
   private static final long PFN_6G = 6L << 18;
 
@@ -30,6 +30,42 @@ class BootOrderSeriesTest {
   void mmCoreInitEarly_rangeAcrossZones_isKnownWhenSectionsAreMade() {
     assertEquals(false, crosses(10));
     assertEquals(true, crosses(11));
+  }
+
+  /**
+   * A hugepage of 1 GiB is taken. Expect the log to tell nothing of it, and the boot to come to the
+   * same; but while the first section table is allocated, the page is reserved already before patch
+   * 27, and not yet with it.
+   */
+  @Test
+  @Tag("patch-27")
+  void mmCoreInitEarly_sections_arePresentBeforeHugetlb() {
+    assertEquals(true, hugepageReserved(26));
+    assertEquals(false, hugepageReserved(27));
+  }
+
+  private static boolean hugepageReserved(int level) {
+    List<Long> reserved = new ArrayList<>();
+    LabKernel.Listener probe =
+        new LabKernel.Listener() {
+          @Override
+          public void beforeMmCoreInit(LabKernel kernel) {
+            kernel
+                .mm()
+                .machine()
+                .faults()
+                .failFrom(
+                    Long.MAX_VALUE,
+                    site -> {
+                      if (site.equals("sparse_index_alloc")) {
+                        reserved.add(kernel.memblock().memblockReservedSize());
+                      }
+                      return false;
+                    });
+          }
+        };
+    LabKernel.boot(SeriesMachine.hugepageSpec(level), Placement.NONE, probe);
+    return reserved.getFirst() > 1L << 30;
   }
 
   private static boolean crosses(int level) {
