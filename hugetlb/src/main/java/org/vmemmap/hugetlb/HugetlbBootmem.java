@@ -149,6 +149,7 @@ public final class HugetlbBootmem implements HugetlbBootHooks {
       lists.listAddTail(m.list(), hstates.hugeBootPages(nid));
       hstates.setFlags(m, hstates.flags(m) | HugeBootmemPage.HUGE_BOOTMEM_ZONES_VALID);
       markNoinit(h, va);
+      vmemmap.markBootmemPage(m);
     }
     return true;
   }
@@ -261,6 +262,10 @@ public final class HugetlbBootmem implements HugetlbBootHooks {
   /** True when {@link HugetlbVmemmap#hugetlbVmemmapInitEarly} mapped the page's memmap. */
   @Kernel(file = "mm/hugetlb.c", symbol = "hugetlb_bootmem_page_prehvo", patches = {31})
   private boolean hugetlbBootmemPagePrehvo(HugeBootmemPage m) {
+    if (mm.series().optimizesHugetlbBySection()) {
+      long pfn = mm.model().physPfn(mm.model().pa(m.va()));
+      return mm.mmzone().pfnToSectionOrder(pfn) >= mm.mmzone().vmemmapTailMinOrder();
+    }
     return (hstates.flags(m) & HugeBootmemPage.HUGE_BOOTMEM_HVO) != 0;
   }
 

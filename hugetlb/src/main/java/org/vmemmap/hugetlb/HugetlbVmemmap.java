@@ -780,6 +780,9 @@ public final class HugetlbVmemmap implements EarlyHook {
     if (!configured() || !mm.config().sparsememVmemmapPreinit() || !vmemmapOptimizeEnabled) {
       return;
     }
+    if (mm.series().optimizesHugetlbBySection()) {
+      return;
+    }
     ListHead pages = hstates.hugeBootPages(nid);
     for (ListHead at = lists.first(pages); !at.equals(pages); at = lists.next(at)) {
       HugeBootmemPage m = HugeBootmemPage.of(at);
@@ -816,6 +819,32 @@ public final class HugetlbVmemmap implements EarlyHook {
     }
     sparseVmemmap.sectionSetOrderRange(pfn, h.pagesPerHugePage(), h.hugePageOrder());
     hstates.setFlags(m, hstates.flags(m) | HugeBootmemPage.HUGE_BOOTMEM_HVO);
+  }
+
+  /**
+   * Since patch 28: tells the sections of a boot page that its tails can be shared. sparse_init()
+   * maps their memmap accordingly. Sections exist; the page lies in one zone.
+   */
+  @Kernel(
+      file = "mm/hugetlb_vmemmap.c",
+      symbol = "hugetlb_vmemmap_init_early",
+      fidelity = Kernel.Fidelity.CUSTOM,
+      why = "What is left of the early hook; the name that the patch gave it is lost.",
+      patches = {28, 30, 35})
+  void markBootmemPage(HugeBootmemPage m) {
+    if (!mm.series().optimizesHugetlbBySection() || !marksBootPages()) {
+      return;
+    }
+    if (configured() && vmemmapShouldOptimizeBootmemPage(m)) {
+      Hstate h = hstates.hstate(m);
+      long pfn = mm.model().physPfn(mm.model().pa(m.va()));
+      sparseVmemmap.sectionSetOrderRange(pfn, h.pagesPerHugePage(), h.hugePageOrder());
+    }
+  }
+
+  /** Until patch 30 only where the build has SPARSEMEM_VMEMMAP_PREINIT. */
+  private boolean marksBootPages() {
+    return mm.config().sparsememVmemmapPreinit();
   }
 
   private void bootPagesAdd(long bytes) {

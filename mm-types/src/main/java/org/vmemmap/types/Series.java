@@ -178,6 +178,12 @@ public final class Series {
     return has(27);
   }
 
+  /** HugeTLB sets the order of its boot pages' sections and leaves the rest to generic code. */
+  @Patch(28)
+  public boolean optimizesHugetlbBySection() {
+    return has(28);
+  }
+
   // ---- later fixes ----
 
   /** A device in a boot section has all its struct pages initialised: their memmap is not shared. */
