@@ -844,7 +844,8 @@ public final class HugetlbVmemmap implements EarlyHook {
 
   /** Until patch 30 only where the build has SPARSEMEM_VMEMMAP_PREINIT. */
   private boolean marksBootPages() {
-    return mm.config().sparsememVmemmapPreinit();
+    return mm.config().sparsememVmemmapPreinit()
+        || (mm.series().optimizesBootPagesEverywhere() && sparseVmemmap.populatesBySectionOrder());
   }
 
   private void bootPagesAdd(long bytes) {

@@ -184,6 +184,12 @@ public final class Series {
     return has(28);
   }
 
+  /** Boot pages are optimised from the start on every architecture with HVO. */
+  @Patch(30)
+  public boolean optimizesBootPagesEverywhere() {
+    return has(30);
+  }
+
   // ---- later fixes ----
 
   /** A device in a boot section has all its struct pages initialised: their memmap is not shared. */

@@ -22,6 +22,14 @@ public interface ArchVmemmap {
   /** The end of {@code vmemmap_populate()}: what an architecture does after a success. */
   default void vmemmapPopulateDone(long start, long end) {}
 
+  /**
+   * False for an architecture whose own walker does not know of section orders; its sections keep
+   * order 0.
+   */
+  default boolean populatesBySectionOrder() {
+    return true;
+  }
+
   /** Unmaps the memmap {@code [start, end)} and gives its backing back. */
   @Kernel(file = "include/linux/mm.h", symbol = "vmemmap_free")
   void vmemmapFree(long start, long end, @Nullable VmemAltmap altmap);

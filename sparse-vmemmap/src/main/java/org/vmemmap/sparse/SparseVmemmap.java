@@ -582,6 +582,11 @@ public final class SparseVmemmap {
     return 0;
   }
 
+  /** True when the architecture leaves population to this file, which looks at the order. */
+  public boolean populatesBySectionOrder() {
+    return arch().populatesBySectionOrder();
+  }
+
   /** True when the memmap at {@code addr} describes a section of large enough compound pages. */
   private boolean sectionOptimizable(long addr) {
     long pfn = mm.model().pageToPfn(new Page(addr));

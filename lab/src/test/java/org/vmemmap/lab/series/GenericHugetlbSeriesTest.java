@@ -4,10 +4,15 @@ package org.vmemmap.lab.series;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.vmemmap.lab.boot.LabKernel;
+import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.lab.cases.CaseFiles;
 import org.vmemmap.types.Mmzone;
+import org.vmemmap.types.Series;
 
 /** Boot pages of HugeTLB through the generic code: patches 28 and 30. */
 class GenericHugetlbSeriesTest {
@@ -40,5 +45,32 @@ class GenericHugetlbSeriesTest {
       count += mmzone.preinitedVmemmapSection(mmzone.section(nr)) ? 1 : 0;
     }
     return count;
+  }
+
+  /**
+   * A captured arm64 machine, built with HVO, with a boot page of 1 GiB, just before HugeTLB looks at it.
+   *
+   * <pre>
+   *   level 29   8 leaves, split and freed at HugeTLB's init
+   *   level 30   1 frame and the shared tail from the start
+   * </pre>
+   *
+   * Expect 4096 pages of memmap for it at that time before patch 30 and one with it; and the same
+   * pool in the end.
+   */
+  @Test
+  @Tag("patch-30")
+  void arm64_bootPage_needsNoMemmapOfItsOwnAtBoot() {
+    assertEquals(4095, peak(29) - peak(30));
+  }
+
+  private static long peak(int level) {
+    MachineSpec captured =
+        CaseFiles.machine(Path.of("..", "cases", "arm64", "4k-base-4G.json"))
+            .withCmdline(List.of("hugetlb_free_vmemmap=on", "hugepagesz=1G", "hugepages=1"));
+    MachineSpec spec =
+        captured.withConfig(
+            captured.config().withHugetlbOptimizeVmemmap(true).withSeries(Series.at(level)));
+    return LabKernel.bootEarly(spec).mm().vmstat().nrMemmapBootPages();
   }
 }
