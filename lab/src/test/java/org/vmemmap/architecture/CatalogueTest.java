@@ -41,6 +41,19 @@ class CatalogueTest {
             .toList());
   }
 
+  /** The later fixes are listed by name. Expect one question for each. */
+  @Test
+  void questions_laterFixes_areThoseOfTheList() {
+    assertEquals(
+        Series.LATER_FIXES,
+        Arrays.stream(Series.class.getDeclaredMethods())
+            .map(method -> method.getAnnotation(LaterFix.class))
+            .filter(Objects::nonNull)
+            .map(LaterFix::value)
+            .sorted()
+            .toList());
+  }
+
   /** A question that nobody asks would be a patch that changes nothing. Expect none. */
   @Test
   void questions_patchesAndFixes_areAskedInThePort() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.types;
 
+import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
@@ -18,6 +19,10 @@ import java.util.stream.IntStream;
  * kernel changed. A patch that moves, renames or removes has none.
  */
 public final class Series {
+  /** Names of the changes that captured kernels have and no patch brings. */
+  public static final List<String> LATER_FIXES =
+      List.of("device-tails-in-boot-section", "no-bootmem-info");
+
   /** Number of patches. */
   public static final int LAST = 49;
 

@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.cases.ReplayResult.CaseResult;
+import org.vmemmap.types.Series;
 
 /**
  * Runs captured cases on the model and compares every fact.
@@ -27,9 +28,16 @@ public final class Replay {
    *     then
    */
   public static int run(List<Path> files, boolean json, PrintWriter out) {
+    return run(files, null, json, out);
+  }
+
+  /** The same on a kernel with another part of the series; null for the captured one's. */
+  public static int run(
+      List<Path> files, @Nullable Series series, boolean json, PrintWriter out) {
     List<VmemmapCase> cases = new ArrayList<>();
     for (Path file : files) {
-      cases.add(CaseFiles.read(file));
+      VmemmapCase read = CaseFiles.read(file);
+      cases.add(series == null ? read : read.withSeries(series));
     }
     List<CaseResult> results = new ArrayList<>();
     for (VmemmapCase one : cases) {

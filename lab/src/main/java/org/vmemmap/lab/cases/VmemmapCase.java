@@ -8,6 +8,7 @@ import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.Profile;
 import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.types.MmConfig;
+import org.vmemmap.types.Series;
 
 /**
  * A case file: one boot of a real kernel, what was done to it, and what it showed after each step.
@@ -32,6 +33,25 @@ public record VmemmapCase(
   /** Copies the list. */
   public VmemmapCase {
     steps = List.copyOf(steps);
+  }
+
+  /** The same case for a kernel with another part of the series. */
+  VmemmapCase withSeries(Series series) {
+    CaseMachine m = machine;
+    CaseMachine other =
+        new CaseMachine(
+            m.profile,
+            m.memoryBlockSize,
+            m.config.withSeries(series),
+            m.ram,
+            m.reservedHoles,
+            m.softReserved,
+            m.pmem,
+            m.zones,
+            m.deviceMemory,
+            m.cmdline,
+            m.unknown);
+    return new VmemmapCase(file, name, family, about, wordMask0, other, steps);
   }
 
   /** The devices of memremap operations: name and first byte. */

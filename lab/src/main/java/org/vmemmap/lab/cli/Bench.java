@@ -51,9 +51,9 @@ final class Bench {
     Profile board = Profiles.of(options);
     String file = options.machine;
     if (file != null) {
-      this.spec = fromFile(file);
+      this.spec = options.atLevel(fromFile(file));
     } else {
-      this.spec = board == null ? virtualPc() : virtualBoard(board);
+      this.spec = options.atLevel(board == null ? virtualPc() : virtualBoard(board));
     }
   }
 

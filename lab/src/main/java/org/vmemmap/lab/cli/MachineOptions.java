@@ -4,6 +4,10 @@ package org.vmemmap.lab.cli;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
+import org.vmemmap.lab.boot.BadInput;
+import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.lab.boot.Numbers;
+import org.vmemmap.types.Series;
 import picocli.CommandLine.Option;
 
 /** The options that say which machine to boot and what to do on it. */
@@ -65,6 +69,32 @@ final class MachineOptions {
             + " repeated."
       })
   List<String> dax = new ArrayList<>();
+
+  @Option(
+      names = "--at",
+      paramLabel = "N",
+      description = {
+        "The kernel after the first N patches of the series, 0 to 49, or a released one: 7.1, 7.2"
+            + " or 7.3 (default)."
+      })
+  @Nullable String at;
+
+  /** {@code machine} with the kernel that --at asks for. */
+  MachineSpec atLevel(MachineSpec spec) {
+    return at == null ? spec : spec.withSeries(level("--at", at));
+  }
+
+  /** A level or profile by its name. @throws BadInput for another */
+  static Series level(String option, String text) {
+    if (text.indexOf('.') < 0) {
+      return Series.at(Numbers.parse(option, text, 0, Series.LAST));
+    }
+    try {
+      return Series.profile(text);
+    } catch (IllegalArgumentException e) {
+      throw new BadInput(option + " " + text + ": wanted 0 to 49, 7.1, 7.2 or 7.3");
+    }
+  }
 
   @Option(
       names = "--do",

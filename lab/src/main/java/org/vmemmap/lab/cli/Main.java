@@ -30,6 +30,7 @@ public final class Main {
 
         boot     boot a simulated machine and report what happened to its memmap
         replay   replay captured boots of a real kernel, fact by fact
+        series   list the patches of the series, or show one of them
         dump     show page tables, a struct page, sections, zones or counters of a booted machine
 
       vmemmap COMMAND --help tells more. Exit code: 0 done, 1 a check failed, 2 bad input.
@@ -83,7 +84,7 @@ public final class Main {
     }
     Callable<Integer> command = command(args[0], out);
     if (command == null) {
-      throw new BadInput(args[0] + ": no such command, wanted boot, replay or dump");
+      throw new BadInput(args[0] + ": no such command, wanted boot, replay, series or dump");
     }
     return execute(command, List.of(args).subList(1, args.length), out);
   }
@@ -92,6 +93,7 @@ public final class Main {
     return switch (name) {
       case "boot" -> new BootCommand(out);
       case "replay" -> new ReplayCommand(out);
+      case "series" -> new SeriesCommand(out);
       case "dump" -> new DumpCommand(out);
       default -> null;
     };

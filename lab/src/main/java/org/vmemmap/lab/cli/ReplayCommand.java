@@ -6,8 +6,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.cases.Replay;
+import org.vmemmap.types.Series;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -27,6 +29,15 @@ final class ReplayCommand implements Callable<Integer> {
 
   @Option(names = "--json", description = "Write the result as JSON.")
   boolean json;
+
+  @Option(
+      names = "--at",
+      paramLabel = "N",
+      description = {
+        "Replay on the kernel after the first N patches of the series, or on a released one,"
+            + " instead of the one that was captured."
+      })
+  @Nullable String at;
 
   @Option(names = "--debug", description = "Show where an internal error comes from.")
   boolean debug;
@@ -50,6 +61,7 @@ final class ReplayCommand implements Callable<Integer> {
       throw new BadInput(
           "replay: no case file, wanted at least one, as in cases/x86-64/base-4g.json");
     }
-    return Replay.run(files.stream().map(Path::of).toList(), json, out);
+    Series level = at == null ? null : MachineOptions.level("--at", at);
+    return Replay.run(files.stream().map(Path::of).toList(), level, json, out);
   }
 }
