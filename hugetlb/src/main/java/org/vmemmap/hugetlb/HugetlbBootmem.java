@@ -511,14 +511,18 @@ public final class HugetlbBootmem implements HugetlbBootHooks {
     }
   }
 
-  /** Allocates up to {@code num} pages round the nodes and puts them into the pool. */
+  /**
+   * Allocates up to {@code nr} pages round the nodes and puts them into the pool. The kernel counts
+   * in an int, so the upper half of {@code nr} is lost, and a negative rest is none at all.
+   */
   @Kernel(file = "mm/hugetlb.c", symbol = "hugetlb_pages_alloc_boot_node")
-  private void hugetlbPagesAllocBootNode(long num, Hstate h) {
+  private void hugetlbPagesAllocBootNode(long nr, Hstate h) {
+    int num = (int) nr;
     Set<Integer> nodeAllocNoretry = new TreeSet<>();
     NextNode nextNode = new NextNode(internal.firstNode(internal.nodeOnlineMap()));
     NavigableSet<Integer> nodes = internal.nodeStatesMemory();
     ListHead folioList = lists.localHead();
-    for (long i = 0; Long.compareUnsigned(i, num) < 0; i++) {
+    for (int i = 0; i < num; i++) {
       if (vmemmap.hugetlbVmemmapOptimizableSize(h) != 0
           && siMemAvailable() == 0
           && !lists.listEmpty(folioList)) {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.hugetlb;
 
+import java.util.NavigableSet;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -16,12 +19,13 @@ import org.vmemmap.types.Kernel;
  *   /proc/sys/vm/nr_overcommit_hugepages         default size
  *   /proc/sys/vm/hugetlb_optimize_vmemmap        if any size can be optimised
  *   /sys/kernel/mm/hugepages/hugepages-NkB/      nr_, nr_overcommit_, free_, resv_,
- *                                                surplus_hugepages
- *   /sys/devices/system/node/nodeN/hugepages/hugepages-NkB/    nr_, free_, surplus_hugepages
+ *                                                surplus_hugepages; demote, demote_size
+ *   /sys/devices/system/node/nodeN/hugepages/hugepages-NkB/    nr_, free_, surplus_hugepages;
+ *                                                demote, demote_size
  * </pre>
  *
  * The two kinds read numbers differently: /proc/sys takes blanks around a number and 0x, sysfs
- * takes decimal digits and one newline.
+ * takes decimal digits and one newline. The demote files exist where there is a smaller size.
  */
 @Kernel(file = "mm/hugetlb_sysfs.c", symbol = "hugetlb_sysfs_init")
 public final class HugetlbSysfs {
@@ -35,6 +39,7 @@ public final class HugetlbSysfs {
   private final HugetlbInternal internal;
   private final HugetlbVmemmap vmemmap;
   private final HugetlbResize resize;
+  private final HugetlbDemote demote;
   private final Hugetlb hugetlb;
 
   /** What a path stands for: a file of a size, of one node or of all (-1). */
@@ -46,11 +51,13 @@ public final class HugetlbSysfs {
       HugetlbInternal internal,
       HugetlbVmemmap vmemmap,
       HugetlbResize resize,
+      HugetlbDemote demote,
       Hugetlb hugetlb) {
     this.hstates = hstates;
     this.internal = internal;
     this.vmemmap = vmemmap;
     this.resize = resize;
+    this.demote = demote;
     this.hugetlb = hugetlb;
   }
 
@@ -69,7 +76,10 @@ public final class HugetlbSysfs {
     return rc;
   }
 
-  /** The content of the file without its newline; null for a path that does not exist. */
+  /**
+   * The content of the file without its newline; null for a path that does not exist or cannot be
+   * read.
+   */
   public @Nullable String read(String path) {
     if (path.startsWith(PROC)) {
       return readProc(path.substring(PROC.length()));
@@ -152,8 +162,71 @@ public final class HugetlbSysfs {
           value.isEmpty() ? 0 : nrHugepagesStoreCommon(attr, value);
       case "nr_overcommit_hugepages" ->
           value.isEmpty() ? 0 : nrOvercommitHugepagesStore(attr.h(), value);
+      case "demote" -> value.isEmpty() ? 0 : demoteStore(attr, value);
+      case "demote_size" -> value.isEmpty() ? 0 : demoteSizeStore(attr.h(), value);
       default -> -Errno.EACCES;
     };
+  }
+
+  /**
+   * {@code demote_store()}: demotes pages until so many are, or until there are as many free pages
+   * as promises. On one node the promises of all nodes are taken off its free pages, and what is
+   * less than 0 counts as very much.
+   */
+  @Kernel(file = "mm/hugetlb_sysfs.c", symbol = "demote_store")
+  private int demoteStore(Attr attr, String buf) {
+    Kstrtox.Parsed parsed = Kstrtox.kstrtoul(buf, 10);
+    if (parsed.rc() != 0) {
+      return parsed.rc();
+    }
+    long nrDemote = parsed.value();
+    Hstate h = attr.h();
+    int nid = attr.nid();
+    boolean global = nid == HugetlbInternal.NUMA_NO_NODE;
+    NavigableSet<Integer> mask =
+        global ? internal.nodeStatesMemory() : new TreeSet<>(Set.of(nid));
+    int err = 0;
+    demote.lockResize(h);
+    hugetlb.hugetlbLock().lock();
+    while (nrDemote != 0) {
+      long nrAvailable = global ? h.freeHugePages : h.freeHugePagesNode[nid];
+      nrAvailable -= h.resvHugePages;
+      if (nrAvailable == 0) {
+        break;
+      }
+      long rc = demote.demotePoolHugePage(h, mask, nrDemote);
+      if (rc < 0) {
+        err = (int) rc;
+        break;
+      }
+      nrDemote -= rc;
+    }
+    hugetlb.hugetlbLock().unlock();
+    demote.unlockResize(h);
+    return err;
+  }
+
+  /** {@code demote_size_store()}: a registered size, smaller than the pool's own. */
+  @Kernel(file = "mm/hugetlb_sysfs.c", symbol = "demote_size_store")
+  private int demoteSizeStore(Hstate h, String buf) {
+    Hstate demoteHstate = hstates.sizeToHstate(Kstrtox.memparse(buf));
+    if (demoteHstate == null) {
+      return -Errno.EINVAL;
+    }
+    int demoteOrder = demoteHstate.hugePageOrder();
+    if (demoteOrder < demote.hugetlbPageOrder() || demoteOrder >= h.hugePageOrder()) {
+      return -Errno.EINVAL;
+    }
+    demote.lockResize(h);
+    h.demoteOrder = demoteOrder;
+    demote.unlockResize(h);
+    return 0;
+  }
+
+  /** {@code demote_size_show()}; null where there is no such file. */
+  @Kernel(file = "mm/hugetlb_sysfs.c", symbol = "demote_size_show")
+  private @Nullable String demoteSizeShow(Hstate h) {
+    return h.demoteOrder == 0 ? null : demote.demoteSize(h) / 1024 + "kB";
   }
 
   /** {@code nr_hugepages_store()}, of all nodes or of one. */
@@ -196,6 +269,7 @@ public final class HugetlbSysfs {
       case "resv_hugepages" -> Long.toUnsignedString(h.resvHugePages);
       case "nr_overcommit_hugepages" -> Long.toUnsignedString(h.nrOvercommitHugePages);
       case "nr_hugepages_mempolicy" -> Long.toUnsignedString(h.nrHugePages);
+      case "demote_size" -> demoteSizeShow(h);
       default -> null;
     };
   }
@@ -219,14 +293,19 @@ public final class HugetlbSysfs {
     } else if (node.matches()) {
       attr = nodeAttr(node);
     }
-    return attr == null || show(attr) == null ? null : attr;
+    return attr == null || !exists(attr) ? null : attr;
+  }
+
+  /** The group of demote files is made for sizes that have a smaller one. */
+  private boolean exists(Attr attr) {
+    return attr.name().equals("demote") ? attr.h().demoteOrder != 0 : show(attr) != null;
   }
 
   /** A file of a node's directory, which has only some of them; null for any other. */
   private @Nullable Attr nodeAttr(Matcher node) {
     Kstrtox.Parsed nid = Kstrtox.kstrtoul(node.group(1), 10);
     String name = node.group(3);
-    boolean offered = name.matches("(nr|free|surplus)_hugepages");
+    boolean offered = name.matches("(nr|free|surplus)_hugepages|demote|demote_size");
     if (nid.rc() != 0 || !offered || !internal.nodeOnlineMap().contains((int) nid.value())) {
       return null;
     }

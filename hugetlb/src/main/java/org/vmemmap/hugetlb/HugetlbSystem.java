@@ -26,6 +26,7 @@ public final class HugetlbSystem {
   private final Hugetlb hugetlb;
   private final HugetlbResize resize;
   private final HugetlbReserve reserve;
+  private final HugetlbDemote demote;
   private final HugetlbBootmem bootmem;
   private final HugetlbSysfs sysfs;
   private final HugetlbTask task;
@@ -53,11 +54,14 @@ public final class HugetlbSystem {
     this.hugetlb = new Hugetlb(mm, pageAlloc, arch, cma, hstates, folios, internal, vmemmap);
     this.resize = new HugetlbResize(mm, internal, hugetlb);
     this.reserve = new HugetlbReserve(mm, internal, folios, hugetlb);
+    this.demote =
+        new HugetlbDemote(
+            mm, pageAlloc, arch, hstates, folios, internal, vmemmap, hugetlb);
     this.bootmem =
         new HugetlbBootmem(
             mm, memblock, pageAlloc, mmInit, arch, cma, hstates, folios, internal, vmemmap, params,
             hugetlb);
-    this.sysfs = new HugetlbSysfs(hstates, internal, vmemmap, resize, hugetlb);
+    this.sysfs = new HugetlbSysfs(hstates, internal, vmemmap, resize, demote, hugetlb);
     this.task = new HugetlbTask(mm, hstates, folios, hugetlb, reserve);
   }
 
@@ -96,6 +100,11 @@ public final class HugetlbSystem {
   /** What changes the size of a pool. */
   public HugetlbResize resize() {
     return resize;
+  }
+
+  /** What breaks pages of a pool into smaller ones. */
+  public HugetlbDemote demote() {
+    return demote;
   }
 
   /** Promises of pages. */

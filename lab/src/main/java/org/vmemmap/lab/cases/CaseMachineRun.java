@@ -110,6 +110,7 @@ final class CaseMachineRun {
   Map<String, Object> perform(VmemmapCase.Args args, VmemmapCase.Step step) {
     return switch (args) {
       case VmemmapCase.SetPool pool -> setPool(pool, step);
+      case VmemmapCase.Demote demote -> Map.of("rc", demote(demote));
       case VmemmapCase.SetOptimize set ->
           rcAndReadback(set.via(), kernel.write(set.via(), Long.toString(set.value())));
       case VmemmapCase.MapHugepage map -> {
@@ -131,16 +132,30 @@ final class CaseMachineRun {
 
   private Map<String, Object> setPool(VmemmapCase.SetPool pool, VmemmapCase.Step step) {
     if (pool.exhausted()) {
-      parts.preferForRestore(pool.size(), leaving(pool), pool.count(), pool.node());
+      parts.preferForRestore(pool.size(), leaving(pool.size()), pool.count(), pool.node());
       exhaust(pool.size(), step);
     } else {
-      parts.preferForRemoval(pool.size(), leaving(pool));
+      parts.preferForRemoval(pool.size(), leaving(pool.size()));
     }
     limit(pool, step);
     int rc = kernel.write(pool.via(), Long.toString(pool.count()));
     placement.unlimit();
     kernel.mm().machine().faults().disarm();
     return rcAndReadback(pool.via(), rc);
+  }
+
+  /** Demotes pages; those that the step no longer wants go first. */
+  private int demote(VmemmapCase.Demote demote) {
+    String sizeFile = demote.via().replaceAll("/demote$", "/demote_size");
+    String to = demote.to() / 1024 + "kB";
+    if (!to.equals(kernel.read(sizeFile))) {
+      int rc = kernel.write(sizeFile, to);
+      if (rc != 0) {
+        return rc;
+      }
+    }
+    parts.preferForRemoval(demote.size(), leaving(demote.size()));
+    return kernel.write(demote.via(), Long.toString(demote.count()));
   }
 
   /** The placement is that of the end of the step: it limits the last write to the pool only. */
@@ -173,8 +188,8 @@ final class CaseMachineRun {
   }
 
   /** Hugepages that are in the pool now and no longer wanted at the end of the step. */
-  private Set<Long> leaving(VmemmapCase.SetPool pool) {
-    int order = order(pool.size());
+  private Set<Long> leaving(long size) {
+    int order = order(size);
     Set<Long> wanted = placement.wanted().getOrDefault(order, Set.of());
     Set<Long> leaving = new HashSet<>();
     for (Hugepage page : parts.hugepages()) {

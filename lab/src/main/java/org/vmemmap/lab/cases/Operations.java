@@ -12,6 +12,7 @@ import org.vmemmap.lab.cases.VmemmapCase.Boot;
 import org.vmemmap.lab.cases.VmemmapCase.BootHugepages;
 import org.vmemmap.lab.cases.VmemmapCase.DaxBind;
 import org.vmemmap.lab.cases.VmemmapCase.DaxUnbind;
+import org.vmemmap.lab.cases.VmemmapCase.Demote;
 import org.vmemmap.lab.cases.VmemmapCase.MapDevice;
 import org.vmemmap.lab.cases.VmemmapCase.MapHugepage;
 import org.vmemmap.lab.cases.VmemmapCase.Memremap;
@@ -95,6 +96,8 @@ final class Operations {
               f.numberOr("kernelcore", 0));
       case "setPool" ->
           new SetPool(f.number("size"), node(f), f.number("count"), f.text("via"), exhausted(f));
+      case "demote" ->
+          new Demote(f.number("size"), f.number("to"), f.number("count"), f.text("via"));
       case "setOptimize" -> new SetOptimize(f.number("value"), f.text("via"));
       case "mapHugepage", "unmapHugepage" ->
           new MapHugepage(

@@ -170,6 +170,9 @@ public record VmemmapCase(
       long size, @Nullable Integer node, long count, String via, boolean exhausted)
       implements Args {}
 
+  /** Pages of {@code size} bytes become pages of {@code to} bytes, by writing to {@code via}. */
+  public record Demote(long size, long to, long count, String via) implements Args {}
+
   /** vm.hugetlb_optimize_vmemmap is set by writing to {@code via}. */
   public record SetOptimize(long value, String via) implements Args {}
 
