@@ -515,7 +515,7 @@ public final class Hugetlb {
 
   /** The same, optimised. */
   @Kernel(file = "mm/hugetlb.c", symbol = "alloc_fresh_hugetlb_folio")
-  private @Nullable Folio allocFreshHugetlbFolio(
+  @Nullable Folio allocFreshHugetlbFolio(
       Hstate h, Gfp gfpMask, int nid, @Nullable Set<Integer> nmask) {
     Folio folio = onlyAllocFreshHugetlbFolio(h, gfpMask, nid, nmask, null);
     if (folio != null) {

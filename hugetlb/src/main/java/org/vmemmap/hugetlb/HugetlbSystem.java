@@ -27,6 +27,7 @@ public final class HugetlbSystem {
   private final HugetlbResize resize;
   private final HugetlbReserve reserve;
   private final HugetlbDemote demote;
+  private final HugetlbMigrate migrate;
   private final HugetlbBootmem bootmem;
   private final HugetlbSysfs sysfs;
   private final HugetlbTask task;
@@ -57,6 +58,7 @@ public final class HugetlbSystem {
     this.demote =
         new HugetlbDemote(
             mm, pageAlloc, arch, hstates, folios, internal, vmemmap, hugetlb);
+    this.migrate = new HugetlbMigrate(mm, hstates, folios, hugetlb);
     this.bootmem =
         new HugetlbBootmem(
             mm, memblock, pageAlloc, mmInit, arch, cma, hstates, folios, internal, vmemmap, params,
@@ -105,6 +107,11 @@ public final class HugetlbSystem {
   /** What breaks pages of a pool into smaller ones. */
   public HugetlbDemote demote() {
     return demote;
+  }
+
+  /** What gets pages out of the way of others. */
+  public HugetlbMigrate migrate() {
+    return migrate;
   }
 
   /** Promises of pages. */

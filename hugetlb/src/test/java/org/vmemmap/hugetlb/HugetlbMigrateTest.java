@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.hugetlb;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import java.util.Objects;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.vmemmap.types.Errno;
+import org.vmemmap.types.Folio;
+import org.vmemmap.types.ListHead;
+
+/** Getting hugepages out of the way, on a machine with pages of 2 MiB and, gigantic, 8 MiB. */
+final class HugetlbMigrateTest {
+  private static final long SIZE_8M = 8 * PoolMachine.MIB;
+  private static final String DIR8 = "/sys/kernel/mm/hugepages/hugepages-8192kB/nr_hugepages";
+  private static final String RESTORE = "alloc_vmemmap_page_list";
+  private static final String BUDDY = "alloc_buddy_frozen_folio";
+
+  /** A free page. Expect another in its place, and the old one back in the page allocator. */
+  @Test
+  void isolateOrDissolve_freePage_isReplaced() {
+    PoolMachine pool = filled(2);
+    Folio old = first(pool);
+    long pfn = pool.freePfns(0).get(0);
+    assertEquals(0, dissolve(pool, old));
+    assertPool(pool, 2, 2, 0);
+    assertFalse(pool.freePfns(0).contains(pfn));
+    assertFalse(pool.system.folios().folioTestHugetlb(old));
+  }
+
+  /** Not a hugepage. Expect 0: nothing is in the way. */
+  @Test
+  void isolateOrDissolve_noHugepage_isNothing() {
+    PoolMachine pool = filled(1);
+    Folio old = first(pool);
+    pool.setPool(0);
+    assertEquals(0, dissolve(pool, old));
+  }
+
+  /** A gigantic page. Expect -ENOMEM, which tells the searcher to give up at once. */
+  @Test
+  void isolateOrDissolve_gigantic_isRefused() {
+    PoolMachine pool = filled(0);
+    assertEquals(0, pool.system.sysfs().write(DIR8, "1"));
+    Hstate h = pool.hstate(SIZE_8M);
+    assertEquals(-Errno.ENOMEM, dissolve(pool, pool.folio(pool.freePfns(h, 0).get(0))));
+  }
+
+  /** No memory for the new page; once, or from now on. Expect -ENOMEM and the pool as it was. */
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void isolateOrDissolve_noNewPage_leavesThePool(boolean from) {
+    PoolMachine pool = filled(2);
+    List<Long> pfns = pool.freePfns(0);
+    fail(pool, from, 1, BUDDY);
+    assertEquals(-Errno.ENOMEM, dissolve(pool, first(pool)));
+    assertPool(pool, 2, 2, 0);
+    assertEquals(pfns, pool.freePfns(0));
+  }
+
+  /**
+   * The old page cannot be restored; at its first frame or its last, once or from there on. Expect
+   * success all the same, with the old page still in the pool as a surplus one: the range that was
+   * to be cleared is not clear.
+   */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 7, -1, -7})
+  void isolateOrDissolve_restoreFails_saysSuccessAndKeepsASurplusPage(int n) {
+    PoolMachine pool = filled(2);
+    Folio old = first(pool);
+    fail(pool, n < 0, Math.abs(n), RESTORE);
+    assertEquals(0, dissolve(pool, old));
+    assertPool(pool, 3, 3, 1);
+    assertTrue(pool.system.folios().folioTestHugetlb(old));
+    assertTrue(pool.optimized(old));
+  }
+
+  /** A page in use that may be moved. Expect it on the list, held; and back in use when put. */
+  @Test
+  void isolateOrDissolve_inUse_isIsolatedAndPutBack() {
+    PoolMachine pool = filled(1);
+    Folio folio = inUse(pool);
+    pool.system.folios().set(folio, HugetlbPageFlag.HPG_MIGRATABLE);
+    ListHead list = pool.mm.lists().localHead();
+    assertEquals(0, pool.system.migrate().isolateOrDissolveHugeFolio(folio, list));
+    assertEquals(pool.mm.struct().lru(folio.page()), pool.mm.lists().first(list));
+    assertEquals(2, pool.mm.refs().folioRefCount(folio));
+    assertFalse(pool.system.migrate().folioIsolateHugetlb(folio, list));
+    pool.system.migrate().folioPutbackHugetlb(folio);
+    assertTrue(pool.mm.lists().listEmpty(list));
+    assertEquals(1, pool.mm.refs().folioRefCount(folio));
+    assertPool(pool, 1, 0, 0);
+  }
+
+  /** A page in use that may not be moved. Expect -EBUSY. */
+  @Test
+  void isolateOrDissolve_inUseForGood_isBusy() {
+    PoolMachine pool = filled(1);
+    assertEquals(-Errno.EBUSY, dissolve(pool, inUse(pool)));
+    assertPool(pool, 1, 0, 0);
+  }
+
+  /** The user lets go of an isolated page. Expect it to go back to the pool when it is put. */
+  @Test
+  void folioPutback_lastReference_frees() {
+    PoolMachine pool = filled(1);
+    Folio folio = inUse(pool);
+    pool.system.folios().set(folio, HugetlbPageFlag.HPG_MIGRATABLE);
+    ListHead list = pool.mm.lists().localHead();
+    assertTrue(pool.system.migrate().folioIsolateHugetlb(folio, list));
+    assertFalse(pool.mm.refs().putPageTestzero(folio.page()));
+    pool.system.migrate().folioPutbackHugetlb(folio);
+    assertPool(pool, 1, 1, 0);
+  }
+
+  /** Four neighbours, and free memory around. Expect each to be replaced, the count the same. */
+  @Test
+  void replaceFree_range_replacesEach() {
+    PoolMachine pool = filled(4);
+    assertEquals(0, replace(pool));
+    assertPool(pool, 4, 4, 0);
+  }
+
+  /** The second new page cannot be had; once or from then on. Expect -ENOMEM, the count kept. */
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void replaceFree_secondFails_stopsThere(boolean from) {
+    PoolMachine pool = filled(4);
+    long firstPfn = pool.freePfns(0).get(0);
+    fail(pool, from, 2, BUDDY);
+    assertEquals(-Errno.ENOMEM, replace(pool));
+    assertPool(pool, 4, 4, 0);
+    assertFalse(pool.freePfns(0).contains(firstPfn));
+  }
+
+  /** A free gigantic page in the range. Expect -ENOMEM; or 0 if no smaller page is free at all. */
+  @Test
+  void replaceFree_gigantic_isRefusedOnlyIfSmallerOnesAreFree() {
+    PoolMachine pool = filled(0);
+    assertEquals(0, pool.system.sysfs().write(DIR8, "1"));
+    long pfn = pool.freePfns(pool.hstate(SIZE_8M), 0).get(0);
+    assertEquals(0, pool.system.migrate().replaceFreeHugepageFolios(pfn, pfn + 1));
+    pool.setPool(1);
+    assertEquals(-Errno.ENOMEM, pool.system.migrate().replaceFreeHugepageFolios(pfn, pfn + 1));
+  }
+
+  /** A page for a moved user. Expect the pool's, then one beyond it that leaves when put. */
+  @Test
+  void allocNodemask_emptyPool_getsATemporaryPage() {
+    PoolMachine pool = filled(1);
+    assertNotNull(allocNodemask(pool, pool.h2m()));
+    assertPool(pool, 1, 0, 0);
+    Folio folio = Objects.requireNonNull(allocNodemask(pool, pool.h2m()));
+    assertTrue(pool.system.folios().test(folio, HugetlbPageFlag.HPG_TEMPORARY));
+    assertPool(pool, 2, 0, 0);
+    assertTrue(pool.mm.refs().putPageTestzero(folio.page()));
+    pool.hugetlb.freeHugeFolio(folio);
+    pool.hugetlb.runFreeHpageWork();
+    assertPool(pool, 1, 0, 0);
+  }
+
+  /** Nothing to be had: no memory, or a gigantic size. Expect null. */
+  @Test
+  void allocNodemask_noMemoryOrGigantic_isNull() {
+    PoolMachine pool = filled(0);
+    pool.failFrom(1, BUDDY);
+    assertNull(allocNodemask(pool, pool.h2m()));
+    assertNull(allocNodemask(pool, pool.hstate(SIZE_8M)));
+    assertPool(pool, 0, 0, 0);
+  }
+
+  /** A promise without a mapping. Expect a page for it once, and none without a promise. */
+  @Test
+  void allocReserve_promise_isUsedUp() {
+    PoolMachine pool = filled(2);
+    HugetlbMigrate migrate = pool.system.migrate();
+    assertNull(migrate.allocHugetlbFolioReserve(pool.h2m(), 0, null));
+    assertEquals(0, pool.system.reserve().hugetlbAcctMemory(pool.h2m(), 1));
+    assertNotNull(migrate.allocHugetlbFolioReserve(pool.h2m(), 0, null));
+    assertEquals(0, pool.h2m().resvHugePages);
+    assertPool(pool, 2, 1, 0);
+  }
+
+  private static @org.jspecify.annotations.Nullable Folio allocNodemask(
+      PoolMachine pool, Hstate h) {
+    return pool.system.migrate()
+        .allocHugetlbFolioNodemask(h, 0, null, pool.hugetlb.htlbAllocMask(h), false);
+  }
+
+  private static int replace(PoolMachine pool) {
+    List<Long> pfns = pool.freePfns(0);
+    return pool.system.migrate()
+        .replaceFreeHugepageFolios(pfns.getFirst(), pfns.getLast() + 512);
+  }
+
+  private static int dissolve(PoolMachine pool, Folio folio) {
+    ListHead list = pool.mm.lists().localHead();
+    int rc = pool.system.migrate().isolateOrDissolveHugeFolio(folio, list);
+    pool.mm.lists().release(list);
+    return rc;
+  }
+
+  private static void fail(PoolMachine pool, boolean from, int n, String site) {
+    if (from) {
+      pool.failFrom(n, site);
+    } else {
+      pool.failNth(n, site);
+    }
+  }
+
+  private static Folio inUse(PoolMachine pool) {
+    return new Folio(pool.system.reserve().hugetlbAllocFolio(pool.h2m(), 0, 0));
+  }
+
+  private static Folio first(PoolMachine pool) {
+    return pool.folio(pool.freePfns(0).get(0));
+  }
+
+  private static void assertPool(PoolMachine pool, long total, long free, long surplus) {
+    assertEquals(total, pool.h2m().nrHugePages);
+    assertEquals(free, pool.h2m().freeHugePages);
+    assertEquals(surplus, pool.h2m().surplusHugePages);
+  }
+
+  static PoolMachine filled(int pages) {
+    PoolMachine pool =
+        new PoolMachine(
+                PoolMachine.config(),
+                HugetlbArch.of(PoolMachine.SIZE_2M, SIZE_8M),
+                new PoolMachine.Ram(0, 256 * PoolMachine.MIB, 0))
+            .cmdline("hugetlb_free_vmemmap=on")
+            .boot();
+    assertEquals(0, pool.setPool(pages));
+    return pool;
+  }
+}
