@@ -4,6 +4,7 @@ package org.vmemmap.hugetlb;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.pagealloc.Gfp;
+import org.vmemmap.pagealloc.HugetlbHooks;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Folio;
 import org.vmemmap.types.Kernel;
@@ -22,7 +23,7 @@ import org.vmemmap.types.Page;
  * </pre>
  */
 @Kernel(file = "mm/hugetlb.c", symbol = "isolate_or_dissolve_huge_folio")
-public final class HugetlbMigrate {
+public final class HugetlbMigrate implements HugetlbHooks {
   private final Mm mm;
   private final Lists lists;
   private final Hstates hstates;
@@ -201,6 +202,7 @@ public final class HugetlbMigrate {
    *
    * @return 0, or -ENOMEM for a free gigantic page or without memory, or -EBUSY
    */
+  @Override
   @Kernel(file = "mm/hugetlb.c", symbol = "replace_free_hugepage_folios")
   public int replaceFreeHugepageFolios(long startPfn, long endPfn) {
     if (hstates.all().stream().noneMatch(h -> !h.isGigantic() && h.freeHugePages != 0)) {
@@ -223,6 +225,11 @@ public final class HugetlbMigrate {
     }
     lists.release(list);
     return ret;
+  }
+
+  @Override
+  public void waitForFreedHugetlbFolios() {
+    hugetlb.waitForFreedHugetlbFolios();
   }
 
   /** The loop body of replace_free_hugepage_folios() for a compound page. */

@@ -59,6 +59,7 @@ public final class HugetlbSystem {
         new HugetlbDemote(
             mm, pageAlloc, arch, hstates, folios, internal, vmemmap, hugetlb);
     this.migrate = new HugetlbMigrate(mm, hstates, folios, hugetlb);
+    pageAlloc.setHugetlbHooks(migrate);
     this.bootmem =
         new HugetlbBootmem(
             mm, memblock, pageAlloc, mmInit, arch, cma, hstates, folios, internal, vmemmap, params,

@@ -35,6 +35,7 @@ import org.vmemmap.types.ZoneType;
  * migratetype fallback, per-CPU lists, watermarks, page checks, zonelists.
  */
 public final class PageAlloc {
+  private HugetlbHooks hugetlbHooks = HugetlbHooks.NONE;
   private static final int NUMA_NO_NODE = -1;
 
   private final Mm mm;
@@ -104,6 +105,12 @@ public final class PageAlloc {
   /** Pageblock isolation, for memory that goes offline. */
   public PageIsolation isolation() {
     return isolation;
+  }
+
+  /** Connects HugeTLB, whose free pages can make room for a large range. */
+  public void setHugetlbHooks(HugetlbHooks hooks) {
+    this.hugetlbHooks = hooks;
+    isolation.setHugetlbHooks(hooks);
   }
 
   // ---- compound pages ----
@@ -663,6 +670,10 @@ public final class PageAlloc {
   /** The second half of alloc_contig_frozen_range(): the pageblocks are isolated. */
   private int takeIsolated(
       long start, long end, int order, PageIsolation.Mode mode, Gfp gfp, ListHead[] freepages) {
+    int ret = hugetlbHooks.replaceFreeHugepageFolios(start, end);
+    if (ret != 0) {
+      return ret;
+    }
     long outerStart = lists.findLargeBuddy(start);
     if (isolation.testPagesIsolated(outerStart, end, mode) != 0) {
       return -Errno.EBUSY;

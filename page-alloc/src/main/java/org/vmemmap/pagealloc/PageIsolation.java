@@ -24,6 +24,8 @@ import org.vmemmap.types.ZoneType;
  * </pre>
  */
 public final class PageIsolation {
+  private HugetlbHooks hugetlbHooks = HugetlbHooks.NONE;
+
   /** {@code enum pb_isolate_mode}: what the isolation is for. */
   @Kernel(file = "include/linux/page-isolation.h", symbol = "enum pb_isolate_mode")
   public enum Mode {
@@ -47,6 +49,11 @@ public final class PageIsolation {
     this.blocks = blocks;
     this.marks = marks;
     this.maxPageOrder = mm.config().maxPageOrder();
+  }
+
+  /** Tells who moves hugepages. */
+  void setHugetlbHooks(HugetlbHooks hooks) {
+    this.hugetlbHooks = hooks;
   }
 
   private boolean isMigrateIsolatePage(Page page) {
@@ -346,6 +353,7 @@ public final class PageIsolation {
   /** {@code test_pages_isolated()}: 0 when the whole range is isolated and free, else -EBUSY. */
   @Kernel(file = "mm/page_isolation.c", symbol = "test_pages_isolated")
   public int testPagesIsolated(long startPfn, long endPfn, Mode mode) {
+    hugetlbHooks.waitForFreedHugetlbFolios();
     for (long pfn = startPfn; pfn < endPfn; pfn += blocks.nrPages()) {
       Page page = firstValidPage0(pfn, blocks.nrPages());
       if (page != null && !isMigrateIsolatePage(page)) {
