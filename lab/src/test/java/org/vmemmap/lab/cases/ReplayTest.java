@@ -22,7 +22,7 @@ import org.vmemmap.types.Mm;
 /** Captured boots of the real kernel, done again on the model. */
 class ReplayTest {
   /** Families that come with a later version. */
-  private static final Set<String> LATER = Set.of("memory hotplug", "demotion");
+  private static final Set<String> LATER = Set.of("memory hotplug");
 
   private static Stream<Path> given() {
     return Stream.of("x86-64", "arm64", "powerpc").flatMap(arch -> GivenCases.files(arch).stream());
