@@ -106,7 +106,7 @@ final class HugetlbDemoteTest {
   /** Each demoted page has one page of memmap of its own more than before. */
   private static void assertPartly(PoolMachine pool, int demoted, long frames) {
     assertPool(h4m(pool), 3 - demoted);
-    assertPool(pool.h2m(), 2 * demoted);
+    assertPool(pool.h2m(), 2L * demoted);
     assertEquals(frames + demoted, pool.owned(Owner.VMEMMAP));
     for (long pfn : pool.freePfns(h4m(pool), 0)) {
       assertTrue(pool.optimized(pool.folio(pfn)));
