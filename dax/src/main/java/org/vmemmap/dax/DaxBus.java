@@ -13,6 +13,7 @@ import org.vmemmap.dax.Bus.ThpSizes;
 import org.vmemmap.dax.NvdimmE820.NdRegion;
 import org.vmemmap.pagealloc.PageAlloc;
 import org.vmemmap.pagealloc.Slab;
+import org.vmemmap.sparse.HotplugSystem;
 import org.vmemmap.sparse.MemoryHotplug;
 import org.vmemmap.sparse.MmInit;
 import org.vmemmap.types.DevPagemap;
@@ -21,6 +22,7 @@ import org.vmemmap.types.DevPagemap.Range;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.IomemResource;
 import org.vmemmap.types.Mm;
+import org.vmemmap.types.Mmzone;
 import org.vmemmap.types.Page;
 
 /**
@@ -54,6 +56,8 @@ public final class DaxBus {
   private final Map<String, Device> given = new HashMap<>();
   private final Map<String, Plain> plain = new LinkedHashMap<>();
   private long nextUuid = 1;
+  private final IomemResource iomem;
+  private @Nullable Kmem kmem;
 
   /** Where a device comes from. */
   public enum Source {
@@ -116,6 +120,7 @@ public final class DaxBus {
       LongUnaryOperator physToTargetNode,
       ThpSizes thp) {
     this.mm = mm;
+    this.iomem = iomem;
     this.memremap = new Memremap(mm, pageAlloc, mmInit, hotplug, iomem);
     this.bus = new Bus(mm, slab, iomem, memremap, thp);
     this.deviceDax = new DeviceDax(mm, slab, iomem, memremap, bus);
@@ -368,6 +373,90 @@ public final class DaxBus {
       daxPmem.remove(ndPfn);
       region.ndns().claim = null;
     }
+  }
+
+  /**
+   * Makes System RAM of device memory: loads the driver, makes a device of memory that has none,
+   * binds it.
+   *
+   * @param start first byte
+   * @param size bytes, used when there is no device yet
+   * @param node node of the memory, likewise
+   * @param memmapOnMemory what is written to the device's file of this name
+   * @return 0, or the error of the driver
+   */
+  public int bindKmem(
+      HotplugSystem hotplug, long start, long size, int node, boolean memmapOnMemory) {
+    int rc = 0;
+    if (deviceAt(start) == null) {
+      rc = makeDevice(start, size, node);
+    }
+    DevDax devDax = deviceAt(start);
+    if (rc != 0 || devDax == null) {
+      return rc != 0 ? rc : -Errno.ENODEV;
+    }
+    if (devDax.bound()) {
+      return -Errno.EBUSY;
+    }
+    devDax.memmapOnMemory = memmapOnMemory;
+    if (kmem == null) {
+      kmem = new Kmem(mm, iomem, hotplug);
+      // Loading the driver offers it all devices that are its by default.
+      bus.daxDriverRegister(kmem);
+    }
+    if (!bus.hasId(kmem, devDax.name()) && !devDax.bound()) {
+      rc = bus.newIdStore(kmem, devDax.name());
+    }
+    return devDax.bound() ? 0 : bus.bindStore(kmem, devDax.name());
+  }
+
+  private @Nullable DevDax deviceAt(long start) {
+    for (DevDax devDax : bus.devices()) {
+      if (!devDax.ranges().isEmpty() && devDax.ranges().getFirst().start() == start) {
+        return devDax;
+      }
+    }
+    return null;
+  }
+
+  /** A region of one device, as a helper module makes it. */
+  private int makeDevice(long start, long size, int node) {
+    int id = memregion.memregionAlloc();
+    if (id < 0) {
+      return id;
+    }
+    Device parent = new Device("given." + id, node);
+    parent.setDriver(this);
+    Range range = new Range(start, start + size - 1);
+    DaxRegion region =
+        bus.allocDaxRegion(
+            parent, id, range, node, Mmzone.SUBSECTION_SIZE, DaxRegion.IORESOURCE_DAX_KMEM);
+    if (region == null) {
+      memregion.memregionFree(id);
+      return -Errno.ENOMEM;
+    }
+    parent.devmAddActionOrReset(mm, id, () -> memregion.memregionFree(id));
+    return bus.devmCreateDevDax(new Bus.DevDaxData(region, null, size, -1, false)).error();
+  }
+
+  /** Unbinds the driver that makes System RAM; memory that is online stays. 0 or -ENODEV. */
+  public int unbindKmem(long start) {
+    DevDax devDax = deviceAt(start);
+    return kmem == null || devDax == null
+        ? -Errno.ENODEV
+        : bus.unbindStore(kmem, devDax.name());
+  }
+
+  /** {@code cat daxX.Y/state} of a device that is System RAM; null for any other. */
+  public @Nullable String kmemState(String device) {
+    DevDax devDax = bus.find(device);
+    return kmem == null || devDax == null ? null : kmem.stateShow(devDax);
+  }
+
+  /** {@code echo value > daxX.Y/state}: 0 or a negative error code. */
+  public int writeKmemState(String device, String value) {
+    DevDax devDax = bus.find(device);
+    return kmem == null || devDax == null ? -Errno.ENOENT : kmem.stateStore(devDax, value);
   }
 
   /** Unbinds device DAX; 0, or -ENODEV when it is not bound. */

@@ -95,7 +95,9 @@ public final class MemoryBlocks {
   @Kernel(file = "drivers/base/memory.c", symbol = "memory_block_release")
   private void memoryBlockRelease(MemoryBlock mem) {
     mm.printk().warnOn(mem.altmap != null, "memory_block_release: mem->altmap");
-    slab.kfree(mem.va);
+    if (mem.va != 0) {
+      slab.kfree(mem.va);
+    }
   }
 
   /** Drops a reference. */
@@ -295,8 +297,10 @@ public final class MemoryBlocks {
     if (memoryBlocks.containsKey(blockId)) {
       return -Errno.EEXIST;
     }
-    long va = slab.kzalloc(SIZEOF_MEMORY_BLOCK, NUMA_NO_NODE, "add_memory_block");
-    if (va == 0) {
+    // The objects of boot memory are not booked: a machine with terabytes has very many.
+    boolean early = state == MemoryBlock.MEM_ONLINE;
+    long va = early ? 0 : slab.kzalloc(SIZEOF_MEMORY_BLOCK, NUMA_NO_NODE, "add_memory_block");
+    if (!early && va == 0) {
       return -Errno.ENOMEM;
     }
     MemoryBlock mem = new MemoryBlock(va, blockId * sectionsPerBlock, state, nid);

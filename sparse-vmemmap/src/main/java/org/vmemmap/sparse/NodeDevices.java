@@ -8,7 +8,6 @@ import org.vmemmap.pagealloc.Memblock;
 import org.vmemmap.pagealloc.Slab;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Kernel;
-import org.vmemmap.types.KernelPanic;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.PgData;
 
@@ -103,19 +102,21 @@ public final class NodeDevices {
   @Kernel(file = "drivers/base/node.c", symbol = "unregister_node")
   public void unregisterNode(int nid) {
     Node node = nodeDevices.remove(nid);
-    if (node != null) {
+    if (node != null && node.va != 0) {
       slab.kfree(node.va);
     }
   }
 
   /** Makes the devices of all nodes of boot. */
-  @Kernel(file = "drivers/base/node.c", symbol = "node_dev_init")
+  @Kernel(
+      file = "drivers/base/node.c",
+      symbol = "node_dev_init",
+      fidelity = Kernel.Fidelity.CUSTOM,
+      why = "The devices of boot take no memory, so they cannot fail either.")
   void nodeDevInit(Memblock memblock) {
+    // As with memory blocks, the objects of boot are not booked.
     for (PgData pgdat : mm.nodes().online()) {
-      int ret = registerNode(pgdat.nodeId());
-      if (ret != 0) {
-        throw new KernelPanic("node_dev_init() failed to add node: " + ret);
-      }
+      nodeDevices.put(pgdat.nodeId(), new Node(0, new TreeSet<>()));
     }
     registerMemoryBlocksUnderNodes(memblock);
   }

@@ -11,8 +11,10 @@ import org.vmemmap.pagealloc.Memblock;
 import org.vmemmap.pagealloc.PageAlloc;
 import org.vmemmap.pagealloc.Placement;
 import org.vmemmap.pagealloc.Slab;
+import org.vmemmap.sparse.HotplugSystem;
 import org.vmemmap.sparse.MemoryHotplug;
 import org.vmemmap.sparse.MmInit;
+import org.vmemmap.sparse.OfflineHooks;
 import org.vmemmap.sparse.Sparse;
 import org.vmemmap.sparse.SparseVmemmap;
 import org.vmemmap.types.IomemResource;
@@ -24,6 +26,7 @@ import org.vmemmap.types.Zone;
 /** A booted kernel: the object graph of one machine. Two can live in one JVM and share nothing. */
 public final class LabKernel {
   private static final String DAX = "/sys/bus/dax/";
+  private static final String MEMORY = "/sys/devices/system/memory/";
 
   private final MachineSpec spec;
   private final Platform platform;
@@ -36,6 +39,8 @@ public final class LabKernel {
   private final Sparse sparse;
   private final MmInit mmInit;
   private final MemoryHotplug memoryHotplug;
+  private final HotplugSystem hotplug;
+  private final HotplugDrivers hotplugDrivers;
   private final HugetlbSystem hugetlb;
   private final IomemResource iomem;
   private final DaxBus dax;
@@ -82,6 +87,18 @@ public final class LabKernel {
             platform.hugetlbArch(),
             HugetlbCma.NONE);
     this.iomem = new IomemResource(mm);
+    this.hotplug =
+        new HotplugSystem(
+            mm,
+            memblock,
+            pageAlloc,
+            slab,
+            sparseVmemmap,
+            mmInit,
+            memoryHotplug,
+            iomem,
+            spec.memoryBlockSize());
+    this.hotplugDrivers = new HotplugDrivers(mm, memblock, hotplug);
     this.dax =
         new DaxBus(
             mm,
@@ -105,6 +122,15 @@ public final class LabKernel {
     sparseVmemmap.setEarlyHook(hugetlb.vmemmap());
     mmInit.setVmemmap(sparseVmemmap);
     mmInit.setHugetlbHooks(hugetlb.bootmem());
+    hotplug
+        .online()
+        .setHooks(
+            new OfflineHooks() {
+              @Override
+              public int dissolveFreeHugetlbFolios(long startPfn, long endPfn) {
+                return hugetlb.hugetlb().dissolveFreeHugetlbFolios(startPfn, endPfn);
+              }
+            });
     platform.connect(parts);
   }
 
@@ -176,6 +202,13 @@ public final class LabKernel {
       case "check_pages" -> mmInit.earlyCheckPages(param.value());
       case "page_poison" -> mmInit.earlyPagePoisonParam(param.value());
       case "debug_pagealloc" -> mmInit.earlyDebugPagealloc(param.value());
+      case "memory_hotplug.memmap_on_memory" -> hotplug.params().setMemmapMode(param.value());
+      case "memory_hotplug.online_policy" -> hotplug.params().setOnlinePolicy(param.value());
+      case "memory_hotplug.auto_movable_ratio" ->
+          hotplug.params().setAutoMovableRatio(param.value());
+      case "memory_hotplug.auto_movable_numa_aware" ->
+          hotplug.params().setAutoMovableNumaAware(param.value());
+      case "memhp_default_state" -> hotplug.params().setupMemhpDefaultState(param.value());
       case "mem", "memmap", "numa" -> 0;
       case "hugetlb_cma", "hugetlb_cma_only" ->
           throw new BadInput(param.word() + ": hugepages from CMA are not modelled, leave it out");
@@ -202,6 +235,7 @@ public final class LabKernel {
       fidelity = Kernel.Fidelity.CUSTOM,
       why = "The initcalls of the ported files, in the order of their levels.")
   private void initcalls(Listener listener) {
+    hotplug.driverInit();
     pageAlloc.initPerZoneWmarkMin();
     hugetlb.bootmem().giganticPagesInit();
     listener.beforeHugetlbInit(this);
@@ -270,6 +304,16 @@ public final class LabKernel {
     return memoryHotplug;
   }
 
+  /** Adding, removing, online and offline of memory. */
+  public HotplugSystem hotplug() {
+    return hotplug;
+  }
+
+  /** Who plugs memory from outside. */
+  public HotplugDrivers hotplugDrivers() {
+    return hotplugDrivers;
+  }
+
   /** HugeTLB. */
   public HugetlbSystem hugetlb() {
     return hugetlb;
@@ -292,6 +336,9 @@ public final class LabKernel {
    *     there
    */
   public int write(String path, String value) {
+    if (path.startsWith(MEMORY)) {
+      return hotplug.sysfs().write(path, value);
+    }
     return path.startsWith(DAX) ? daxSysfs.write(path, value) : hugetlb.sysfs().write(path, value);
   }
 
@@ -312,6 +359,9 @@ public final class LabKernel {
         };
     if (text != null) {
       return text;
+    }
+    if (path.startsWith(MEMORY)) {
+      return hotplug.sysfs().read(path);
     }
     return path.startsWith(DAX) ? daxSysfs.read(path) : hugetlb.sysfs().read(path);
   }

@@ -118,6 +118,7 @@ final class ActualState {
         case "zoneTails" -> zoneTails((JsonNode.Arr) node);
         case "sections" -> sections();
         case "ranges" -> ranges((JsonNode.Arr) node);
+        case "selfHosted" -> view.selfHosted();
         case "altmap" -> altmap(((JsonNode.Obj) node).members().keySet());
         case "hugepageSizes" -> view.pools().stream().map(ModelView.Pool::size).sorted().toList();
         case "optimizeSysctl" -> sysctl();

@@ -248,6 +248,7 @@ public final class CaseFiles {
     return switch (args) {
       case VmemmapCase.DaxBind bind -> range(bind.memremap(), 0);
       case VmemmapCase.Memremap remap -> range(remap.remap(), remap.node());
+      case VmemmapCase.AddMemory add -> new Ram(add.start(), add.start() + add.size(), add.node());
       default -> null;
     };
   }

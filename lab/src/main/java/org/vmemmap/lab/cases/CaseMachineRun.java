@@ -125,6 +125,12 @@ final class CaseMachineRun {
       case VmemmapCase.DaxUnbind unbind -> Map.of("rc", parts.daxUnbind(unbind));
       case VmemmapCase.Memremap remap -> Map.of("rc", memremap(remap));
       case VmemmapCase.Memunmap unmap -> Map.of("rc", parts.memunmap(unmap));
+      case VmemmapCase.AddMemory memory -> addMemory(memory);
+      case VmemmapCase.Blocks blocks -> parts.hotplug().change(blocks, step);
+      case VmemmapCase.RemoveMemory removal -> {
+        parts.removed(removal);
+        yield parts.hotplug().remove(removal, step);
+      }
       case VmemmapCase.Boot boot -> throw new IllegalStateException("a second boot");
       case VmemmapCase.NotYet later -> throw new IllegalStateException("checked before");
     };
@@ -198,6 +204,16 @@ final class CaseMachineRun {
       }
     }
     return leaving;
+  }
+
+  private Map<String, Object> addMemory(VmemmapCase.AddMemory memory) {
+    if (memory.exhausted()) {
+      kernel.mm().machine().faults().failFrom(1, PAGE_SITES::contains);
+    }
+    parts.added(memory);
+    Map<String, Object> results = parts.hotplug().add(memory);
+    kernel.mm().machine().faults().disarm();
+    return results;
   }
 
   private int memremap(VmemmapCase.Memremap remap) {

@@ -32,6 +32,7 @@ final class KernelParts implements ModelView {
   private static final String POOLS = "/sys/kernel/mm/hugepages/hugepages-";
 
   private final LabKernel kernel;
+  private final HotplugParts hotplug;
   private final Map<Long, Past> past = new HashMap<>();
   private final Set<Long> namespaces = new HashSet<>();
   private final Map<Long, String> letters = new HashMap<>();
@@ -39,6 +40,27 @@ final class KernelParts implements ModelView {
 
   KernelParts(LabKernel kernel) {
     this.kernel = kernel;
+    this.hotplug = new HotplugParts(kernel);
+  }
+
+  /** Memory that comes and goes. */
+  HotplugParts hotplug() {
+    return hotplug;
+  }
+
+  /** Remembers where memory was plugged. */
+  void added(VmemmapCase.AddMemory memory) {
+    past.put(pfn(memory.start()), Past.HOT_ADDED);
+  }
+
+  /** Remembers from where it was to be unplugged. */
+  void removed(VmemmapCase.RemoveMemory removal) {
+    past.put(pfn(removal.start()), Past.REMOVED_MEMORY);
+  }
+
+  @Override
+  public boolean selfHosted() {
+    return hotplug.selfHosted();
   }
 
   @Override

@@ -78,6 +78,11 @@ interface ModelView {
    */
   record Device(String name, long startPfn, long pages, long dataPfn, DevPagemap pgmap) {}
 
+  /** True when plugged memory holds its own memmap. */
+  default boolean selfHosted() {
+    return false;
+  }
+
   /** What a run of pfns used to be. */
   enum Past {
     /** Nothing that the replay did. */
@@ -87,6 +92,10 @@ interface ModelView {
     /** A device that could not be bound. */
     FAILED_DEVICE,
     /** A device that was removed. */
-    REMOVED_DEVICE
+    REMOVED_DEVICE,
+    /** Memory that was plugged. */
+    HOT_ADDED,
+    /** Memory that was to be unplugged. */
+    REMOVED_MEMORY
   }
 }

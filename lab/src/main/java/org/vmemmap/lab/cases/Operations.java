@@ -120,6 +120,25 @@ final class Operations {
               f.text("device"), f.has("start") ? f.hex("start") : 0, f.numberOr("size", 0));
       case "memremap" -> new Memremap(f.text("device"), remap(f), f.small("node"), exhausted(f));
       case "memunmap" -> new Memunmap(f.text("device"));
+      case "addMemory" ->
+          new VmemmapCase.AddMemory(
+              f.text("source"),
+              f.hex("start"),
+              f.number("size"),
+              f.has("node") ? f.small("node") : 0,
+              f.boolOr("memmapOnMemory", false),
+              f.text("online"),
+              f.numberOr("chunk", 0),
+              exhausted(f));
+      case "onlineBlocks", "offlineBlocks" ->
+          new VmemmapCase.Blocks(
+              op.equals("onlineBlocks"),
+              f.number("first"),
+              f.number("count"),
+              op.equals("onlineBlocks") ? f.text("to") : "");
+      case "removeMemory" ->
+          new VmemmapCase.RemoveMemory(
+              f.text("source"), f.hex("start"), f.number("size"), f.numberOr("chunk", 0));
       default -> new NotYet();
     };
   }

@@ -72,6 +72,8 @@ final class PageRoles {
       case HUGEPAGE -> "memory of a freed hugepage";
       case FAILED_DEVICE -> "range of a device that could not be bound";
       case REMOVED_DEVICE -> "range of the removed device";
+      case HOT_ADDED -> "hot-added memory";
+      case REMOVED_MEMORY -> "range of the removed memory";
       case NOTHING -> "memory";
     };
   }

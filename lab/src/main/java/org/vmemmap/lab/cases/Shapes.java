@@ -234,7 +234,12 @@ final class Shapes {
   /** What the kernel answered to an operation. */
   static Shape.Members results() {
     Shape oops = new Keys().with("touches", TEXT).with("in", TEXT).with("what", TEXT).build();
-    Shape blocks = new Keys().with("states", new Shape.Sequence(TEXT)).build();
+    Shape blocks =
+        new Keys()
+            .with("first", INT)
+            .with("count", INT)
+            .with("states", new Shape.Sequence(TEXT))
+            .build();
     return new Keys()
         .with("rc", INT)
         .with("readback", TEXT)

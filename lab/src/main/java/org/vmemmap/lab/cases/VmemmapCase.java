@@ -207,4 +207,22 @@ public record VmemmapCase(
 
   /** An operation of the format that this version cannot do. */
   public record NotYet() implements Args {}
+
+  /** Memory is plugged by {@code source}; {@code online} is no, movable or kernel. Bytes. */
+  public record AddMemory(
+      String source,
+      long start,
+      long size,
+      int node,
+      boolean memmapOnMemory,
+      String online,
+      long chunk,
+      boolean exhausted)
+      implements Args {}
+
+  /** Memory blocks are put online ({@code to} movable or kernel) or offline, one by one. */
+  public record Blocks(boolean online, long first, long count, String to) implements Args {}
+
+  /** Memory is unplugged. Bytes. */
+  public record RemoveMemory(String source, long start, long size, long chunk) implements Args {}
 }
