@@ -546,6 +546,9 @@ public final class HugetlbVmemmap implements EarlyHook {
     if (tail != null) {
       return tail;
     }
+    if (mm.series().allocatesTailsInOnePlace()) {
+      return sparseVmemmap.vmemmapSharedTailPage(order, zone);
+    }
     Page made =
         pageAlloc.allocPagesNode(zone.nid(), Gfp.KERNEL.or(Gfp.ZERO), 0, "vmemmap_get_tail");
     if (made == null) {

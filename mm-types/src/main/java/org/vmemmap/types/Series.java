@@ -195,6 +195,12 @@ public final class Series {
     return has(30);
   }
 
+  /** One function makes shared tails for boot and for run time. */
+  @Patch(32)
+  public boolean allocatesTailsInOnePlace() {
+    return has(32);
+  }
+
   // ---- later fixes ----
 
   /** A device in a boot section has all its struct pages initialised: their memmap is not shared. */

@@ -482,8 +482,22 @@ public final class SparseVmemmap {
         mm.inline().initCompoundTail(mm.struct().add(new Page(p), i), null, order, zone);
       }
     }
+    if (slab.slabIsAvailable()) {
+      Page winner = zone.cmpxchgVmemmapTail(idx, tail);
+      if (winner != null) {
+        pageAlloc.freePage(tail);
+        return winner;
+      }
+      return tail;
+    }
     zone.vmemmapTails[idx] = tail;
     return tail;
+  }
+
+  /** {@code vmemmap_shared_tail_page()}: the same for everybody, since patch 32; null for none. */
+  @Kernel(file = "mm/sparse-vmemmap.c", symbol = "vmemmap_shared_tail_page", patches = {32})
+  public @Nullable Page vmemmapSharedTailPage(int order, Zone zone) {
+    return vmemmapGetTail(order, zone);
   }
 
   /**
