@@ -40,7 +40,7 @@ public final class Mm {
     this.printk = new Printk(config.debugVm());
     this.model = new MemoryModel(machine, config, image.vmemmapBase());
     this.mmzone = new Mmzone(config, arch.pageShift());
-    this.nodes = new Nodes(config.hugetlbOptimizeVmemmap() ? mmzone.nrVmemmapTails() : 0);
+    this.nodes = new Nodes(config.vmemmapOptimization() ? mmzone.nrVmemmapTails() : 0);
     this.struct = new StructPage(machine, config);
     this.flags = new PageFlags(struct, printk, config);
     this.refs = new PageRef(struct, flags, printk);

@@ -175,6 +175,14 @@ public record MmConfig(
     return ZoneType.MAX_NR_ZONES - (zoneDma ? 0 : 1) - (zoneDma32 ? 0 : 1);
   }
 
+  /**
+   * SPARSEMEM_VMEMMAP_OPTIMIZATION: struct pages may be shared. Before patch 33 HugeTLB's option
+   * stands for it, and device memory shares without it.
+   */
+  public boolean vmemmapOptimization() {
+    return hugetlbOptimizeVmemmap || (series.masksTailsForDax() && archWantOptimizeDaxVmemmap);
+  }
+
   /** True when the size of struct page is a power of two. */
   public boolean structPageIsPowerOf2() {
     return Integer.bitCount(sizeofStructPage) == 1;

@@ -119,7 +119,7 @@ public final class Mmzone {
   /** MAX_FOLIO_VMEMMAP_ALIGN in bytes: what the memmap must be aligned to for masks; 0 for none. */
   @Kernel(file = "include/linux/mmzone.h", symbol = "MAX_FOLIO_VMEMMAP_ALIGN", patches = {33, 49})
   public long maxFolioVmemmapAlign() {
-    boolean masks = config.hugetlbOptimizeVmemmap() && config.structPageIsPowerOf2();
+    boolean masks = config.vmemmapOptimization() && config.structPageIsPowerOf2();
     return masks ? (1L << maxFolioOrder()) * config.sizeofStructPage() : 0;
   }
 

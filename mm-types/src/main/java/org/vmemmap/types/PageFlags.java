@@ -72,7 +72,7 @@ public final class PageFlags {
     this.struct = struct;
     this.printk = printk;
     this.tailMapping = config.illegalPointerValue() + 0x400;
-    this.mask = config.hugetlbOptimizeVmemmap() && config.structPageIsPowerOf2();
+    this.mask = config.vmemmapOptimization() && config.structPageIsPowerOf2();
     this.sizeShift = 64 - Long.numberOfLeadingZeros(struct.size() - 1L);
   }
 

@@ -201,6 +201,12 @@ public final class Series {
     return has(32);
   }
 
+  /** Tails hold masks in a kernel that optimises device memory only, too. */
+  @Patch(33)
+  public boolean masksTailsForDax() {
+    return has(33);
+  }
+
   // ---- later fixes ----
 
   /** A device in a boot section has all its struct pages initialised: their memmap is not shared. */
