@@ -207,6 +207,12 @@ public final class Series {
     return has(33);
   }
 
+  /** Device memory sets the order of its sections and shares tails in its zone. */
+  @Patch(34)
+  public boolean sharesDaxTails() {
+    return has(34);
+  }
+
   // ---- later fixes ----
 
   /** A device in a boot section has all its struct pages initialised: their memmap is not shared. */

@@ -235,18 +235,23 @@ final class MemmapInit {
     boolean whole =
         mm.series().initsDeviceTailsInBootSections()
             && mmzone.earlySection(mmzone.pfnToSection(pfn));
-    if (whole || !vmemmapCanOptimize(altmap, pgmap)) {
+    if (!whole && vmemmap().daxBySection()) {
+      return vmemmap().sharesTails(pfn)
+          ? mmzone.optimizedFolioVmemmapPageStructs()
+          : pgmap.vmemmapNr();
+    }
+    if (whole || !vmemmap().vmemmapCanOptimize(altmap, pgmap)) {
       return pgmap.vmemmapNr();
     }
-    return SparseVmemmap.VMEMMAP_RESERVE_NR * (mm.model().pageSize() / mm.struct().size());
+    return SparseVmemmap.VMEMMAP_RESERVE_NR * mmzone.optimizedFolioVmemmapPageStructs();
   }
 
-  private boolean vmemmapCanOptimize(@Nullable VmemAltmap altmap, DevPagemap pgmap) {
+  private SparseVmemmap vmemmap() {
     SparseVmemmap sparseVmemmap = vmemmap;
     if (sparseVmemmap == null) {
       throw new IllegalStateException("MmInit.setVmemmap() was not called");
     }
-    return sparseVmemmap.vmemmapCanOptimize(altmap, pgmap);
+    return sparseVmemmap;
   }
 
   /**

@@ -271,7 +271,9 @@ public final class MemoryHotplug {
     for (long pfn = startPfn; pfn < endPfn; pfn += curNrPages) {
       mm.condResched(pfn);
       curNrPages = Math.min(endPfn - pfn, mmzone.sectionAlignUp(pfn + 1) - pfn);
-      mm.struct().pageInitPoison(mm.model().pfnToPage(pfn), mm.struct().size() * curNrPages);
+      if (mmzone.pfnToSectionOrder(pfn) == 0) {
+        mm.struct().pageInitPoison(mm.model().pfnToPage(pfn), mm.struct().size() * curNrPages);
+      }
     }
     // Device pages are never online, so the search for the next page of the zone would find none.
     if (zone.idx() == ZoneType.ZONE_DEVICE) {

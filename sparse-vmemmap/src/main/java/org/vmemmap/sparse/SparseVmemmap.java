@@ -28,6 +28,7 @@ import org.vmemmap.types.Ptr;
 import org.vmemmap.types.Pud;
 import org.vmemmap.types.VmemAltmap;
 import org.vmemmap.types.Zone;
+import org.vmemmap.types.ZoneType;
 
 /**
  * The virtual memmap: page tables and backing for struct pages, and the life of sections after
@@ -610,6 +611,33 @@ public final class SparseVmemmap {
   }
 
   /**
+   * True when device memory takes the generic path: since patch 34, but for an architecture with a
+   * walker of its own.
+   */
+  boolean daxBySection() {
+    return mm.series().sharesDaxTails() && arch().populatesBySectionOrder();
+  }
+
+  /** The order that a device's sections get; 0 when its memmap cannot be shared. */
+  private int daxOrder(@Nullable VmemAltmap altmap, DevPagemap pgmap) {
+    boolean wanted = mm.config().archWantOptimizeDaxVmemmap() && arch().wantsOptimizedDaxVmemmap();
+    boolean large = pgmap.vmemmapShift >= mmzone.vmemmapTailMinOrder();
+    return wanted && altmap == null && large && mm.flags().compoundInfoHasMask()
+        ? pgmap.vmemmapShift
+        : 0;
+  }
+
+  /** True when the section of {@code pfn} shares the tails of its compound pages. */
+  boolean sharesTails(long pfn) {
+    return sectionOptimizable(mm.model().pfnToPage(pfn).va());
+  }
+
+  /** True when struct pages may be filled with poison: nobody else sees them. */
+  boolean mayPoison(long pfn) {
+    return mmzone.pfnToSectionOrder(pfn) == 0;
+  }
+
+  /**
    * How many frames the memmap of pages in one section takes, by the section's order.
    *
    * <pre>
@@ -633,7 +661,11 @@ public final class SparseVmemmap {
   /** The shared tail for the struct pages at {@code addr}; null for memory of no zone, or none. */
   private @Nullable Page sectionSharedTail(long addr, int node) {
     long pfn = mm.model().pageToPfn(new Page(addr));
-    Zone zone = mmInit().pfnToZone(pfn, node);
+    // What is hot-added is spanned by no zone yet, and only devices have an order.
+    Zone zone =
+        slab.slabIsAvailable()
+            ? mm.nodes().nodeData(node).zone(ZoneType.ZONE_DEVICE)
+            : mmInit().pfnToZone(pfn, node);
     return zone == null ? null : vmemmapGetTail(mmzone.pfnToSectionOrder(pfn), zone);
   }
 
@@ -740,7 +772,7 @@ public final class SparseVmemmap {
       return null;
     }
     int r;
-    if (pgmap != null && vmemmapCanOptimize(altmap, pgmap)) {
+    if (pgmap != null && !daxBySection() && vmemmapCanOptimize(altmap, pgmap)) {
       r = arch().vmemmapPopulateCompoundPages(this, pfn, start, end, nid, pgmap);
       // Generic code before patch 5: what the architecture does after populating is left out.
       if (r >= 0 && mm.series().syncsDaxThroughArch()) {
@@ -898,6 +930,9 @@ public final class SparseVmemmap {
         .vmWarnOnOnce(
             nrPages > mmzone.pagesPerSection(),
             "section_nr_vmemmap_pages: nr_pages > PAGES_PER_SECTION");
+    if (daxBySection()) {
+      return sectionVmemmapPages(pfn, nrPages);
+    }
     // Before patch 3 optimised device memory was counted as if it had all its memmap.
     if (!mm.series().countsOptimizedDax() || !vmemmapCanOptimize(altmap, pgmap)) {
       return (nrPages * mm.struct().size() + pageSize - 1) / pageSize;
@@ -1045,6 +1080,7 @@ public final class SparseVmemmap {
     }
     if (empty) {
       ms.sectionMemMap = 0;
+      ms.order = 0;
     }
   }
 
@@ -1106,6 +1142,10 @@ public final class SparseVmemmap {
     if (nrPages < mmzone.pagesPerSection() && mmzone.earlySection(ms)) {
       return mm.model().pfnToPage(pfn);
     }
+    if (pgmap != null && daxBySection() && daxOrder(altmap, pgmap) != 0) {
+      // Parts of a section, and what is no whole number of compound pages, stay ordinary.
+      sectionSetOrderRange(pfn, nrPages, daxOrder(altmap, pgmap));
+    }
     Page memmap = populateSectionMemmap(pfn, nrPages, nid, altmap, pgmap);
     if (memmap == null) {
       sectionDeactivate(pfn, nrPages, altmap, pgmap);
@@ -1142,7 +1182,9 @@ public final class SparseVmemmap {
       return memmap.ptrErr();
     }
     // So that a struct page that is used before its section goes online gives itself away.
-    mm.struct().pageInitPoison(memmap, mm.struct().size() * nrPages);
+    if (mayPoison(startPfn)) {
+      mm.struct().pageInitPoison(memmap, mm.struct().size() * nrPages);
+    }
     MemSection ms = mmzone.section(sectionNr);
     sparse().sectionMarkPresent(ms, sectionNr);
     // The section's pointer counts from its start, whatever part of it was added.

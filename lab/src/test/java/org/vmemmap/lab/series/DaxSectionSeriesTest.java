@@ -41,4 +41,40 @@ class DaxSectionSeriesTest {
     assertEquals(0, machine.addDevice("dax", SeriesMachine.DEVICE, SeriesMachine.GIB, 9));
     return machine;
   }
+
+  /**
+   * A device of 1 GiB. Expect one frame less for each compound page with patch 34, pages of 512 KiB
+   * to be optimised at all, and a second device to need no other shared tail.
+   *
+   * <pre>
+   *   level 33   [ f0 ][ f1 ][ f1 ] ..   [ f2 ][ f3 ][ f3 ] ..
+   *   level 34   [ f0 ][ T  ][ T  ] ..   [ f1 ][ T  ][ T  ] ..
+   * </pre>
+   */
+  @Test
+  @Tag("patch-34")
+  void memremap_compoundPages_shareOneTailInTheZone() {
+    assertEquals("1024 2048 0", counts(33, 9));
+    assertEquals("512 1024 0", counts(34, 9));
+    assertEquals("2 4 0", counts(33, 18));
+    assertEquals("1 2 0", counts(34, 18));
+    assertEquals("4096 8192 0", counts(33, 7));
+    assertEquals("2048 4096 0", counts(34, 7));
+  }
+
+  private static String counts(int level, int shift) {
+    SeriesMachine machine = new SeriesMachine(level);
+    assertEquals(0, machine.addDevice("a", SeriesMachine.DEVICE, SeriesMachine.GIB, shift));
+    long one = machine.memmapPages();
+    long second = SeriesMachine.DEVICE + 2 * SeriesMachine.GIB;
+    assertEquals(0, machine.addDevice("b", second, SeriesMachine.GIB, shift));
+    long two = machine.memmapPages();
+    Mm mm = machine.kernel().mm();
+    Page far = mm.model().pfnToPage((second >>> 12) + 100);
+    assertEquals(mm.model().pfnToPage((second >>> 12) + (100 & -(1 << shift))),
+        mm.flags().compoundHead(far));
+    machine.removeDevice("a");
+    machine.removeDevice("b");
+    return one + " " + two + " " + machine.memmapPages();
+  }
 }
