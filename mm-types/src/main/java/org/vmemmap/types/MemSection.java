@@ -24,6 +24,9 @@ public final class MemSection {
   /** Order of the compound pages that the section holds; 0 for ordinary memory. Since patch 22. */
   public int order;
 
+  /** Zone of the shared tail for {@link #order}; null when it must be searched. Since patch 35. */
+  public @Nullable Zone zone;
+
   /** Which subsections are in use; null before the section is activated. */
   public @Nullable MemSectionUsage usage;
 }

@@ -213,6 +213,12 @@ public final class Series {
     return has(34);
   }
 
+  /** A section knows the zone whose shared tail its memmap is mapped to. */
+  @Patch(35)
+  public boolean recordsSectionZone() {
+    return has(35);
+  }
+
   // ---- later fixes ----
 
   /** A device in a boot section has all its struct pages initialised: their memmap is not shared. */

@@ -661,6 +661,10 @@ public final class SparseVmemmap {
   /** The shared tail for the struct pages at {@code addr}; null for memory of no zone, or none. */
   private @Nullable Page sectionSharedTail(long addr, int node) {
     long pfn = mm.model().pageToPfn(new Page(addr));
+    Zone recorded = mmzone.section(mmzone.pfnToSectionNr(pfn)).zone;
+    if (recorded != null && mm.series().recordsSectionZone()) {
+      return vmemmapGetTail(mmzone.pfnToSectionOrder(pfn), recorded);
+    }
     // What is hot-added is spanned by no zone yet, and only devices have an order.
     Zone zone =
         slab.slabIsAvailable()
@@ -838,6 +842,15 @@ public final class SparseVmemmap {
               order != 0 && ms.order != 0 && ms.order != order,
               "section_set_order: order && ms->order && ms->order != order");
       ms.order = order;
+    }
+  }
+
+  /** Sets the zone beside the order, since patch 35; only sections with an order have one. */
+  @Kernel(file = "include/linux/mmzone.h", symbol = "section_set_zone", patches = {35})
+  public void sectionSetZoneRange(long pfn, long nrPages, Zone zone) {
+    for (long at = pfn; at < pfn + nrPages; at += mmzone.pagesPerSection()) {
+      MemSection ms = mmzone.section(mmzone.pfnToSectionNr(at));
+      ms.zone = ms.order == 0 ? null : zone;
     }
   }
 
@@ -1081,6 +1094,7 @@ public final class SparseVmemmap {
     if (empty) {
       ms.sectionMemMap = 0;
       ms.order = 0;
+      ms.zone = null;
     }
   }
 
@@ -1145,6 +1159,7 @@ public final class SparseVmemmap {
     if (pgmap != null && daxBySection() && daxOrder(altmap, pgmap) != 0) {
       // Parts of a section, and what is no whole number of compound pages, stay ordinary.
       sectionSetOrderRange(pfn, nrPages, daxOrder(altmap, pgmap));
+      sectionSetZoneRange(pfn, nrPages, mm.nodes().nodeData(nid).zone(ZoneType.ZONE_DEVICE));
     }
     Page memmap = populateSectionMemmap(pfn, nrPages, nid, altmap, pgmap);
     if (memmap == null) {

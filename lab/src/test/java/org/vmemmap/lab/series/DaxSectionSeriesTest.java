@@ -9,6 +9,7 @@ import org.vmemmap.lab.boot.MachineSpec;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.Page;
 import org.vmemmap.types.Series;
+import org.vmemmap.types.ZoneType;
 
 /** Device memory on the generic path: patches 33 to 35, 42 and 44. */
 class DaxSectionSeriesTest {
@@ -76,5 +77,31 @@ class DaxSectionSeriesTest {
     machine.removeDevice("a");
     machine.removeDevice("b");
     return one + " " + two + " " + machine.memmapPages();
+  }
+
+  /**
+   * A section that is populated at run time, with order 9 and ZONE_NORMAL as its zone. Expect the
+   * shared tail of ZONE_DEVICE before patch 35, which gives its struct pages the wrong zone, and
+   * that of ZONE_NORMAL with it.
+   */
+  @Test
+  @Tag("patch-35")
+  void populate_sectionWithZone_usesItsTail() {
+    assertEquals(ZoneType.ZONE_DEVICE, zoneOfTail(34));
+    assertEquals(ZoneType.ZONE_NORMAL, zoneOfTail(35));
+  }
+
+  private static ZoneType zoneOfTail(int level) {
+    SeriesMachine machine = new SeriesMachine(level);
+    Mm mm = machine.kernel().mm();
+    long pfn = SeriesMachine.DEVICE >>> 12;
+    machine.kernel().sparse().sparseIndexInit(pfn >>> 15, 0);
+    machine.kernel().sparseVmemmap().sectionSetOrderRange(pfn, 32768, 9);
+    machine
+        .kernel()
+        .sparseVmemmap()
+        .sectionSetZoneRange(pfn, 32768, mm.nodes().nodeData(0).zone(ZoneType.ZONE_NORMAL));
+    machine.kernel().sparseVmemmap().populateSectionMemmap0(pfn, 32768, 0, null, null);
+    return mm.inline().zonenum(mm.struct().flags(mm.model().pfnToPage(pfn + 100)));
   }
 }
