@@ -219,6 +219,12 @@ public final class Series {
     return has(35);
   }
 
+  /** Shared tails are read-only from the moment they are mapped. */
+  @Patch(38)
+  public boolean mapsTailsReadOnly() {
+    return has(38);
+  }
+
   // ---- later fixes ----
 
   /** A device in a boot section has all its struct pages initialised: their memmap is not shared. */

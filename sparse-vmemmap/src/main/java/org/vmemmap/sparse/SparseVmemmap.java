@@ -23,6 +23,7 @@ import org.vmemmap.types.Page;
 import org.vmemmap.types.Pgd;
 import org.vmemmap.types.Pgtable;
 import org.vmemmap.types.Pmd;
+import org.vmemmap.types.Prot;
 import org.vmemmap.types.Pte;
 import org.vmemmap.types.Ptr;
 import org.vmemmap.types.Pud;
@@ -270,12 +271,14 @@ public final class SparseVmemmap {
       Ptr<Pmd> pmd, long addr, int node, @Nullable VmemAltmap altmap, long ptpfn, int flags) {
     Ptr<Pte> pte = pgtable.pteOffsetKernel(pmd, addr);
     if (pgtable.pteNone(pgtable.ptepGet(pte))) {
+      boolean readOnly = false;
       if (ptpfn == NO_PTPFN && sharesTail(addr)) {
         Page tail = sectionSharedTail(addr, node);
         if (tail == null) {
           return null;
         }
         ptpfn = mm.model().pageToPfn(tail);
+        readOnly = mm.series().mapsTailsReadOnly();
         if (slab.slabIsAvailable()) {
           // Unmapping drops a reference for each entry.
           mm.refs().getPage(tail);
@@ -291,7 +294,8 @@ public final class SparseVmemmap {
         // takes none: its shared tails are never freed, and have no struct page to count in yet.
         mm.refs().getPage(mm.model().pfnToPage(ptpfn));
       }
-      pgtable.setPteAt(addr, pte, pgtable.pfnPte(ptpfn, pgtable.pageKernel()));
+      Prot prot = readOnly ? pgtable.pageKernelRo() : pgtable.pageKernel();
+      pgtable.setPteAt(addr, pte, pgtable.pfnPte(ptpfn, prot));
     }
     return pte;
   }
