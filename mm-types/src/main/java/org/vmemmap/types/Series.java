@@ -225,6 +225,12 @@ public final class Series {
     return has(38);
   }
 
+  /** The count of a section's memmap may be asked for a folio that is larger. */
+  @Patch(42)
+  public boolean countsWholeFolios() {
+    return has(42);
+  }
+
   // ---- later fixes ----
 
   /** A device in a boot section has all its struct pages initialised: their memmap is not shared. */

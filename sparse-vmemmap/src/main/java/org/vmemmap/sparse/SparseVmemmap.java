@@ -651,10 +651,14 @@ public final class SparseVmemmap {
    * </pre>
    */
   @Kernel(file = "mm/internal.h", symbol = "section_vmemmap_pages", patches = {25, 41, 42})
-  long sectionVmemmapPages(long pfn, long nrPages) {
+  public long sectionVmemmapPages(long pfn, long nrPages) {
     if (!sectionOptimizable(mm.model().pfnToPage(pfn).va())) {
       return (nrPages * mm.struct().size() + pageSize - 1) / pageSize;
     }
+    mm.printk()
+        .vmWarnOnOnce(
+            !mm.series().countsWholeFolios() && nrPages > mmzone.pagesPerSection(),
+            "section_vmemmap_pages: nr_pages > PAGES_PER_SECTION");
     int order = mmzone.pfnToSectionOrder(pfn);
     if (order < mmzone.pfnSectionShift()) {
       return nrPages >>> order;

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.sparse.SparseVmemmap;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.Page;
 import org.vmemmap.types.Series;
@@ -103,5 +104,33 @@ class DaxSectionSeriesTest {
         .sectionSetZoneRange(pfn, 32768, mm.nodes().nodeData(0).zone(ZoneType.ZONE_NORMAL));
     machine.kernel().sparseVmemmap().populateSectionMemmap0(pfn, 32768, 0, null, null);
     return mm.inline().zonenum(mm.struct().flags(mm.model().pfnToPage(pfn + 100)));
+  }
+
+  /**
+   * The count of frames for a folio of 1 GiB that is asked at once, in a kernel with DEBUG_VM.
+   * Expect one page in both, for one section and for all eight; but a warning before patch 42.
+   */
+  @Test
+  @Tag("patch-42")
+  void sectionVmemmapPages_wholeFolio_isNoMistake() {
+    assertEquals("1 1 0 true", folioCounts(41));
+    assertEquals("1 1 0 false", folioCounts(42));
+  }
+
+  private static String folioCounts(int level) {
+    MachineSpec spec = SeriesMachine.spec(512L << 20);
+    SeriesMachine machine =
+        new SeriesMachine(
+            spec.withConfig(spec.config().withDebugVm(true).withSeries(Series.at(level))));
+    assertEquals(0, machine.addDevice("dax", SeriesMachine.DEVICE, SeriesMachine.GIB, 18));
+    long pfn = SeriesMachine.DEVICE >>> 12;
+    SparseVmemmap vmemmap = machine.kernel().sparseVmemmap();
+    String counts =
+        vmemmap.sectionVmemmapPages(pfn, 32768)
+            + " "
+            + vmemmap.sectionVmemmapPages(pfn, 262144)
+            + " "
+            + vmemmap.sectionVmemmapPages(pfn + 32768, 32768);
+    return counts + " " + machine.warned("section_vmemmap_pages: nr_pages > PAGES_PER_SECTION");
   }
 }

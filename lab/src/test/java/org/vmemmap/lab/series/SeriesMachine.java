@@ -104,6 +104,11 @@ final class SeriesMachine {
         .getPfnblockMigratetype(kernel.mm().model().pfnToPage(paddr >>> 12), paddr >>> 12);
   }
 
+  /** True when a WARN with this text was hit. */
+  boolean warned(String text) {
+    return kernel.mm().printk().warnings().stream().anyMatch(w -> w.contains(text));
+  }
+
   /** nr_memmap_pages. */
   long memmapPages() {
     return kernel.mm().vmstat().nrMemmapPages();
