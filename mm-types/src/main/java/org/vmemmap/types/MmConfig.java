@@ -180,7 +180,9 @@ public record MmConfig(
    * stands for it, and device memory shares without it.
    */
   public boolean vmemmapOptimization() {
-    return hugetlbOptimizeVmemmap || (series.masksTailsForDax() && archWantOptimizeDaxVmemmap);
+    return hugetlbOptimizeVmemmap
+        || (series.masksTailsForDax() && archWantOptimizeDaxVmemmap)
+        || series.optimizesDaxEverywhere();
   }
 
   /** True when the size of struct page is a power of two. */

@@ -231,6 +231,12 @@ public final class Series {
     return has(42);
   }
 
+  /** Device memory is optimised on every architecture with the generic path. */
+  @Patch(44)
+  public boolean optimizesDaxEverywhere() {
+    return has(44);
+  }
+
   // ---- later fixes ----
 
   /** A device in a boot section has all its struct pages initialised: their memmap is not shared. */

@@ -624,7 +624,9 @@ public final class SparseVmemmap {
 
   /** The order that a device's sections get; 0 when its memmap cannot be shared. */
   private int daxOrder(@Nullable VmemAltmap altmap, DevPagemap pgmap) {
-    boolean wanted = mm.config().archWantOptimizeDaxVmemmap() && arch().wantsOptimizedDaxVmemmap();
+    boolean wanted =
+        mm.series().optimizesDaxEverywhere()
+            || (mm.config().archWantOptimizeDaxVmemmap() && arch().wantsOptimizedDaxVmemmap());
     boolean large = pgmap.vmemmapShift >= mmzone.vmemmapTailMinOrder();
     return wanted && altmap == null && large && mm.flags().compoundInfoHasMask()
         ? pgmap.vmemmapShift

@@ -3,9 +3,11 @@ package org.vmemmap.lab.series;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import java.nio.file.Path;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.lab.cases.CaseFiles;
 import org.vmemmap.sparse.SparseVmemmap;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.Page;
@@ -132,5 +134,25 @@ class DaxSectionSeriesTest {
             + " "
             + vmemmap.sectionVmemmapPages(pfn + 32768, 32768);
     return counts + " " + machine.warned("section_vmemmap_pages: nr_pages > PAGES_PER_SECTION");
+  }
+
+  /**
+   * arm64, which never asked for shared tails of devices. Expect the whole memmap before patch 44
+   * and one frame for each compound page of 2 MiB with it.
+   */
+  @Test
+  @Tag("patch-44")
+  void memremap_arm64_sharesTails() {
+    assertEquals(4096, onArm64(43));
+    assertEquals(512, onArm64(44));
+  }
+
+  private static long onArm64(int level) {
+    MachineSpec arm =
+        CaseFiles.machine(Path.of("..", "cases", "arm64", "4k-base-4G.json"))
+            .withSeries(Series.at(level));
+    SeriesMachine machine = new SeriesMachine(SeriesMachine.withDevices(arm));
+    assertEquals(0, machine.addDevice("dax", SeriesMachine.DEVICE, SeriesMachine.GIB, 9));
+    return machine.memmapPages();
   }
 }

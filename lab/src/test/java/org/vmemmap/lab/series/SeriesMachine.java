@@ -35,7 +35,11 @@ final class SeriesMachine {
 
   /** A machine of one node with {@code bytes} of RAM. */
   static MachineSpec spec(long bytes, String... cmdline) {
-    MachineSpec pc = MachineSpecs.ofSize(bytes, 1, List.of(), 4, List.of(cmdline));
+    return withDevices(MachineSpecs.ofSize(bytes, 1, List.of(), 4, List.of(cmdline)));
+  }
+
+  /** The machine with 4 GiB of device memory. */
+  static MachineSpec withDevices(MachineSpec pc) {
     return new MachineSpec(
         pc.profile(),
         pc.config(),
