@@ -2,6 +2,7 @@
 package org.vmemmap.machine;
 
 import java.util.Arrays;
+import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -131,6 +132,15 @@ public final class Tlb {
       }
     }
     return false;
+  }
+
+  /** Calls {@code visitor} with the frame of each translation in this cache. */
+  public void forEachFrame(LongConsumer visitor) {
+    for (int slot = 0; slot < ENTRIES; slot++) {
+      if (pages[slot] != NONE) {
+        visitor.accept(targets[slot] >>> pageShift);
+      }
+    }
   }
 
   /** How many flushes of any kind this cache has seen. */

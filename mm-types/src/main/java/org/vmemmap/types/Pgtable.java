@@ -246,7 +246,7 @@ public final class Pgtable {
 
   /** PAGE_KERNEL_RO. */
   public Prot pageKernelRo() {
-    return arch.pageKernelRo();
+    return machine.omits("write_protect") ? arch.pageKernel() : arch.pageKernelRo();
   }
 
   /** {@code set_pte_at()} in init_mm; {@code addr} is the address that the entry maps. */
@@ -266,7 +266,9 @@ public final class Pgtable {
   @Kernel(file = "include/linux/pgtable.h", symbol = "ptep_set_wrprotect", fidelity = Kernel.Fidelity.CUSTOM, why = "x86 loops on try_cmpxchg because hardware may set dirty; nothing else writes entries here.")
   public void ptepSetWrprotect(long addr, Ptr<Pte> ptep) {
     machine.yields().at("set_wrprotect", addr);
-    write(ptep.va(), arch.wrprotect(read(ptep.va())), PTE);
+    if (!machine.omits("write_protect")) {
+      write(ptep.va(), arch.wrprotect(read(ptep.va())), PTE);
+    }
   }
 
   /** {@code set_pmd()}. */

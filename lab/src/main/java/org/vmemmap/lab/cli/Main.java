@@ -32,6 +32,7 @@ public final class Main {
         replay   replay captured boots of a real kernel, fact by fact
         series   list the patches of the series, or show one of them
         dump     show page tables, a struct page, sections, zones or counters of a booted machine
+        check    look for bugs: list the rules, fail each allocation of a scenario
 
       vmemmap COMMAND --help tells more. Exit code: 0 done, 1 a check failed, 2 bad input.
       """;
@@ -84,7 +85,7 @@ public final class Main {
     }
     Callable<Integer> command = command(args[0], out);
     if (command == null) {
-      throw new BadInput(args[0] + ": no such command, wanted boot, replay, series or dump");
+      throw new BadInput(args[0] + ": no such command, wanted boot, replay, series, dump or check");
     }
     return execute(command, List.of(args).subList(1, args.length), out);
   }
@@ -95,6 +96,7 @@ public final class Main {
       case "replay" -> new ReplayCommand(out);
       case "series" -> new SeriesCommand(out);
       case "dump" -> new DumpCommand(out);
+      case "check" -> new CheckCommand(out);
       default -> null;
     };
   }

@@ -68,6 +68,7 @@ public final class Invariants {
     new TailRules(kernel.mm(), tails, found).check();
     new StructPageRules(kernel.mm(), kernel.spec().ram(), tails, devices, arch, found).check();
     new BuddyRules(kernel.mm(), kernel.pageAlloc()::nrFreePages, found).check();
+    new TlbRules(kernel.mm(), found).check();
     return found.report();
   }
 

@@ -101,7 +101,7 @@ class BadInputTest {
   void run_badCommand_isNamedInOneLine() {
     String wanted = "wanted pagetable, page PFN, sections, zones, vmstat or kpageflags";
     // Expect one line for each.
-    assertRefused("fly: no such command, wanted boot, replay, series or dump", "fly");
+    assertRefused("fly: no such command, wanted boot, replay, series, dump or check", "fly");
     assertRefused("dump: nothing to show, " + wanted, "dump");
     assertRefused("dump zoo: " + wanted, "dump", "zoo");
     assertRefused("dump zones 7: " + wanted, "dump", "zones", "7");

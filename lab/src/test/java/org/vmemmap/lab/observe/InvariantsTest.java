@@ -98,7 +98,8 @@ class InvariantsTest {
             StructPageRules.COMPOUND,
             BuddyRules.BLOCKS,
             BuddyRules.COUNTS,
-            BuddyRules.OWNERS),
+            BuddyRules.OWNERS,
+            TlbRules.FREED),
         report.checks().keySet());
     assertTrue(report.total() > 100_000, "total=" + report.total());
   }

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.lab.check;
+
+import java.util.List;
+
+/**
+ * A rule that a run broke, and all that is needed to look at it again.
+ *
+ * @param rule its name
+ * @param step what was being done
+ * @param detail frame or pfn, and what was found
+ * @param site the kernel functions whose allocation failed; empty for none
+ * @param trace the last shared steps
+ * @param replay the command that runs it again
+ */
+public record Deviation(
+    String rule, String step, String detail, String site, List<String> trace, String replay) {
+  /** Copies the trace. */
+  public Deviation {
+    trace = List.copyOf(trace);
+  }
+
+  /** The report. */
+  public String text() {
+    Rule broken = RuleBook.of(rule);
+    StringBuilder text = new StringBuilder();
+    text.append("rule      ").append(rule).append(": ").append(broken.statement()).append('\n');
+    text.append("step      ").append(step).append('\n');
+    text.append("found     ").append(detail).append('\n');
+    text.append("function  ").append(broken.symbol()).append(" (").append(broken.file());
+    text.append(")\n");
+    if (!site.isEmpty()) {
+      text.append("failed    ").append(site).append('\n');
+    }
+    for (int i = 0; i < trace.size(); i++) {
+      text.append(i == 0 ? "trace     " : "          ").append(trace.get(i)).append('\n');
+    }
+    return text.append("replay    ").append(replay).append('\n').toString();
+  }
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.lab.check;
+
+import java.util.List;
+import org.vmemmap.lab.report.Json;
+import org.vmemmap.lab.report.Table;
+
+/** All rules by name. Those of a machine at rest are checked by {@code lab.observe.Invariants}. */
+public final class RuleBook {
+  /** A write or bind that returns an error must leave the machine as it was. */
+  public static final String FAILED_OPERATION = "failed-operation-changes-nothing";
+
+  /** Only boot may give up, and only by panic(). */
+  public static final String PANIC = "no-panic-at-run-time";
+
+  /** A BUG, a fault of the machine or a crash of the ported code. */
+  public static final String CRASH = "no-crash";
+
+  /** A WARN that nobody expects. */
+  public static final String WARNING = "no-warning";
+
+  /** A step fails although nothing was made to fail. */
+  public static final String STEP = "step-succeeds";
+
+  private static final String SPARSE_VMEMMAP = "mm/sparse-vmemmap.c";
+  private static final String HUGETLB_VMEMMAP = "mm/hugetlb_vmemmap.c";
+  private static final String PAGE_ALLOC = "mm/page_alloc.c";
+  private static final String MM_INIT = "mm/mm_init.c";
+
+  private RuleBook() {}
+
+  /** All rules, those of a machine at rest first. */
+  public static List<Rule> all() {
+    List<Rule> all = new java.util.ArrayList<>(frames());
+    all.addAll(pages());
+    all.addAll(operations());
+    return List.copyOf(all);
+  }
+
+  private static List<Rule> frames() {
+    return List.of(
+        new Rule(
+            "memmap-frame-owner",
+            "each frame behind the memmap is owned as memmap, shared tail or altmap",
+            "a frame that is free as well holds struct pages until its next owner writes",
+            "O(memmap frames)", SPARSE_VMEMMAP, "vmemmap_pte_populate"),
+        new Rule(
+            "memmap-frames-booked",
+            "as many frames are mapped as memmap as are owned as memmap",
+            "a frame that nobody maps and nobody frees is lost",
+            "O(memmap frames)", HUGETLB_VMEMMAP, "free_vmemmap_page"),
+        new Rule(
+            "page-table-frames",
+            "each table that a walk meets has a frame owned as page table, and no other has",
+            "a freed table that is still walked maps whatever its next owner writes",
+            "O(tables)", HUGETLB_VMEMMAP, "vmemmap_split_pmd"),
+        new Rule(
+            "memmap-counters",
+            "nr_memmap_pages + nr_memmap_boot_pages = frames behind the memmap less shared tails",
+            "/proc/vmstat is how an admin sees what HVO saves",
+            "O(memmap frames)", "mm/vmstat.c", "memmap_pages_add"),
+        new Rule(
+            "shared-tail-single",
+            "each shared tail serves one zone and one order",
+            "its struct pages name one zone and one order",
+            "O(zones)", HUGETLB_VMEMMAP, "vmemmap_get_tail"),
+        new Rule(
+            "shared-tail-canonical",
+            "each struct page in a shared tail is the unused tail of its order and zone",
+            "one write is seen by the tails of all hugepages",
+            "O(zones)", "mm/internal.h", "init_compound_tail"),
+        new Rule(
+            "shared-tail-read-only",
+            "no pte maps a shared tail writable",
+            "a stray write must fault instead of reaching all hugepages",
+            "O(memmap ptes)", HUGETLB_VMEMMAP, "vmemmap_remap_pte"),
+        new Rule(
+            "tlb-reaches-freed-frame",
+            "no cached translation leads into a free frame",
+            "a CPU would read or write the memory of the frame's next owner",
+            "O(TLB entries)", "arch/x86/mm/tlb.c", "flush_tlb_kernel_range"));
+  }
+
+  private static List<Rule> pages() {
+    return List.of(
+        new Rule(
+            "struct-page-mapped",
+            "each page of RAM and of a present sub-section has a mapped struct page",
+            "pfn_to_page() of a valid pfn is read without a check",
+            "O(memmap frames)", SPARSE_VMEMMAP, "vmemmap_populate_range"),
+        new Rule(
+            "struct-page-node-zone",
+            "each struct page names the node and zone that its pfn lies in",
+            "page_zone() decides whose lock and whose free list",
+            "O(pages)", MM_INIT, "__init_single_page"),
+        new Rule(
+            "struct-page-compound",
+            "each tail leads to a head whose order reaches it",
+            "compound_head() is how everybody finds the reference count",
+            "O(pages)", "mm/page_alloc.c", "prep_compound_page"),
+        new Rule(
+            "free-block",
+            "each block on a free list is free, aligned, of that order and zone, and owned by buddy",
+            "the next allocation hands it out",
+            "O(free blocks)", PAGE_ALLOC, "__free_one_page"),
+        new Rule(
+            "free-counts",
+            "nr_free of each order and the free pages of each zone are what is on the lists",
+            "watermarks are checked against them",
+            "O(free blocks)", PAGE_ALLOC, "__add_to_free_list"),
+        new Rule(
+            "free-frames-booked",
+            "the free pages of all zones are the frames that buddy owns",
+            "a difference is a page lost or free twice",
+            "O(zones)", PAGE_ALLOC, "free_unref_page"));
+  }
+
+  private static List<Rule> operations() {
+    return List.of(
+        new Rule(
+            FAILED_OPERATION,
+            "an operation that returns an error leaves struct pages in use and counters as they were",
+            "the caller will not undo what it was told did not happen",
+            "O(pages), twice", "mm/memory_hotplug.c", "__add_pages"),
+        new Rule(
+            PANIC,
+            "panic() is called by boot only",
+            "without memory at run time an operation fails, not the machine",
+            "O(1)", "kernel/panic.c", "panic"),
+        new Rule(
+            CRASH,
+            "no BUG, no fault of the machine, no use of a NULL pointer",
+            "each is an oops",
+            "O(1)", "include/asm-generic/bug.h", "BUG_ON"),
+        new Rule(
+            WARNING,
+            "no WARN",
+            "a WARN says that the caller broke a contract",
+            "O(1)", "include/asm-generic/bug.h", "WARN_ON"),
+        new Rule(
+            STEP,
+            "a step of a scenario succeeds when nothing is made to fail",
+            "what an earlier failure left behind must not be in the way",
+            "O(1)", "mm/memory_hotplug.c", "__remove_pages"));
+  }
+
+  /** The rule of that name. @throws IllegalArgumentException for none */
+  public static Rule of(String name) {
+    return all().stream()
+        .filter(rule -> rule.name().equals(name))
+        .findFirst()
+        .orElseThrow(() -> new IllegalArgumentException("rule " + name));
+  }
+
+  /** The rules as a table. */
+  public static String table() {
+    Table table = new Table("llll", "rule", "cost", "kept by", "what must hold, and why");
+    for (Rule rule : all()) {
+      String kept = rule.symbol() + " (" + rule.file() + ")";
+      table.row(rule.name(), rule.cost(), kept, rule.statement());
+      table.row("", "", "", "  " + rule.reason());
+    }
+    return table + "\n" + all().size() + " rules";
+  }
+
+  /** The rules as JSON. */
+  public static String json() {
+    Json json = new Json().object().list("rules");
+    for (Rule rule : all()) {
+      json.object()
+          .put("name", rule.name())
+          .put("statement", rule.statement())
+          .put("reason", rule.reason())
+          .put("cost", rule.cost())
+          .put("file", rule.file())
+          .put("symbol", rule.symbol())
+          .endObject();
+    }
+    return json.endList().endObject().toString();
+  }
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.lab.check;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+import org.vmemmap.lab.boot.BadInput;
+import org.vmemmap.lab.report.Table;
+
+/** Fails each fallible step of scenarios, one run for each, and holds the rules against each end. */
+public final class Sweep {
+  private static final int FIELDS = 3;
+
+  private final boolean pairs;
+  private final int shard;
+  private final int shards;
+  private final @Nullable Path state;
+  private final Map<String, String> done = new HashMap<>();
+  private final Map<String, Map<String, Integer>> outcomes = new TreeMap<>();
+  private final List<Deviation> deviations = new ArrayList<>();
+  private long sites;
+  private long runs;
+  private long number;
+  private long broken;
+
+  /**
+   * Prepares a sweep.
+   *
+   * @param pairs whether any two steps are made to fail together, too
+   * @param shard which part of the runs is done, from 1
+   * @param shards number of parts
+   * @param state file that remembers runs that were done; null for none
+   */
+  public Sweep(boolean pairs, int shard, int shards, @Nullable Path state) {
+    this.pairs = pairs;
+    this.shard = shard;
+    this.shards = shards;
+    this.state = state;
+    if (state != null && Files.exists(state)) {
+      load(state);
+    }
+  }
+
+  private void load(Path file) {
+    try {
+      for (String line : Files.readAllLines(file, StandardCharsets.UTF_8)) {
+        String[] fields = line.split("\t", -1);
+        if (fields.length != FIELDS) {
+          throw new BadInput("--state " + file + ": \"" + line + "\": wanted RUN, OUTCOME, SITE");
+        }
+        done.put(fields[0], fields[1]);
+      }
+    } catch (IOException e) {
+      throw new BadInput("--state " + file + ": cannot be read, wanted a file of an earlier sweep");
+    }
+  }
+
+  /** Sweeps all {@code scenarios}; {@code progress} hears of each before it begins. */
+  public void run(List<Scenario> scenarios, Consumer<String> progress) {
+    for (Scenario scenario : scenarios) {
+      progress.accept(scenario.name() + " on " + scenario.world().name());
+      sweep(scenario);
+    }
+  }
+
+  private void sweep(Scenario scenario) {
+    Trial.Result clean = Trial.run(scenario, Selection.NONE, replay(scenario, Selection.NONE));
+    count(clean, "-");
+    int steps = clean.sites().size();
+    sites += steps;
+    for (int n = 1; n <= steps; n++) {
+      one(scenario, Selection.only(n), clean.sites().get(n - 1));
+      one(scenario, Selection.from(n), clean.sites().get(n - 1));
+      for (int m = n + 1; pairs && m <= steps; m++) {
+        one(scenario, Selection.pair(n, m), clean.sites().get(n - 1));
+      }
+    }
+  }
+
+  private void one(Scenario scenario, Selection selection, String site) {
+    if (number++ % shards != shard - 1) {
+      return;
+    }
+    String key = key(scenario, selection);
+    String before = done.get(key);
+    if (before != null) {
+      runs++;
+      tally(site, before);
+      broken += before.startsWith("DEVIATION") ? 1 : 0;
+      return;
+    }
+    Trial.Result result = Trial.run(scenario, selection, replay(scenario, selection));
+    remember(key, count(result, site), site);
+  }
+
+  private static String key(Scenario scenario, Selection selection) {
+    return scenario.name() + " " + scenario.world().name() + " " + selection.text();
+  }
+
+  private static String replay(Scenario scenario, Selection selection) {
+    return "vmemmap check sweep " + scenario.name() + " --world " + scenario.world().name()
+        + "   # " + selection.text();
+  }
+
+  private String count(Trial.Result result, String site) {
+    runs++;
+    Deviation deviation = result.deviation();
+    String outcome = result.outcome();
+    if (deviation != null) {
+      outcome = "DEVIATION " + deviation.rule();
+      deviations.add(deviation);
+      broken++;
+    }
+    tally(site, outcome);
+    return outcome;
+  }
+
+  private void tally(String site, String outcome) {
+    outcomes.computeIfAbsent(site, s -> new TreeMap<>()).merge(outcome, 1, Integer::sum);
+  }
+
+  private void remember(String key, String outcome, String site) {
+    Path file = state;
+    if (file != null) {
+      try {
+        Files.writeString(
+            file, key + "\t" + outcome + "\t" + site + "\n", StandardCharsets.UTF_8,
+            StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+      } catch (IOException e) {
+        throw new BadInput("--state " + file + ": cannot be written, wanted a path that can");
+      }
+    }
+  }
+
+  /** Fallible steps counted. */
+  public long sites() {
+    return sites;
+  }
+
+  /** Runs that deviate. */
+  public long broken() {
+    return broken;
+  }
+
+  /** The deviations of this sweep, those from the state file left out. */
+  public List<Deviation> deviations() {
+    return List.copyOf(deviations);
+  }
+
+  /** Sites and outcomes, the deviations (each of a kind once), and the last line. */
+  public String text() {
+    Table table = new Table("llr", "site", "outcome", "runs");
+    outcomes.forEach(
+        (site, ends) -> ends.forEach((outcome, count) -> table.row(site, outcome, count)));
+    StringBuilder text = new StringBuilder(table.toString()).append('\n');
+    Map<String, Integer> kinds = new TreeMap<>();
+    for (Deviation deviation : deviations) {
+      String kind = deviation.rule() + deviation.step() + deviation.site();
+      if (kinds.merge(kind, 1, Integer::sum) == 1) {
+        text.append(deviation.text()).append('\n');
+      }
+    }
+    return text.append(lastLine()).toString();
+  }
+
+  private String lastLine() {
+    return sites + " sites, " + runs + " runs, " + broken + " deviations";
+  }
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.lab.check;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.Set;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+import org.vmemmap.lab.boot.BadInput;
+import org.vmemmap.lab.boot.LabKernel;
+import org.vmemmap.lab.boot.MachineAware;
+import org.vmemmap.lab.observe.Invariants;
+import org.vmemmap.machine.Checks;
+import org.vmemmap.machine.Machine;
+import org.vmemmap.pagealloc.Placement;
+import org.vmemmap.types.Errno;
+import org.vmemmap.types.KernelBug;
+import org.vmemmap.types.KernelPanic;
+import org.vmemmap.types.Mm;
+
+/** One run of a scenario with some fallible steps failing. */
+final class Trial {
+  /** Warnings with which the kernel itself answers a failed allocation. */
+  private static final Set<String> FAILURE_WARNINGS = Set.of("add_pages: ret");
+
+  private final Scenario scenario;
+  private final Selection.Counter counter;
+  private final @Nullable Tracer tracer;
+  private final Consumer<Machine> prepare;
+  private final List<String> outcome = new ArrayList<>();
+  private String rule = "";
+  private String detail = "";
+  private String at = "boot";
+  private @Nullable Machine machine;
+
+  private Trial(
+      Scenario scenario, Selection selection, @Nullable Tracer tracer, Consumer<Machine> prepare) {
+    this.scenario = scenario;
+    this.counter = new Selection.Counter(selection);
+    this.tracer = tracer;
+    this.prepare = prepare;
+  }
+
+  /**
+   * How it ended.
+   *
+   * @param sites the fallible steps, in order, by kernel function
+   * @param failed those that failed
+   * @param outcome {@code ok}, {@code panic}, or the error codes of the steps
+   * @param deviation what went wrong; null for nothing
+   */
+  record Result(
+      List<String> sites, List<String> failed, String outcome, @Nullable Deviation deviation) {}
+
+  /** Runs it; when it deviates, once more with a trace. */
+  static Result run(Scenario scenario, Selection selection, String replay) {
+    return run(scenario, selection, replay, machine -> {});
+  }
+
+  /** The same on a machine that {@code prepare} has seen before anything ran on it. */
+  static Result run(
+      Scenario scenario, Selection selection, String replay, Consumer<Machine> prepare) {
+    Trial trial = new Trial(scenario, selection, null, prepare);
+    trial.go();
+    if (trial.rule.isEmpty()) {
+      return trial.result(null);
+    }
+    Tracer tracer = new Tracer();
+    Trial again = new Trial(scenario, selection, tracer, prepare);
+    again.go();
+    String failed = String.join(", ", trial.counter.failed().stream().distinct().toList());
+    return trial.result(
+        new Deviation(trial.rule, trial.at, trial.detail, failed, tracer.lines(), replay));
+  }
+
+  private Result result(@Nullable Deviation deviation) {
+    String text = outcome.isEmpty() ? "ok" : String.join(" ", outcome.stream().distinct().toList());
+    return new Result(counter.sites(), counter.failed(), text, deviation);
+  }
+
+  private void go() {
+    try {
+      LabKernel kernel = LabKernel.boot(scenario.spec(), new Hooks());
+      if (!scenario.failBoot()) {
+        arm();
+      }
+      rest(kernel);
+      for (Step step : scenario.steps()) {
+        if (!rule.isEmpty()) {
+          return;
+        }
+        step(kernel, step);
+      }
+      warnings(kernel);
+    } catch (BadInput e) {
+      throw e;
+    } catch (KernelPanic e) {
+      panic(e);
+    } catch (KernelBug e) {
+      broke(RuleBook.CRASH, "BUG: " + e.getMessage());
+    } catch (RuntimeException | StackOverflowError e) {
+      broke(RuleBook.CRASH, e.getClass().getSimpleName() + ": " + e.getMessage() + where(e));
+    }
+  }
+
+  private static String where(Throwable e) {
+    StackTraceElement[] stack = e.getStackTrace();
+    return stack.length == 0 ? "" : " at " + stack[0].getFileName() + ":" + stack[0].getLineNumber();
+  }
+
+  private void panic(KernelPanic e) {
+    outcome.add("panic");
+    boolean expected = at.equals("boot") && !counter.failed().isEmpty();
+    if (!expected) {
+      broke(RuleBook.PANIC, "Kernel panic - not syncing: " + e.getMessage());
+    }
+  }
+
+  private void step(LabKernel kernel, Step step) {
+    at = step.text();
+    Snapshot before = new Snapshot(kernel);
+    int failures = counter.failed().size();
+    int rc = step.run(kernel, scenario.device());
+    boolean failed = counter.failed().size() > failures;
+    if (rc < 0) {
+      outcome.add(Errno.name(rc));
+      String difference = before.difference(new Snapshot(kernel));
+      if (!difference.isEmpty()) {
+        broke(RuleBook.FAILED_OPERATION, Errno.name(rc) + ", but " + difference);
+      } else if (!failed && counter.failed().isEmpty()) {
+        broke(RuleBook.STEP, "returns " + Errno.name(rc));
+      }
+    }
+    rest(kernel);
+  }
+
+  private void rest(LabKernel kernel) {
+    List<Invariants.Violation> violations = Invariants.check(kernel).violations();
+    if (!violations.isEmpty()) {
+      String text = violations.getFirst().toString();
+      broke(violations.getFirst().rule(), text.substring(text.indexOf(' ') + 1));
+    }
+    warnings(kernel);
+  }
+
+  private void warnings(LabKernel kernel) {
+    for (String warning : kernel.mm().printk().warnings()) {
+      if (counter.failed().isEmpty() || !FAILURE_WARNINGS.contains(warning)) {
+        broke(RuleBook.WARNING, "WARNING: " + warning);
+      }
+    }
+  }
+
+  private void broke(String broken, String found) {
+    if (rule.isEmpty()) {
+      rule = broken;
+      detail = found;
+    }
+  }
+
+  private void arm() {
+    Objects.requireNonNull(machine).faults().failFrom(1, counter);
+  }
+
+  /** Sets the hooks as soon as the machine exists. */
+  private final class Hooks implements Placement, MachineAware {
+    @Override
+    public void attach(Mm mm) {
+      machine = mm.machine();
+      machine.yields().listen(tracer);
+      // A batch reads through old translations until its last flush, which the kernel allows: so
+      // caches are looked at when the machine is at rest, not at each access.
+      machine.check(new Checks(false, false, true, owner -> true));
+      prepare.accept(machine);
+      if (scenario.failBoot()) {
+        arm();
+      }
+    }
+
+    @Override
+    public long next(int order, int nid) {
+      return -1;
+    }
+
+    @Override
+    public boolean kept(long startPfn, long endPfn) {
+      return false;
+    }
+  }
+}

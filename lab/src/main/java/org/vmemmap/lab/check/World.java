@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.lab.check;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import org.vmemmap.lab.boot.BadInput;
+import org.vmemmap.lab.boot.Boards;
+import org.vmemmap.lab.boot.DaxOption;
+import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.lab.boot.MachineSpecs;
+import org.vmemmap.lab.boot.Profile;
+import org.vmemmap.lab.boot.Sizes;
+
+/**
+ * A kind of machine that scenarios run on, as small as it can be.
+ *
+ * @param name as in {@code x86-64-4} or {@code arm64-16K-52}
+ * @param profile its kernel; null for a PC
+ * @param levels page-table levels of a PC
+ */
+public record World(String name, @Nullable Profile profile, int levels) {
+  private static final long MIB = 1L << 20;
+  private static final int HUGEPAGES = 8;
+
+  /** All of them. */
+  public static List<World> all() {
+    List<World> all = new ArrayList<>();
+    all.add(new World("x86-64-4", null, 4));
+    all.add(new World("x86-64-5", null, 5));
+    for (Profile profile : Boards.profiles()) {
+      String more =
+          profile.mmu().isEmpty() ? Integer.toString(profile.vaBits()) : profile.mmu();
+      String name = profile.arch() + "-" + Sizes.text(profile.pageSize()) + "-" + more;
+      all.add(new World(name, profile, 0));
+    }
+    return List.copyOf(all);
+  }
+
+  /** The world of that name. @throws BadInput for none, with the names that there are */
+  public static World of(String name) {
+    for (World world : all()) {
+      if (world.name().equals(name)) {
+        return world;
+      }
+    }
+    String names = String.join(", ", all().stream().map(World::name).toList());
+    throw new BadInput("--world " + name + ": wanted one of " + names);
+  }
+
+  /** Bytes of a hugepage of the default size. */
+  long hugepage() {
+    Profile board = profile;
+    return board == null
+        ? 2 * MIB
+        : Boards.hugepageSize(Boards.ofSize(board, 1024 * MIB, 1, List.of(), List.of()));
+  }
+
+  /** A device that this machine can have. */
+  DaxOption device() {
+    boolean pmem = name.startsWith(Profile.POWERPC);
+    long align = Math.max(2 * MIB, hugepage());
+    return new DaxOption(Math.max(128 * MIB, 2 * align), align, false, pmem, 0);
+  }
+
+  /** Bytes of RAM for some hugepages and what the kernel needs. */
+  long memory() {
+    return Math.max(profile == null ? 128 * MIB : 256 * MIB, HUGEPAGES * hugepage());
+  }
+
+  /** The machine. */
+  MachineSpec spec(long mem, int nodes, List<DaxOption> dax, List<String> cmdline) {
+    Profile board = profile;
+    return board == null
+        ? MachineSpecs.ofSize(mem, nodes, dax, levels, cmdline)
+        : Boards.ofSize(board, mem, nodes, dax, cmdline);
+  }
+}

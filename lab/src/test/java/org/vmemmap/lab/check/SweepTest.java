@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.lab.check;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.function.Predicate;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The sweep finds nothing in the port as it is, and what is left out of it on purpose. */
+class SweepTest {
+  private static final World PC = World.of("x86-64-4");
+
+  private static Scenario scenario(String name) {
+    return Scenario.standard(name, List.of(PC)).getFirst();
+  }
+
+  private static Deviation without(Predicate<String> steps) {
+    Trial.Result result =
+        Trial.run(scenario("pool"), Selection.NONE, "again", machine -> machine.omit(steps));
+    return java.util.Objects.requireNonNull(result.deviation());
+  }
+
+  /** Each allocation of a boot with hugepages fails once, and all from it. Expect no deviation. */
+  @Test
+  void run_bootOfTheFaithfulPort_hasNoDeviation() {
+    Sweep sweep = new Sweep(false, 1, 1, null);
+    sweep.run(List.of(scenario("boot")), text -> {});
+    assertEquals(0, sweep.broken(), sweep::text);
+    assertTrue(sweep.sites() > 10, sweep::text);
+    assertTrue(sweep.text().endsWith(" runs, 0 deviations"), sweep::text);
+  }
+
+  /** Two parts with one state file, then the whole again. Expect the same number of runs. */
+  @Test
+  void run_inPartsWithAState_goesOnWhereItWas(@TempDir Path folder) throws IOException {
+    Path state = folder.resolve("state");
+    List<Scenario> boot = List.of(scenario("boot"));
+    Sweep first = new Sweep(false, 1, 2, state);
+    first.run(boot, text -> {});
+    int half = Files.readAllLines(state).size();
+    Sweep whole = new Sweep(false, 1, 1, state);
+    whole.run(boot, text -> {});
+    int all = Files.readAllLines(state).size();
+    assertTrue(Math.abs(all - 2 * half) <= 1, all + " runs, " + half + " in the first half");
+    assertTrue(whole.text().endsWith(" 0 deviations"), whole::text);
+  }
+
+  /** Nobody flushes all caches. Expect a freed frame in a cache, and a report with all its parts. */
+  @Test
+  void run_withoutFlushAll_isReported() {
+    Deviation found = without(step -> step.equals("flush_all"));
+    assertEquals("tlb-reaches-freed-frame", found.rule());
+    String text = found.text();
+    assertTrue(text.contains("frame=0x"), text);
+    assertTrue(text.contains("function  flush_tlb_kernel_range (arch/x86/mm/tlb.c)"), text);
+    assertTrue(text.contains("(mm/"), text);
+    assertTrue(text.endsWith("replay    again\n"), text);
+  }
+
+  /** Nobody takes the write permission of shared tails. Expect a writable one. */
+  @Test
+  void run_withoutWriteProtection_isReported() {
+    assertEquals(
+        "shared-tail-read-only", without(step -> step.equals("write_protect")).rule());
+  }
+
+  /** Names of Java methods as the kernel has them. */
+  @Test
+  void snake_javaNames_becomeKernelNames() {
+    assertEquals("vmemmap_remap_pte", Tracer.snake("vmemmapRemapPte"));
+  }
+}

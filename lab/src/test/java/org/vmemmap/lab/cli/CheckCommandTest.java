@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.lab.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import org.junit.jupiter.api.Test;
+
+/** {@code vmemmap check}. */
+class CheckCommandTest {
+  private static void refused(String message, String... args) {
+    Run run = Run.of(args);
+    assertEquals(2, run.code());
+    assertEquals("vmemmap: " + message + "\n", run.err());
+  }
+
+  /** The list names each rule with its cost and the function that keeps it. */
+  @Test
+  void check_list_namesTheRules() {
+    Run run = Run.of("check", "--list");
+    assertEquals(0, run.code());
+    assertTrue(run.out().contains("shared-tail-read-only"), run.out());
+    assertTrue(run.out().contains("vmemmap_remap_pte (mm/hugetlb_vmemmap.c)"), run.out());
+    assertTrue(Run.of("check", "--list", "--json").out().contains("\"cost\": \"O("), run.out());
+  }
+
+  /** A sweep of one scenario on one machine ends with the numbers. */
+  @Test
+  void sweep_bootOnAPc_endsWithTheNumbers() {
+    Run run = Run.of("check", "sweep", "boot", "--world", "x86-64-4", "--shard", "1/8");
+    assertEquals(0, run.code());
+    assertTrue(run.out().stripTrailing().endsWith("0 deviations"), run.out());
+  }
+
+  /** What cannot be used is named in one line. */
+  @Test
+  void check_badInput_isNamedInOneLine() {
+    refused("check fly: wanted sweep or --list", "check", "fly");
+    refused(
+        "check sweep zoo: wanted one of boot, pool, dax, gigantic",
+        "check", "sweep", "zoo", "--world", "x86-64-4");
+    refused("--shard 3: wanted I/N, as in 2/8", "check", "sweep", "boot", "--shard", "3");
+  }
+}
