@@ -395,6 +395,12 @@ public final class Init64 implements ArchVmemmap {
     return geometry.radixEnabled();
   }
 
+  /** Radix has a walker of its own; without pages to share, hash has nothing to look up. */
+  @Override
+  public boolean populatesBySectionOrder() {
+    return false;
+  }
+
   @Override
   @Kernel(file = "arch/powerpc/mm/book3s64/radix_pgtable.c", symbol = "vmemmap_set_pmd")
   public void vmemmapSetPmd(Ptr<Pmd> pmd, long p, int node, long addr, long next) {

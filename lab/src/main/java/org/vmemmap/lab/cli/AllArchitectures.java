@@ -37,7 +37,7 @@ final class AllArchitectures {
             || !options.dax.isEmpty()
             || !options.actions.isEmpty();
     if (one) {
-      throw new BadInput("--arch all: only --mem, --nodes and --cmdline go with it");
+      throw new BadInput("--arch all: only --mem, --nodes, --cmdline and --at go with it");
     }
   }
 
@@ -71,6 +71,7 @@ final class AllArchitectures {
     made.mem = options.mem;
     made.nodes = options.nodes;
     made.cmdline = options.cmdline;
+    made.at = options.at;
     return made;
   }
 

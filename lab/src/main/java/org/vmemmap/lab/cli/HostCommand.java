@@ -40,6 +40,7 @@ final class HostCommand {
     if (options.machine != null
         || options.mem != null
         || options.nodes != null
+        || options.at != null
         || options.pageSize != null
         || options.vaBits != null
         || options.mmu != null

@@ -74,14 +74,14 @@ final class MachineOptions {
       names = "--at",
       paramLabel = "N",
       description = {
-        "The kernel after the first N patches of the series, 0 to 49, or a released one: 7.1, 7.2"
-            + " or 7.3 (default)."
+        "The kernel after the first N patches of the series, 0 to 49 (default), or a released one:"
+            + " 7.1, 7.2 or 7.3."
       })
   @Nullable String at;
 
-  /** {@code machine} with the kernel that --at asks for. */
+  /** {@code spec} with the kernel that --at asks for; with all patches when it is left out. */
   MachineSpec atLevel(MachineSpec spec) {
-    return at == null ? spec : spec.withSeries(level("--at", at));
+    return spec.withSeries(at == null ? Series.at(Series.LAST) : level("--at", at));
   }
 
   /** A level or profile by its name. @throws BadInput for another */

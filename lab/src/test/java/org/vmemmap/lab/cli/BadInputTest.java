@@ -42,7 +42,7 @@ class BadInputTest {
         "--mmu hash | --mmu hash: goes with --arch powerpc, not x86-64",
         "--page-size 64K | --page-size 64K: x86-64 has pages of 4K, others go with --arch",
         "--arch all --json | --arch all --json: the comparison is text, leave out --json",
-        "--arch all --page-size 64K | --arch all: only --mem, --nodes and --cmdline go with it",
+        "--arch all --page-size 64K | --arch all: only --mem, --nodes, --cmdline and --at go with it",
         "--foo | Unknown option: '--foo' (see vmemmap boot --help)",
         "--mem | Missing required parameter for option '--mem' (SIZE) (see vmemmap boot --help)",
         "--do ls | --do \"ls\": wanted 'echo VALUE > PATH' or 'cat PATH'",
