@@ -2,6 +2,7 @@
 package org.vmemmap.architecture;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 
 import com.tngtech.archunit.core.domain.JavaMethod;
 import java.util.Arrays;
@@ -12,6 +13,9 @@ import java.util.TreeSet;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.vmemmap.lab.series.Catalogue;
+import org.vmemmap.lab.series.Measured;
+import org.vmemmap.lab.series.Observable;
+import org.vmemmap.lab.series.Observables;
 import org.vmemmap.types.LaterFix;
 import org.vmemmap.types.Patch;
 import org.vmemmap.types.Series;
@@ -77,6 +81,26 @@ class CatalogueTest {
     for (Catalogue.Entry entry : ENTRIES) {
       assertEquals(tagged(entry.number()), new TreeSet<>(entry.java()), entry.subject());
     }
+  }
+
+  /**
+   * Each behavioural patch names what can be measured of it. Expect its value to change with the
+   * patch, nothing to be named for the other patches, and each observable to be named somewhere.
+   */
+  @Test
+  void measured_behaviouralPatches_changeWhatTheyName() {
+    List<List<Measured>> measured = Measured.of(ENTRIES);
+    Set<String> named = new TreeSet<>();
+    for (Catalogue.Entry entry : ENTRIES) {
+      List<Measured> changes = measured.get(entry.number() - 1);
+      assertEquals(entry.behavioural(), !changes.isEmpty(), entry.subject());
+      for (Measured one : changes) {
+        named.add(one.observable().name());
+        assertNotEquals(one.before(), one.after(), entry.number() + " " + one.observable().name());
+      }
+    }
+    assertEquals(
+        new TreeSet<>(Observables.all().stream().map(Observable::name).toList()), named);
   }
 
   private static Set<String> tagged(int number) {

@@ -161,8 +161,14 @@ public final class LabKernel {
    * machine with terabytes.
    */
   public static LabKernel bootEarly(MachineSpec spec) {
+    return bootEarly(spec, Listener.NONE);
+  }
+
+  /** The same, and tells {@code listener} before it begins. */
+  public static LabKernel bootEarly(MachineSpec spec, Listener listener) {
     LabKernel kernel = new LabKernel(spec, Placement.NONE);
     kernel.setupArch();
+    listener.beforeMmCoreInit(kernel);
     kernel.mmInit.mmCoreInitEarly(kernel.platform.archZoneLimitsInit());
     return kernel;
   }

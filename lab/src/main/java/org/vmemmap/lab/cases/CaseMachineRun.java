@@ -94,6 +94,11 @@ final class CaseMachineRun {
     return words;
   }
 
+  /** The machine. */
+  LabKernel kernel() {
+    return kernel;
+  }
+
   /** What can be read from the machine. */
   ModelView view() {
     return parts;

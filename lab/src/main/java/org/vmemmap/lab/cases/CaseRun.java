@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.BadInput;
+import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.cases.ReplayResult.CaseResult;
 import org.vmemmap.lab.observe.Invariants;
 import org.vmemmap.machine.MachineFault;
@@ -53,6 +54,20 @@ final class CaseRun {
       }
     }
     return new CaseResult(one.name(), facts, mismatches);
+  }
+
+  /** Does all operations and compares nothing. Returns the machine as it is then. */
+  LabKernel machineAfter() {
+    for (int i = 0; i < one.steps().size(); i++) {
+      VmemmapCase.Step step = one.steps().get(i);
+      placement.enter(i);
+      Comparer unread = new Comparer(i, step.label(), one.wordMask0());
+      for (VmemmapCase.Operation operation : step.operations()) {
+        operation("do", step, operation, unread);
+      }
+      booted().settle();
+    }
+    return booted().kernel();
   }
 
   private void problem(int step, String label, String path, String expected, String actual) {

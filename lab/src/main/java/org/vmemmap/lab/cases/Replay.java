@@ -6,6 +6,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
+import org.vmemmap.lab.boot.BadInput;
+import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.cases.ReplayResult.CaseResult;
 import org.vmemmap.types.Series;
 
@@ -55,6 +57,20 @@ public final class Replay {
     }
     out.flush();
     return all.mismatches() == 0 ? 0 : 1;
+  }
+
+  /**
+   * The machine of a case after its last step, on the kernel with that part of the series.
+   *
+   * @throws org.vmemmap.lab.boot.BadInput for a case with an operation that the model cannot do
+   */
+  public static LabKernel machineAfter(VmemmapCase one, Series series) {
+    @Nullable Mismatch cannot = notSupported(one);
+    if (cannot != null) {
+      throw new BadInput(
+          one.file() + " step " + cannot.step() + " " + cannot.expected() + ": " + cannot.actual());
+    }
+    return new CaseRun(one.withSeries(series)).machineAfter();
   }
 
   /** Replays one case. */

@@ -30,6 +30,7 @@ import org.vmemmap.lab.report.HugePool;
 import org.vmemmap.lab.report.MemmapSnapshot;
 import org.vmemmap.pagealloc.Placement;
 import org.vmemmap.types.Errno;
+import org.vmemmap.types.Series;
 
 /** A machine made of the options: booted, its devices bound, the actions done. */
 final class Bench {
@@ -159,12 +160,20 @@ final class Bench {
   Booted boot() {
     Before before = new Before();
     LabKernel kernel = LabKernel.boot(spec, Placement.NONE, before);
-    bindDevices(kernel);
+    bindDevices(kernel, terminal);
     for (Action action : actions) {
       steps.add(Invariants.check(kernel));
       terminal.add(action.run(kernel));
     }
     return new Booted(kernel, before.memmap(kernel));
+  }
+
+  /** The same machine with another kernel, booted and used in the same way; keeps no notes. */
+  LabKernel with(Series series) {
+    LabKernel kernel = LabKernel.boot(spec.withSeries(series), Placement.NONE);
+    bindDevices(kernel, new ArrayList<>());
+    actions.forEach(action -> action.run(kernel));
+    return kernel;
   }
 
   /** What was checked before each action, and now. */
@@ -247,7 +256,7 @@ final class Bench {
     }
   }
 
-  private void bindDevices(LabKernel kernel) {
+  private void bindDevices(LabKernel kernel, List<String> refusals) {
     List<Ram> soft = new ArrayList<>(kernel.spec().softReserved());
     List<Ram> pmem = new ArrayList<>(kernel.spec().pmem());
     int extraSoft = soft.size() - (int) dax.stream().filter(device -> !device.pmem()).count();
@@ -256,7 +265,7 @@ final class Bench {
       Ram range = device.pmem() ? pmem.get(extraPmem++) : soft.get(extraSoft++);
       int rc = bind(kernel, device, range);
       if (rc != 0) {
-        terminal.add("dax " + device.text() + ": " + Action.message(rc));
+        refusals.add("dax " + device.text() + ": " + Action.message(rc));
       }
     }
   }

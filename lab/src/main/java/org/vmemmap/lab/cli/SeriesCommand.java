@@ -5,12 +5,12 @@ import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.Numbers;
 import org.vmemmap.lab.report.Json;
 import org.vmemmap.lab.series.Catalogue;
+import org.vmemmap.lab.series.Measured;
 import org.vmemmap.types.Series;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -22,16 +22,29 @@ import picocli.CommandLine.Parameters;
     usageHelpWidth = 100,
     description = {
       "Lists the patches of the series that the port follows, what kind each is and what can be seen"
-          + " of it; 'series show N' tells all about one of them. boot, dump and replay take --at N.",
+          + " of it, measured now on the kernel without the patch and on the kernel with it.",
+      "  show N    all about one patch",
+      "  table     what can be seen at each of the 50 levels, and the numbers of a machine",
+      "boot, dump and replay take --at N.",
       ""
-    })
+    },
+    footer = {"", "Exit code: 0 done, 2 bad input."})
 final class SeriesCommand implements Callable<Integer> {
-  private static final Pattern CHANGE = Pattern.compile("([^:;]+) -> ([^;,]+)");
+  private static final String NONE = "-";
 
   private final PrintWriter out;
 
   @Option(names = "--json", description = "Write the list as JSON.")
   boolean json;
+
+  @Option(
+      names = "--scenario",
+      paramLabel = "FILE",
+      description = {
+        "table: the machine of FILE instead of the standard one: a case file (.json), whose steps are"
+            + " done, or text as boot --machine takes it."
+      })
+  @Nullable String scenario;
 
   @Option(names = "--debug", description = "Show where an internal error comes from.")
   boolean debug;
@@ -42,7 +55,7 @@ final class SeriesCommand implements Callable<Integer> {
       description = "Show this help.")
   boolean help;
 
-  @Parameters(paramLabel = "show N", description = "One patch.")
+  @Parameters(paramLabel = "WHAT", description = "show N or table.")
   List<String> words = new ArrayList<>();
 
   SeriesCommand(PrintWriter out) {
@@ -51,24 +64,28 @@ final class SeriesCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    if (words.equals(List.of("table"))) {
+      out.print(new SeriesTableText(scenario).print(json));
+      return Main.OK;
+    }
+    if (scenario != null) {
+      throw new BadInput("--scenario " + scenario + ": goes with series table");
+    }
     List<Catalogue.Entry> entries = Catalogue.entries();
     if (words.isEmpty()) {
       out.print(json ? json(entries) : text(entries));
     } else if (words.size() == 2 && words.getFirst().equals("show")) {
       int number = Numbers.parse("series show", words.get(1), 1, Series.LAST);
-      if (number > entries.size()) {
-        throw new BadInput(
-            "series show " + number + ": not in the port yet, wanted 1 to " + entries.size());
-      }
       out.print(show(entries.get(number - 1)));
     } else {
-      throw new BadInput("series " + String.join(" ", words) + ": wanted nothing, or show N");
+      throw new BadInput("series " + String.join(" ", words) + ": wanted nothing, show N or table");
     }
     return Main.OK;
   }
 
   private static String text(List<Catalogue.Entry> entries) {
     StringBuilder text = new StringBuilder();
+    List<List<Measured>> measured = Measured.of(entries);
     for (Catalogue.Entry entry : entries) {
       text.append(
           "%2d %s %-13s %s\n"
@@ -77,14 +94,22 @@ final class SeriesCommand implements Callable<Integer> {
                   entry.behavioural() ? "*" : " ",
                   entry.kind(),
                   entry.subject()));
-      if (entry.behavioural()) {
-        text.append("%19s%s\n".formatted("", entry.observable()));
+      for (Measured one : measured.get(entry.number() - 1)) {
+        text.append("%19s%s\n".formatted("", line(one)));
       }
     }
     text.append("* can be seen; compare with boot, dump or replay --at N\n\nlater fixes:\n");
     Series.LATER_FIXES.forEach(
         fix -> text.append("   ").append(fix).append("  in ").append(in(fix)).append('\n'));
     return text.toString();
+  }
+
+  private static String line(Measured one) {
+    return "%s: %s -> %s".formatted(what(one), one.before(), one.after());
+  }
+
+  private static String what(Measured one) {
+    return one.observable().unit() + ", " + one.observable().scenario();
   }
 
   private static String in(String fix) {
@@ -101,6 +126,8 @@ final class SeriesCommand implements Callable<Integer> {
     text.append("kind        %s\n".formatted(entry.kind()));
     text.append("purpose     %s\n".formatted(entry.purpose()));
     text.append("observable  %s\n".formatted(entry.observable()));
+    List<Measured> measured = Measured.of(List.of(entry)).getFirst();
+    lines(text, "measured", measured.stream().map(SeriesCommand::line).toList());
     lines(text, "kernel", entry.files());
     lines(text, "java", entry.java());
     lines(text, "evidence", entry.evidence());
@@ -114,23 +141,36 @@ final class SeriesCommand implements Callable<Integer> {
     }
   }
 
+  /** A patch that changes several observables has the first in its fields, the others in more. */
   private static String json(List<Catalogue.Entry> entries) {
+    List<List<Measured>> measured = Measured.of(entries);
     Json json = new Json().object().list("patches");
     for (Catalogue.Entry entry : entries) {
-      Matcher change = CHANGE.matcher(entry.observable());
-      boolean found = change.find();
+      List<Measured> changes = measured.get(entry.number() - 1);
       json.object()
           .put("number", entry.number())
           .put("subject", entry.subject())
           .put("kind", entry.kind())
-          .put("behavioural", entry.behavioural())
-          .put("observable", entry.observable())
-          .put("before", found ? change.group(1).strip() : "")
-          .put("after", found ? change.group(2).strip() : "")
-          .list("evidence");
+          .put("behavioural", entry.behavioural());
+      if (changes.isEmpty()) {
+        json.put("observable", NONE).put("before", NONE).put("after", NONE);
+      } else {
+        change(json, changes.getFirst());
+        json.list("more");
+        for (Measured other : changes.subList(1, changes.size())) {
+          change(json.object(), other);
+          json.endObject();
+        }
+        json.endList();
+      }
+      json.list("evidence");
       entry.evidence().forEach(json::add);
       json.endList().endObject();
     }
     return json.endList().endObject() + "\n";
+  }
+
+  private static void change(Json json, Measured one) {
+    json.put("observable", what(one)).put("before", one.before()).put("after", one.after());
   }
 }

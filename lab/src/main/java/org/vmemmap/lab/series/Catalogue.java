@@ -26,6 +26,7 @@ public final class Catalogue {
    * @param java places of the port that are tagged with it, as in {@code Sparse.sparseInit()}
    * @param purpose why it was made, in two sentences
    * @param observable what is different before and after, with numbers
+   * @param measured names of the {@link Observables} that it changes; none when nothing can be seen
    * @param evidence test classes and cases that show it
    * @param confidence how sure it is, and {@code inferred: reason} where the text is lost
    */
@@ -38,6 +39,7 @@ public final class Catalogue {
       List<String> java,
       String purpose,
       String observable,
+      List<String> measured,
       List<String> evidence,
       String confidence) {}
 
@@ -68,6 +70,7 @@ public final class Catalogue {
         texts(node, "java"),
         text(node, "purpose"),
         text(node, "observable"),
+        node.members().containsKey("measured") ? texts(node, "measured") : List.of(),
         texts(node, "evidence"),
         text(node, "confidence"));
   }

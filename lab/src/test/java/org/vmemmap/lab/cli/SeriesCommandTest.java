@@ -4,18 +4,24 @@ package org.vmemmap.lab.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** The series on the command line. */
 class SeriesCommandTest {
-  /** The list. Expect a patch by its subject, what can be seen of it, and a later fix. */
+  /** The list. Expect a patch by its subject, what is measured of it, and a later fix. */
   @Test
   void series_list_namesPatchesAndFixes() {
     Run run = Run.of("series");
     assertEquals(0, run.code(), run.err());
     assertTrue(
         run.out().contains("mm/sparse: fix vmemmap page accounting for HVOed DAX"), run.out());
-    assertTrue(run.out().contains("4096 -> 1024"), run.out());
+    assertTrue(
+        run.out().contains("nr_memmap_pages, device of 1G in pages of 2M: 4096 -> 1024\n"),
+        run.out());
     assertTrue(run.out().contains("no-bootmem-info  in 7.3"), run.out());
   }
 
@@ -24,16 +30,42 @@ class SeriesCommandTest {
   void series_show_tellsAboutOnePatch() {
     Run run = Run.of("series", "show", "9");
     assertTrue(run.out().contains("java        Sparse.sparseInitNid()\n"), run.out());
+    assertTrue(run.out().contains("-> panic: Failed to allocate memmap for section 2\n"));
     assertEquals(2, Run.of("series", "show", "50").code());
     assertEquals(2, Run.of("series", "shew", "5").code());
   }
 
-  /** JSON. Expect the fields of a patch. */
+  /**
+   * JSON. Expect the fields of a patch with the values of both kernels, the first observable in the
+   * fields themselves, and a dash for a patch without any.
+   */
   @Test
   void series_json_hasBeforeAndAfter() {
     String text = Run.of("series", "--json").out();
-    assertTrue(text.contains("\"before\": \"-512\""), text);
-    assertTrue(text.contains("\"after\": \"0\""), text);
+    assertTrue(text.contains("\"before\": \"-512\",\n      \"after\": \"0\""), text);
+    assertTrue(text.contains("\"before\": \"4096\",\n      \"after\": \"1024\""), text);
+    assertTrue(text.contains("\"before\": \"-\",\n      \"after\": \"-\""), text);
+  }
+
+  /**
+   * The table of a small machine from a text file, and of what is no scenario. Expect one line for
+   * each number, with the levels that change it; and exit code 2 with a line that says what is wrong.
+   */
+  @Test
+  void series_table_tellsWhereAMachineChanges(@TempDir Path folder) throws IOException {
+    Path file = folder.resolve("small.txt");
+    Files.writeString(file, "00000000-07ffffff : System RAM\n");
+    Run run = Run.of("series", "table", "--scenario", file.toString());
+    assertEquals(0, run.code(), run.err());
+    assertTrue(run.out().contains("sections per root            128  *21: 170  *22: 128\n"));
+    assertTrue(run.out().contains("rules broken                 none\n"), run.out());
+
+    Files.writeString(file, "rubbish\n");
+    Run bad = Run.of("series", "table", "--scenario", file.toString());
+    assertEquals(2, bad.code());
+    assertEquals(1, bad.err().lines().count(), bad.err());
+    assertEquals(2, Run.of("series", "table", "--scenario", folder + "/none.json").code());
+    assertEquals(2, Run.of("series", "--scenario", file.toString()).code());
   }
 
   /** A device at two levels. Expect the counter of each kernel, and a refusal of no level. */

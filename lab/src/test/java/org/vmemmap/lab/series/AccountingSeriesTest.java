@@ -5,14 +5,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
-import org.vmemmap.types.Errno;
 
 /** What hot-adding counts: patches 1 and 3. */
 class AccountingSeriesTest {
   private static final long SECTION = 128L << 20;
 
   /**
-   * Three hot-adds of a section while no memmap can be allocated. Expect each to be counted back
+   * Hot-adds of a section while no memmap can be allocated. Expect each to be counted back
    * without having been counted before patch 1, and nothing to be left behind with it.
    *
    * <pre>
@@ -23,20 +22,12 @@ class AccountingSeriesTest {
   @Test
   @Tag("patch-01")
   void sectionActivate_noMemoryForTheMemmap_countsWhatItUndoes() {
-    assertEquals(-1536, afterFailures(0, SECTION));
-    assertEquals(0, afterFailures(1, SECTION));
-    assertEquals(-24, afterFailures(0, 2L << 20));
-    assertEquals(0, afterFailures(1, 2L << 20));
-  }
-
-  private static long afterFailures(int level, long bytes) {
-    SeriesMachine machine = new SeriesMachine(level);
-    machine.exhaustMemory();
-    for (int i = 0; i < 3; i++) {
-      assertEquals(-Errno.ENOMEM, machine.addSection(SeriesMachine.DEVICE, bytes));
-    }
-    machine.healMemory();
-    return machine.memmapPages();
+    assertEquals("-512", Seen.at(0, "failed-hot-add"));
+    assertEquals("0", Seen.at(1, "failed-hot-add"));
+    assertEquals(-1536, DeviceMeasures.failedHotAdds(new Level(0), SECTION, 3));
+    assertEquals(0, DeviceMeasures.failedHotAdds(new Level(1), SECTION, 3));
+    assertEquals(-24, DeviceMeasures.failedHotAdds(new Level(0), 2L << 20, 3));
+    assertEquals(0, DeviceMeasures.failedHotAdds(new Level(1), 2L << 20, 3));
   }
 
   /**
@@ -50,18 +41,20 @@ class AccountingSeriesTest {
   @Test
   @Tag("patch-03")
   void memremap_compoundPages_countsTheFramesThatExist() {
-    assertEquals(4096, counted(2, 9));
-    assertEquals(1024, counted(3, 9));
-    assertEquals(4096, counted(2, 18));
-    assertEquals(2, counted(3, 18));
+    assertEquals("4096", Seen.at(2, "dax-2m-pages"));
+    assertEquals("1024", Seen.at(3, "dax-2m-pages"));
+    assertEquals("4096", Seen.at(2, "dax-1g-pages"));
+    assertEquals("2", Seen.at(3, "dax-1g-pages"));
   }
 
-  private static long counted(int level, int shift) {
-    SeriesMachine machine = new SeriesMachine(level);
-    assertEquals(0, machine.addDevice("dax", SeriesMachine.DEVICE, SeriesMachine.GIB, shift));
-    long counted = machine.memmapPages();
-    machine.removeDevice("dax");
-    assertEquals(0, machine.memmapPages());
-    return counted;
+  /** The same device, removed again. Expect nothing to be left in the count. */
+  @Test
+  void memunmap_compoundPages_countsBackWhatWasCounted() {
+    for (int level = 2; level <= 3; level++) {
+      SeriesMachine machine = new SeriesMachine(level);
+      DeviceMeasures.add(machine, "dax", SeriesMachine.DEVICE, SeriesMachine.GIB, 9);
+      machine.removeDevice("dax");
+      assertEquals(0, machine.memmapPages());
+    }
   }
 }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.List;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.vmemmap.types.Series;
@@ -28,6 +29,8 @@ class CrossZoneSeriesTest {
   @Test
   @Tag("patch-15")
   void hugetlbBootmem_pageAcrossZones_isFreedAtOnce() {
+    assertEquals("4", Seen.at(14, "cross-zone-hugepages"));
+    assertEquals("3", Seen.at(15, "cross-zone-hugepages"));
     for (String hvo : new String[] {"on", "off"}) {
       String before = log(14, hvo);
       assertTrue(before.contains("1.00 GiB page size: 1 invalid page discarded"), before);
@@ -42,12 +45,7 @@ class CrossZoneSeriesTest {
   private static String log(int level, String hvo) {
     SeriesMachine machine =
         new SeriesMachine(
-            SeriesMachine.spec(
-                    8L << 30,
-                    "movablecore=2560M",
-                    "hugetlb_free_vmemmap=" + hvo,
-                    "hugepagesz=1G",
-                    "hugepages=4")
+            SeriesMachine.crossZoneSpec(List.of("hugetlb_free_vmemmap=" + hvo))
                 .withSeries(Series.at(level)));
     assertEquals("3", machine.kernel().read(NR_HUGEPAGES));
     return String.valueOf(machine.kernel().read("/dev/kmsg"));

@@ -3,16 +3,10 @@ package org.vmemmap.lab.series;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import java.nio.file.Path;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
-import org.vmemmap.lab.boot.MachineSpec;
-import org.vmemmap.lab.cases.CaseFiles;
-import org.vmemmap.sparse.SparseVmemmap;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.Page;
-import org.vmemmap.types.Series;
-import org.vmemmap.types.ZoneType;
 
 /** Device memory on the generic path: patches 33 to 35, 42 and 44. */
 class DaxSectionSeriesTest {
@@ -23,27 +17,8 @@ class DaxSectionSeriesTest {
   @Test
   @Tag("patch-33")
   void compoundInfo_daxOnlyBuild_isAMask() {
-    assertEquals(head(32).va() | 1, tailWord(32));
-    assertEquals(0xffff_ffff_ffff_8001L, tailWord(33));
-  }
-
-  private static Page head(int level) {
-    return daxOnly(level).kernel().mm().model().pfnToPage(SeriesMachine.DEVICE >>> 12);
-  }
-
-  private static long tailWord(int level) {
-    Mm mm = daxOnly(level).kernel().mm();
-    return mm.struct().word(mm.model().pfnToPage((SeriesMachine.DEVICE >>> 12) + 5), 8);
-  }
-
-  private static SeriesMachine daxOnly(int level) {
-    MachineSpec spec = SeriesMachine.spec(512L << 20);
-    SeriesMachine machine =
-        new SeriesMachine(
-            spec.withConfig(
-                spec.config().withHugetlbOptimizeVmemmap(false).withSeries(Series.at(level))));
-    assertEquals(0, machine.addDevice("dax", SeriesMachine.DEVICE, SeriesMachine.GIB, 9));
-    return machine;
+    assertEquals("head | 1", Seen.at(32, "dax-only-tail-word"));
+    assertEquals("0xffffffffffff8001", Seen.at(33, "dax-only-tail-word"));
   }
 
   /**
@@ -58,6 +33,12 @@ class DaxSectionSeriesTest {
   @Test
   @Tag("patch-34")
   void memremap_compoundPages_shareOneTailInTheZone() {
+    assertEquals("1024", Seen.at(33, "dax-2m-pages"));
+    assertEquals("512", Seen.at(34, "dax-2m-pages"));
+    assertEquals("2", Seen.at(33, "dax-1g-pages"));
+    assertEquals("1", Seen.at(34, "dax-1g-pages"));
+    assertEquals("4096", Seen.at(33, "dax-512k-pages"));
+    assertEquals("2048", Seen.at(34, "dax-512k-pages"));
     assertEquals("1024 2048 0", counts(33, 9));
     assertEquals("512 1024 0", counts(34, 9));
     assertEquals("2 4 0", counts(33, 18));
@@ -90,22 +71,8 @@ class DaxSectionSeriesTest {
   @Test
   @Tag("patch-35")
   void populate_sectionWithZone_usesItsTail() {
-    assertEquals(ZoneType.ZONE_DEVICE, zoneOfTail(34));
-    assertEquals(ZoneType.ZONE_NORMAL, zoneOfTail(35));
-  }
-
-  private static ZoneType zoneOfTail(int level) {
-    SeriesMachine machine = new SeriesMachine(level);
-    Mm mm = machine.kernel().mm();
-    long pfn = SeriesMachine.DEVICE >>> 12;
-    machine.kernel().sparse().sparseIndexInit(pfn >>> 15, 0);
-    machine.kernel().sparseVmemmap().sectionSetOrderRange(pfn, 32768, 9);
-    machine
-        .kernel()
-        .sparseVmemmap()
-        .sectionSetZoneRange(pfn, 32768, mm.nodes().nodeData(0).zone(ZoneType.ZONE_NORMAL));
-    machine.kernel().sparseVmemmap().populateSectionMemmap0(pfn, 32768, 0, null, null);
-    return mm.inline().zonenum(mm.struct().flags(mm.model().pfnToPage(pfn + 100)));
+    assertEquals("Device", Seen.at(34, "tail-zone"));
+    assertEquals("Normal", Seen.at(35, "tail-zone"));
   }
 
   /**
@@ -115,25 +82,8 @@ class DaxSectionSeriesTest {
   @Test
   @Tag("patch-42")
   void sectionVmemmapPages_wholeFolio_isNoMistake() {
-    assertEquals("1 1 0 true", folioCounts(41));
-    assertEquals("1 1 0 false", folioCounts(42));
-  }
-
-  private static String folioCounts(int level) {
-    MachineSpec spec = SeriesMachine.spec(512L << 20);
-    SeriesMachine machine =
-        new SeriesMachine(
-            spec.withConfig(spec.config().withDebugVm(true).withSeries(Series.at(level))));
-    assertEquals(0, machine.addDevice("dax", SeriesMachine.DEVICE, SeriesMachine.GIB, 18));
-    long pfn = SeriesMachine.DEVICE >>> 12;
-    SparseVmemmap vmemmap = machine.kernel().sparseVmemmap();
-    String counts =
-        vmemmap.sectionVmemmapPages(pfn, 32768)
-            + " "
-            + vmemmap.sectionVmemmapPages(pfn, 262144)
-            + " "
-            + vmemmap.sectionVmemmapPages(pfn + 32768, 32768);
-    return counts + " " + machine.warned("section_vmemmap_pages: nr_pages > PAGES_PER_SECTION");
+    assertEquals("1 and a warning", Seen.at(41, "whole-folio-count"));
+    assertEquals("1", Seen.at(42, "whole-folio-count"));
   }
 
   /**
@@ -143,16 +93,7 @@ class DaxSectionSeriesTest {
   @Test
   @Tag("patch-44")
   void memremap_arm64_sharesTails() {
-    assertEquals(4096, onArm64(43));
-    assertEquals(512, onArm64(44));
-  }
-
-  private static long onArm64(int level) {
-    MachineSpec arm =
-        CaseFiles.machine(Path.of("..", "cases", "arm64", "4k-base-4G.json"))
-            .withSeries(Series.at(level));
-    SeriesMachine machine = new SeriesMachine(SeriesMachine.withDevices(arm));
-    assertEquals(0, machine.addDevice("dax", SeriesMachine.DEVICE, SeriesMachine.GIB, 9));
-    return machine.memmapPages();
+    assertEquals("4096", Seen.at(43, "arm64-dax-2m-pages"));
+    assertEquals("512", Seen.at(44, "arm64-dax-2m-pages"));
   }
 }

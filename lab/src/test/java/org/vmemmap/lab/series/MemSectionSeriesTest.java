@@ -24,8 +24,8 @@ class MemSectionSeriesTest {
   void sectionsPerRoot_pageExtension_losesThePadding() {
     Mmzone before = new SeriesMachine(20).kernel().mm().mmzone();
     Mmzone after = new SeriesMachine(21).kernel().mm().mmzone();
-    assertEquals(128, before.sectionsPerRoot());
-    assertEquals(170, after.sectionsPerRoot());
+    assertEquals("128", Seen.at(20, "sections-per-root"));
+    assertEquals("170", Seen.at(21, "sections-per-root"));
     assertEquals(7, before.sectionNrToRoot(1023));
     assertEquals(6, after.sectionNrToRoot(1023));
     assertEquals(1, before.sectionNrToRoot(170));
@@ -45,17 +45,12 @@ class MemSectionSeriesTest {
   @Test
   @Tag("patch-22")
   void hugetlbVmemmapInitEarly_bootPage_setsTheOrderOfItsSections() {
-    Mmzone before = hugepageAt4G(21);
-    Mmzone after = hugepageAt4G(22);
-    assertEquals(0, before.pfnToSectionOrder(4L << 18));
+    Mmzone after = new Level(22).hugepage().mm().mmzone();
     assertEquals(0, after.pfnToSectionOrder((4L << 18) - 1));
-    assertEquals(18, after.pfnToSectionOrder(4L << 18));
+    assertEquals("0", Seen.at(21, "boot-page-order"));
+    assertEquals("18", Seen.at(22, "boot-page-order"));
     assertEquals(18, after.pfnToSectionOrder((5L << 18) - 1));
     assertEquals(0, after.pfnToSectionOrder(5L << 18));
     assertEquals(128, after.sectionsPerRoot());
-  }
-
-  private static Mmzone hugepageAt4G(int level) {
-    return SeriesMachine.withHugepage(level).kernel().mm().mmzone();
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.lab.series;
 
+import java.util.ArrayList;
 import java.util.List;
 import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.boot.MachineSpec;
@@ -39,17 +40,22 @@ final class SeriesMachine {
   }
 
   /** The machine with 4 GiB of device memory. */
-  static MachineSpec withDevices(MachineSpec pc) {
+  static MachineSpec withDevices(MachineSpec machine) {
+    return withDeviceMemory(machine, List.of(new Ram(DEVICE, DEVICE + 4 * GIB, 0)));
+  }
+
+  /** The machine with that device memory. */
+  static MachineSpec withDeviceMemory(MachineSpec machine, List<Ram> devices) {
     return new MachineSpec(
-        pc.profile(),
-        pc.config(),
-        pc.ram(),
-        pc.reservedHoles(),
-        pc.softReserved(),
-        pc.pmem(),
-        List.of(new Ram(DEVICE, DEVICE + 4 * GIB, 0)),
-        pc.cmdline(),
-        pc.memoryBlockSize());
+        machine.profile(),
+        machine.config(),
+        machine.ram(),
+        machine.reservedHoles(),
+        machine.softReserved(),
+        machine.pmem(),
+        devices,
+        machine.cmdline(),
+        machine.memoryBlockSize());
   }
 
   /**
@@ -59,16 +65,23 @@ final class SeriesMachine {
    *   | 3G RAM |  hole  | 4G: hugepage | 5G: RAM |
    * </pre>
    */
-  static MachineSpec hugepageSpec(int level) {
-    MachineSpec pc =
-        spec(5L << 30, "hugetlb_free_vmemmap=on", "hugepagesz=1G", "hugepages=1");
-    return pc.withSeries(Series.at(level))
-        .withConfig(pc.config().withDeferredStructPageInit(false).withSeries(Series.at(level)));
+  static MachineSpec hugepageSpec() {
+    MachineSpec pc = spec(5L << 30, "hugetlb_free_vmemmap=on", "hugepagesz=1G", "hugepages=1");
+    return pc.withConfig(pc.config().withDeferredStructPageInit(false));
   }
 
-  /** The machine of {@link #hugepageSpec}, booted. */
-  static SeriesMachine withHugepage(int level) {
-    return new SeriesMachine(hugepageSpec(level));
+  /**
+   * 8 GiB of RAM, ZONE_MOVABLE from 6.5 GiB on, and four hugepages of 1 GiB, taken from the top.
+   *
+   * <pre>
+   *   | 3G RAM | hole |  4G  |  5G  |  6G  |  7G  | 8G |
+   *                   |     Normal     |   Movable     |
+   * </pre>
+   */
+  static MachineSpec crossZoneSpec(List<String> more) {
+    List<String> words = new ArrayList<>(more);
+    words.addAll(List.of("movablecore=2560M", "hugepagesz=1G", "hugepages=4"));
+    return spec(8L << 30, words.toArray(String[]::new));
   }
 
   LabKernel kernel() {

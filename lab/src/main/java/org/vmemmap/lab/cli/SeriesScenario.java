@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.lab.cli;
+
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+import org.vmemmap.lab.boot.BadInput;
+import org.vmemmap.lab.boot.LabKernel;
+import org.vmemmap.lab.cases.CaseFiles;
+import org.vmemmap.lab.cases.Replay;
+import org.vmemmap.lab.cases.VmemmapCase;
+import org.vmemmap.lab.observe.Invariants;
+import org.vmemmap.lab.report.Numbers;
+import org.vmemmap.machine.MachineFault;
+import org.vmemmap.types.KernelBug;
+import org.vmemmap.types.KernelPanic;
+import org.vmemmap.types.Series;
+
+/** A machine and what is done on it, to be told about at every level of the series. */
+final class SeriesScenario {
+  /** What the standard one is. */
+  static final String STANDARD =
+      "5G of RAM, hugetlb_free_vmemmap=on, 8 hugepages of 2M and one of 1G, a device of 1G in pages"
+          + " of 2M";
+
+  private static final String OUTCOME = "outcome";
+  private static final String BROKEN = "rules broken";
+
+  private final Function<Series, LabKernel> run;
+
+  private SeriesScenario(Function<Series, LabKernel> run) {
+    this.run = run;
+  }
+
+  /**
+   * The standard machine, or that of a file as {@code boot --machine} takes it; the steps of a case
+   * are done.
+   *
+   * @throws BadInput for a file that is none of these
+   */
+  static SeriesScenario of(@Nullable String file) {
+    if (file != null && file.endsWith(".json")) {
+      VmemmapCase one = CaseFiles.read(Path.of(file));
+      return new SeriesScenario(series -> Replay.machineAfter(one, series));
+    }
+    MachineOptions options = new MachineOptions();
+    options.machine = file;
+    if (file == null) {
+      options.mem = "5G";
+      options.nodes = "1";
+      options.cmdline = "hugetlb_free_vmemmap=on hugepagesz=1G hugepages=1 hugepagesz=2M hugepages=8";
+      options.dax.add("size=1G,align=2M");
+    }
+    Bench bench = new Bench(options);
+    return new SeriesScenario(bench::with);
+  }
+
+  /** The numbers of the machine at the end, by name; or how the kernel broke down. */
+  Map<String, String> at(Series series) {
+    try {
+      LabKernel kernel = run.apply(series);
+      Map<String, String> numbers = new LinkedHashMap<>(Numbers.of(kernel));
+      numbers.put(OUTCOME, "ok");
+      numbers.put(BROKEN, broken(kernel));
+      return numbers;
+    } catch (KernelPanic e) {
+      return Map.of(OUTCOME, "panic: " + e.getMessage());
+    } catch (KernelBug e) {
+      return Map.of(OUTCOME, String.valueOf(e.getMessage()));
+    } catch (MachineFault e) {
+      return Map.of(OUTCOME, "fault: " + e.getMessage());
+    }
+  }
+
+  private static String broken(LabKernel kernel) {
+    String rules =
+        String.join(
+            " ",
+            Invariants.check(kernel).violations().stream()
+                .map(Invariants.Violation::rule)
+                .distinct()
+                .toList());
+    return rules.isEmpty() ? "none" : rules;
+  }
+}
