@@ -41,7 +41,6 @@ import org.vmemmap.types.StructPage;
 @Kernel(file = "mm/hugetlb.c", symbol = "hugetlb_lock")
 public final class Hugetlb {
   private static final int PG_ANON_EXCLUSIVE = PageFlags.PG_OWNER_2;
-  private static final long FOLIO_MAPPING_ANON = 1;
 
   private final Mm mm;
   private final Lists lists;
@@ -410,10 +409,10 @@ public final class Hugetlb {
     int nid = mm.inline().folioNid(folio);
     mm.printk()
         .vmBugOn(mm.refs().folioRefCount(folio) != 0, "free_huge_folio: folio_ref_count(folio)");
-    mm.printk().vmBugOn(folioMapcount(folio) != 0, "free_huge_folio: folio_mapcount(folio)");
+    mm.printk().vmBugOn(folios.folioMapcount(folio) != 0, "free_huge_folio: folio_mapcount(folio)");
 
     folios.hugetlbSetFolioSubpool(folio, 0);
-    if ((mm.struct().mapping(folio.page()) & FOLIO_MAPPING_ANON) != 0) {
+    if (folios.folioTestAnon(folio)) {
       mm.flags().clear(folio.page(), PG_ANON_EXCLUSIVE);
     }
     mm.struct().setMapping(folio.page(), 0);
@@ -440,12 +439,6 @@ public final class Hugetlb {
       enqueueHugetlbFolio(h, folio);
       hugetlbLock.unlock();
     }
-  }
-
-  /** {@code folio_mapcount()} of a large folio. */
-  @Kernel(file = "include/linux/mm.h", symbol = "folio_mapcount")
-  private int folioMapcount(Folio folio) {
-    return mm.struct().half(mm.flags().folioPage(folio, 1), StructPage.LARGE_MAPCOUNT) + 1;
   }
 
   // ---------------------------------------------------------------- coming into the pool

@@ -25,6 +25,9 @@ import org.vmemmap.types.StructPage;
  */
 @Kernel(file = "include/linux/hugetlb.h", symbol = "HPAGEFLAG")
 public final class HugetlbFolios {
+  /** FOLIO_MAPPING_ANON: bit 0 of the mapping. */
+  static final int FOLIO_MAPPING_ANON = 1;
+
   private static final int FOLIO_PAGE_3 = 3;
 
   private final Mm mm;
@@ -128,5 +131,17 @@ public final class HugetlbFolios {
 
   private Page page3(Folio folio) {
     return mm.struct().add(folio.page(), FOLIO_PAGE_3);
+  }
+
+  /** {@code folio_mapcount()} of a large folio. */
+  @Kernel(file = "include/linux/mm.h", symbol = "folio_mapcount")
+  public int folioMapcount(Folio folio) {
+    return mm.struct().half(mm.flags().folioPage(folio, 1), StructPage.LARGE_MAPCOUNT) + 1;
+  }
+
+  /** {@code folio_test_anon()}: belongs to processes, not to a file. */
+  @Kernel(file = "include/linux/page-flags.h", symbol = "folio_test_anon")
+  public boolean folioTestAnon(Folio folio) {
+    return (mm.struct().mapping(folio.page()) & FOLIO_MAPPING_ANON) != 0;
   }
 }

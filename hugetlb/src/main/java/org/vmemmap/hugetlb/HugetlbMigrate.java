@@ -5,6 +5,7 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.pagealloc.Gfp;
 import org.vmemmap.pagealloc.HugetlbHooks;
+import org.vmemmap.sparse.OfflineHooks;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Folio;
 import org.vmemmap.types.Kernel;
@@ -23,7 +24,7 @@ import org.vmemmap.types.Page;
  * </pre>
  */
 @Kernel(file = "mm/hugetlb.c", symbol = "isolate_or_dissolve_huge_folio")
-public final class HugetlbMigrate implements HugetlbHooks {
+public final class HugetlbMigrate implements HugetlbHooks, OfflineHooks {
   private final Mm mm;
   private final Lists lists;
   private final Hstates hstates;
@@ -176,6 +177,7 @@ public final class HugetlbMigrate implements HugetlbHooks {
    * @return 0, also for what is no hugepage; -ENOMEM for a gigantic page or without memory; -EBUSY
    *     for a page in use that cannot be moved
    */
+  @Override
   @Kernel(file = "mm/hugetlb.c", symbol = "isolate_or_dissolve_huge_folio")
   public int isolateOrDissolveHugeFolio(Folio folio, ListHead list) {
     if (!folios.folioTestHugetlb(folio)) {
@@ -242,20 +244,32 @@ public final class HugetlbMigrate implements HugetlbHooks {
     }
     int ret = allocAndDissolveHugetlbFolio(folio, list);
     if (ret == 0) {
-      putbackMovable(list);
+      putbackMovablePages(list);
     }
     return ret;
   }
 
-  /** {@code putback_movable_pages()} of a list that has hugepages only. */
-  private void putbackMovable(ListHead list) {
+  /** {@code putback_movable_pages()}: what is on such a list is a hugepage. */
+  @Kernel(file = "mm/migrate.c", symbol = "putback_movable_pages")
+  void putbackMovablePages(ListHead list) {
     for (ListHead at = lists.first(list), next; !at.equals(list); at = next) {
       next = lists.next(at);
       folioPutbackHugetlb(new Folio(mm.struct().ofLru(at)));
     }
   }
 
+  @Override
+  public int dissolveFreeHugetlbFolios(long startPfn, long endPfn) {
+    return hugetlb.dissolveFreeHugetlbFolios(startPfn, endPfn);
+  }
+
   // ---------------------------------------------------------------- pages in use
+
+  @Override
+  @Kernel(file = "include/linux/hugetlb.h", symbol = "folio_test_hugetlb_migratable")
+  public boolean folioTestHugetlbMigratable(Folio folio) {
+    return folios.test(folio, HugetlbPageFlag.HPG_MIGRATABLE);
+  }
 
   /**
    * {@code folio_isolate_hugetlb()}: takes a page in use off the active list, with one more
@@ -288,5 +302,32 @@ public final class HugetlbMigrate implements HugetlbHooks {
     if (mm.refs().putPageTestzero(folio.page())) {
       hugetlb.freeHugeFolio(folio);
     }
+  }
+
+  /**
+   * {@code move_hugetlb_state()}: the new page becomes what the old one was in the pool, and the
+   * old one, if the new one was temporary, leaves in its place. Both are of the same size.
+   */
+  @Kernel(file = "mm/hugetlb.c", symbol = "move_hugetlb_state")
+  void moveHugetlbState(Folio oldFolio, Folio newFolio) {
+    Hstate h = hstates.folioHstate(oldFolio);
+    if (folios.test(newFolio, HugetlbPageFlag.HPG_TEMPORARY)) {
+      int oldNid = mm.inline().folioNid(oldFolio);
+      int newNid = mm.inline().folioNid(newFolio);
+      folios.set(oldFolio, HugetlbPageFlag.HPG_TEMPORARY);
+      folios.clear(newFolio, HugetlbPageFlag.HPG_TEMPORARY);
+      if (newNid != oldNid) {
+        lock.lock();
+        if (h.surplusHugePagesNode[oldNid] != 0) {
+          h.surplusHugePagesNode[oldNid]--;
+          h.surplusHugePagesNode[newNid]++;
+        }
+        lock.unlock();
+      }
+    }
+    lock.lock();
+    folios.set(newFolio, HugetlbPageFlag.HPG_MIGRATABLE);
+    lists.listMoveTail(mm.struct().lru(newFolio.page()), h.hugepageActivelist());
+    lock.unlock();
   }
 }

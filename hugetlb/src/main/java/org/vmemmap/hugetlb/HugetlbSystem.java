@@ -59,13 +59,15 @@ public final class HugetlbSystem {
         new HugetlbDemote(
             mm, pageAlloc, arch, hstates, folios, internal, vmemmap, hugetlb);
     this.migrate = new HugetlbMigrate(mm, hstates, folios, hugetlb);
-    pageAlloc.setHugetlbHooks(migrate);
+    HugetlbRmap rmap = new HugetlbRmap(mm, folios);
+    Migrate mover = new Migrate(mm, pageAlloc, arch, hstates, folios, hugetlb, migrate, rmap);
+    pageAlloc.setHugetlbHooks(migrate, mover);
     this.bootmem =
         new HugetlbBootmem(
             mm, memblock, pageAlloc, mmInit, arch, cma, hstates, folios, internal, vmemmap, params,
             hugetlb);
     this.sysfs = new HugetlbSysfs(hstates, internal, vmemmap, resize, demote, hugetlb);
-    this.task = new HugetlbTask(mm, hstates, folios, hugetlb, reserve);
+    this.task = new HugetlbTask(mm, hstates, folios, hugetlb, reserve, rmap);
   }
 
   /** Takes one parameter of the command line; see {@link HugetlbParams#earlyParam}. */

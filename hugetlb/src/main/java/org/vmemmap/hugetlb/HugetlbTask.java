@@ -8,12 +8,12 @@ import org.vmemmap.types.Kernel;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.Page;
 import org.vmemmap.types.PageFlags;
-import org.vmemmap.types.StructPage;
 
 /**
  * A process that maps hugepages, anonymous and private, each in a mapping of its own: what {@code
  * mmap(MAP_HUGETLB)}, the first touch and {@code munmap()} leave in the pool, in the lists and in
- * the struct pages. There is no process page table and no area: the folio is what is looked at.
+ * the struct pages. There is no process page table and no area: the folio is what is looked at. When
+ * {@link Migrate} moves the process to another page, that page is what it has mapped from then on.
  */
 @Kernel(
     file = "mm/hugetlb.c",
@@ -21,8 +21,6 @@ import org.vmemmap.types.StructPage;
     fidelity = Kernel.Fidelity.CUSTOM,
     why = "Only the effect on the folio and the pool; there are no processes.")
 public final class HugetlbTask {
-  private static final int PG_ANON_EXCLUSIVE = PageFlags.PG_OWNER_2;
-  private static final int FOLIO_MAPPING_ANON = 1;
   private static final int ANON_VMA_BYTES = 64;
 
   private final Mm mm;
@@ -30,16 +28,23 @@ public final class HugetlbTask {
   private final HugetlbFolios folios;
   private final Hugetlb hugetlb;
   private final HugetlbReserve reserve;
+  private final HugetlbRmap rmap;
   private final long anonVma;
 
   /** A process that uses the pools of {@code hugetlb}. */
   public HugetlbTask(
-      Mm mm, Hstates hstates, HugetlbFolios folios, Hugetlb hugetlb, HugetlbReserve reserve) {
+      Mm mm,
+      Hstates hstates,
+      HugetlbFolios folios,
+      Hugetlb hugetlb,
+      HugetlbReserve reserve,
+      HugetlbRmap rmap) {
     this.mm = mm;
     this.hstates = hstates;
     this.folios = folios;
     this.hugetlb = hugetlb;
     this.reserve = reserve;
+    this.rmap = rmap;
     this.anonVma = mm.data().alloc(ANON_VMA_BYTES);
   }
 
@@ -96,31 +101,9 @@ public final class HugetlbTask {
     mm.machine().cpu().fill(mm.model().pageAddress(folio.page()), h.hugePageSize(), (byte) 0);
     mm.flags().set(folio.page(), PageFlags.PG_UPTODATE);
     mm.flags().set(folio.page(), PageFlags.PG_LOCKED);
-    hugetlbAddNewAnonRmap(folio);
+    rmap.hugetlbAddNewAnonRmap(folio, anonVma);
     folios.set(folio, HugetlbPageFlag.HPG_MIGRATABLE);
     mm.flags().clear(folio.page(), PageFlags.PG_LOCKED);
-  }
-
-  /** {@code hugetlb_add_new_anon_rmap()}: mapped once, as a whole, by one process. */
-  @Kernel(file = "mm/rmap.c", symbol = "hugetlb_add_new_anon_rmap")
-  void hugetlbAddNewAnonRmap(Folio folio) {
-    vmWarnOnNoHugetlb(folio, "hugetlb_add_new_anon_rmap: !folio_test_hugetlb(folio)");
-    Page one = mm.flags().folioPage(folio, 1);
-    mm.struct().setHalf(one, StructPage.ENTIRE_MAPCOUNT, 0);
-    mm.struct().setHalf(one, StructPage.LARGE_MAPCOUNT, 0);
-    folios.clear(folio, HugetlbPageFlag.HPG_RESTORE_RESERVE);
-    mm.struct().setMapping(folio.page(), anonVma + FOLIO_MAPPING_ANON);
-    mm.struct().setWord(folio.page(), StructPage.INDEX, 0);
-    mm.flags().set(folio.page(), PG_ANON_EXCLUSIVE);
-  }
-
-  /** {@code hugetlb_remove_rmap()}. */
-  @Kernel(file = "include/linux/rmap.h", symbol = "hugetlb_remove_rmap")
-  void hugetlbRemoveRmap(Folio folio) {
-    vmWarnOnNoHugetlb(folio, "hugetlb_remove_rmap: !folio_test_hugetlb(folio)");
-    Page one = mm.flags().folioPage(folio, 1);
-    add(one, StructPage.ENTIRE_MAPCOUNT, -1);
-    add(one, StructPage.LARGE_MAPCOUNT, -1);
   }
 
   /**
@@ -143,7 +126,7 @@ public final class HugetlbTask {
     if (adjustReservation) {
       folios.set(folio, HugetlbPageFlag.HPG_RESTORE_RESERVE);
     }
-    hugetlbRemoveRmap(folio);
+    rmap.hugetlbRemoveRmap(folio);
     if (mm.refs().putPageTestzero(folio.page())) {
       hugetlb.freeHugeFolio(folio);
     }
@@ -154,21 +137,10 @@ public final class HugetlbTask {
     return 0;
   }
 
-  /** {@code VM_WARN_ON_FOLIO(!folio_test_hugetlb(folio))}. */
-  private void vmWarnOnNoHugetlb(Folio folio, String where) {
-    if (mm.config().debugVm()) {
-      mm.printk().warnOn(!folios.folioTestHugetlb(folio), where);
-    }
-  }
-
   /** True when the folio is a hugepage of this size that somebody holds. */
   private boolean isMapped(Folio folio, long size) {
     return folios.folioTestHugetlb(folio)
         && folios.folioSize(folio) == size
         && mm.refs().folioRefCount(folio) != 0;
-  }
-
-  private void add(Page page, int offset, int delta) {
-    mm.struct().setHalf(page, offset, mm.struct().half(page, offset) + delta);
   }
 }

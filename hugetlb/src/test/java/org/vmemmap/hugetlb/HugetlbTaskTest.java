@@ -125,8 +125,9 @@ final class HugetlbTaskTest {
   void rmap_noHugetlbFolio_warns() {
     Folio folio = pool.freshFolio();
     pool.system.folios().folioClearHugetlb(folio);
-    pool.system.task().hugetlbAddNewAnonRmap(folio);
-    pool.system.task().hugetlbRemoveRmap(folio);
+    HugetlbRmap rmap = new HugetlbRmap(pool.mm, pool.system.folios());
+    rmap.hugetlbAddNewAnonRmap(folio, 0);
+    rmap.hugetlbRemoveRmap(folio);
     assertEquals(
         List.of(
             "hugetlb_add_new_anon_rmap: !folio_test_hugetlb(folio)",

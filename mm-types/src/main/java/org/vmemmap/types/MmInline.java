@@ -129,6 +129,15 @@ public final class MmInline {
     return ((long) node << nodesPgshift) | ((long) zones.indexOf(zone) << zonesPgshift) | cpupidMask();
   }
 
+  /** {@code folio_xchg_last_cpupid()}: sets last_cpupid and returns what it was. */
+  @Kernel(file = "include/linux/mm.h", symbol = "folio_xchg_last_cpupid")
+  public long folioXchgLastCpupid(Folio folio, long cpupid) {
+    long word0 = struct.flags(folio.page());
+    long bits = (cpupid << lastCpupidPgshift) & cpupidMask();
+    struct.setFlags(folio.page(), (word0 & ~cpupidMask()) | bits);
+    return (word0 & cpupidMask()) >>> lastCpupidPgshift;
+  }
+
   /** {@code page_cpupid_reset_last()}: all ones in last_cpupid. */
   @Kernel(file = "include/linux/mm.h", symbol = "page_cpupid_reset_last")
   public void pageCpupidResetLast(Page page) {

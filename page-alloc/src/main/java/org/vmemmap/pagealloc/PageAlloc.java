@@ -38,6 +38,9 @@ public final class PageAlloc {
   private HugetlbHooks hugetlbHooks = HugetlbHooks.NONE;
   private static final int NUMA_NO_NODE = -1;
 
+  /** After so many rounds a page that cannot be moved is left where it is. */
+  private static final int CONTIG_TRIES = 5;
+
   private final Mm mm;
   private final Pageblocks blocks;
   private final FreeLists lists;
@@ -47,6 +50,8 @@ public final class PageAlloc {
   private final Pcplists pcp;
   private final Zonelists zonelists;
   private final PageIsolation isolation;
+  private final Compaction compaction;
+  private PageMigration migration = PageMigration.NONE;
   private @Nullable DeferredGrow deferredGrow;
   private long totalramPages;
 
@@ -69,6 +74,7 @@ public final class PageAlloc {
     this.pcp = new Pcplists(mm, lists, blocks, rmqueue, checks, marks, placed);
     this.zonelists = new Zonelists(mm, marks::zones);
     this.isolation = new PageIsolation(mm, lists, blocks, marks);
+    this.compaction = new Compaction(mm, lists, blocks);
   }
 
   /** What an allocation may use: {@code struct alloc_context}. */
@@ -107,10 +113,17 @@ public final class PageAlloc {
     return isolation;
   }
 
-  /** Connects HugeTLB, whose free pages can make room for a large range. */
-  public void setHugetlbHooks(HugetlbHooks hooks) {
+  /** Connects HugeTLB, whose pages can make room for a large range, and who moves their users. */
+  public void setHugetlbHooks(HugetlbHooks hooks, PageMigration pageMigration) {
     this.hugetlbHooks = hooks;
+    this.migration = pageMigration;
     isolation.setHugetlbHooks(hooks);
+    compaction.setHooks(hooks, pageMigration);
+  }
+
+  /** Who moves the users of pages. */
+  public PageMigration migration() {
+    return migration;
   }
 
   // ---- compound pages ----
@@ -630,8 +643,7 @@ public final class PageAlloc {
       file = "mm/page_alloc.c",
       symbol = "alloc_contig_frozen_range_noprof",
       fidelity = Kernel.Fidelity.CUSTOM,
-      why =
-          "Pages in use are not migrated and free hugepages not replaced: all must be free.")
+      why = "Of the pages in use only hugepages are moved; there are no others that could be.")
   public int allocContigFrozenRange(long start, long end, boolean cma, Gfp gfp) {
     int order = 63 - Long.numberOfLeadingZeros(end - start);
     Zone zone = mm.inline().pageZone(mm.model().pfnToPage(start));
@@ -648,10 +660,55 @@ public final class PageAlloc {
     int ret = isolation.startIsolatePageRange(start, end, mode);
     if (ret == 0) {
       pcp.drainAllPages0(zone);
+      // Busy pages may have become free before they are looked at.
+      int moved = allocContigMigrateRange0(zone, start, end);
+      ret = moved == -Errno.EBUSY ? 0 : moved;
+    }
+    if (ret == 0) {
       ret = takeIsolated(start, end, order, mode, gfp);
     }
     isolation.undoIsolatePageRange(start, end);
     return ret;
+  }
+
+  /** Moves what can be moved out of the isolated range: 0, -EBUSY, or -ENOMEM. */
+  @Kernel(
+      file = "mm/page_alloc.c",
+      symbol = "__alloc_contig_migrate_range",
+      fidelity = Kernel.Fidelity.CUSTOM,
+      why = "No fatal signals, and no clean page cache to reclaim instead of moving it.")
+  private int allocContigMigrateRange0(Zone zone, long start, long end) {
+    ListHead list = mm.lists().localHead();
+    Compaction.CompactControl cc = new Compaction.CompactControl(zone, list);
+    Gfp ccGfp = Gfp.MOVABLE.or(Gfp.RETRY_MAYFAIL);
+    MigrationTarget target =
+        new MigrationTarget(zone.nid(), null, ccGfp, MigrateReason.MR_CONTIG_RANGE);
+    long pfn = start;
+    int tries = 0;
+    int ret = 0;
+    while (pfn < end || !mm.lists().listEmpty(list)) {
+      if (mm.lists().listEmpty(list)) {
+        cc.nrMigratepages = 0;
+        ret = compaction.isolateMigratepagesRange(cc, pfn, end);
+        if (ret != 0 && ret != -Errno.EAGAIN) {
+          break;
+        }
+        pfn = cc.migratePfn;
+        tries = 0;
+      } else if (++tries == CONTIG_TRIES) {
+        ret = -Errno.EBUSY;
+        break;
+      }
+      ret = migration.migratePages(list, target);
+      if (ret == -Errno.ENOMEM) {
+        break;
+      }
+    }
+    if (ret < 0) {
+      migration.putbackMovablePages(list);
+    }
+    mm.lists().release(list);
+    return Math.min(ret, 0);
   }
 
   /** The lists of {@code struct compact_control}, which lies on the stack. */

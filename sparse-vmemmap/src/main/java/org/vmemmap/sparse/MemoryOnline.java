@@ -7,13 +7,18 @@ import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.machine.FrameOwner;
 import org.vmemmap.machine.Ledger;
+import org.vmemmap.pagealloc.Gfp;
+import org.vmemmap.pagealloc.MigrateReason;
+import org.vmemmap.pagealloc.MigrationTarget;
 import org.vmemmap.pagealloc.PageAlloc;
 import org.vmemmap.pagealloc.PageIsolation;
+import org.vmemmap.pagealloc.PageMigration;
 import org.vmemmap.types.Align;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Folio;
 import org.vmemmap.types.IomemResource;
 import org.vmemmap.types.Kernel;
+import org.vmemmap.types.ListHead;
 import org.vmemmap.types.Migratetype;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.Mmzone;
@@ -41,8 +46,11 @@ import org.vmemmap.types.ZoneType;
  */
 @Kernel(file = "mm/memory_hotplug.c", symbol = "online_pages")
 public final class MemoryOnline {
-  /** How often a person who waits sees nothing move before the signal comes. */
+  /** Rounds of offlining without any progress after which the person who waits sends a signal. */
   private static final int PATIENCE = 5;
+
+  /** DEFAULT_RATELIMIT_BURST: lines about pages that cannot be moved, for the whole run. */
+  private static final int MIGRATE_RS_BURST = 10;
 
   /** Told before a node gets its first memory. */
   public static final int NODE_ADDING_FIRST_MEMORY = 1 << 0;
@@ -83,6 +91,7 @@ public final class MemoryOnline {
   private final Set<Integer> memory = new HashSet<>();
   private OfflineHooks hooks = OfflineHooks.NONE;
   private BooleanSupplier signalPending = () -> false;
+  private int migrateRsLines;
 
   MemoryOnline(
       Mm mm,
@@ -100,7 +109,7 @@ public final class MemoryOnline {
     this.locks = locks;
   }
 
-  /** Sets HugeTLB and migration. */
+  /** Sets HugeTLB. */
   public void setHooks(OfflineHooks newHooks) {
     hooks = newHooks;
   }
@@ -338,7 +347,9 @@ public final class MemoryOnline {
    * Takes {@code nrPages} pages from {@code startPfn} out of use.
    *
    * @return 0; -EINVAL for holes or several zones, -EBUSY for what cannot be isolated or moved,
-   *     -EINTR for a signal, or what a notifier says; then all is as before
+   *     -EINTR for a signal, -ENOMEM for a hugepage that cannot be dissolved, or what a notifier
+   *     says; then all is as before, but hugepages that were moved or dissolved stay so. Who waits
+   *     sends the signal after five rounds without progress
    */
   @Kernel(file = "mm/memory_hotplug.c", symbol = "offline_pages")
   public int offlinePages(long startPfn, long nrPages, Zone zone, @Nullable MemoryGroup group) {
@@ -418,23 +429,90 @@ public final class MemoryOnline {
     return 0;
   }
 
+  /** Moves what can be moved from the range; returns whether anything was. */
+  @Kernel(
+      file = "mm/memory_hotplug.c",
+      symbol = "do_migrate_range",
+      fidelity = Kernel.Fidelity.CUSTOM,
+      why = "No page is ever poisoned; pages are named, not dumped; no interval of the rate limit"
+          + " passes. Says whether it got on.")
+  private boolean doMigrateRange(long startPfn, long endPfn) {
+    PageMigration migration = pageAlloc.migration();
+    ListHead source = mm.lists().localHead();
+    long isolated = 0;
+    for (long pfn = startPfn; pfn < endPfn; pfn++) {
+      Page page = mm.model().pfnToPage(pfn);
+      Folio folio = mm.flags().pageFolio(page);
+      if (mm.refs().folioRefCount(folio) == 0) {
+        continue;
+      }
+      mm.refs().pageRefAdd(folio.page(), 1);
+      if (mm.flags().pageHead(folio.page())) {
+        pfn = mm.model().pageToPfn(folio.page()) + mm.inline().folioNrPages(folio) - 1;
+      }
+      if (migration.isolateFolioToList(folio, source)) {
+        isolated++;
+      } else if (migrateRs()) {
+        mm.printk().prWarn("failed to isolate pfn %x".formatted(mm.model().pageToPfn(page)));
+      }
+      migration.folioPut(folio);
+    }
+    long left = mm.lists().listEmpty(source) ? 0 : migrateIsolated(source);
+    mm.lists().release(source);
+    return left < isolated;
+  }
+
+  /** The second half of do_migrate_range(); returns how many folios stayed where they were. */
+  private long migrateIsolated(ListHead source) {
+    int nid = mm.inline().folioNid(new Folio(mm.struct().ofLru(mm.lists().first(source))));
+    // Another node first; this one only if there is no other.
+    Set<Integer> nmask = new HashSet<>(memory);
+    nmask.remove(nid);
+    if (nmask.isEmpty()) {
+      nmask.add(nid);
+    }
+    Gfp gfp = Gfp.KERNEL.or(Gfp.MOVABLE).or(Gfp.RETRY_MAYFAIL);
+    MigrationTarget mtc =
+        new MigrationTarget(nid, nmask, gfp, MigrateReason.MR_MEMORY_HOTPLUG);
+    int ret = pageAlloc.migration().migratePages(source, mtc);
+    long left = 0;
+    if (ret != 0) {
+      for (ListHead at = mm.lists().first(source); !at.equals(source); at = mm.lists().next(at)) {
+        long pfn = mm.model().pageToPfn(mm.struct().ofLru(at));
+        left++;
+        if (migrateRs()) {
+          mm.printk().prWarn("migrating pfn %x failed ret:%d".formatted(pfn, ret));
+        }
+      }
+      pageAlloc.migration().putbackMovablePages(source);
+    }
+    return left;
+  }
+
+  /** {@code __ratelimit(&migrate_rs)}: time stands still here, so the burst is all there is. */
+  private boolean migrateRs() {
+    return migrateRsLines++ < MIGRATE_RS_BURST;
+  }
+
   /**
-   * The two loops of offline_pages(). The kernel tries for ever, until somebody sends a signal; so
-   * that a model ends, the person loses patience after {@value #PATIENCE} tries.
+   * The two loops of offline_pages(). The kernel tries for ever, until somebody sends a signal: then
+   * it gives up with -EINTR. A model has to end, so here the signal comes after {@value #PATIENCE}
+   * rounds in which nothing moved; rounds that move pages do not count, and they end by themselves,
+   * because no page moves into the range.
    */
   private int moveUntilFree(long startPfn, long endPfn) {
-    int tries = 0;
+    int fruitless = 0;
     int ret;
     do {
       long pfn = startPfn;
       do {
-        if (signalPending.getAsBoolean() || ++tries > PATIENCE) {
+        if (signalPending.getAsBoolean() || fruitless++ >= PATIENCE) {
           return -Errno.EINTR;
         }
         mm.condResched(pfn);
         pfn = scanMovablePages(pfn, endPfn);
-        if (pfn >= 0) {
-          hooks.migratePages(pfn, endPfn);
+        if (pfn >= 0 && doMigrateRange(pfn, endPfn)) {
+          fruitless = 0;
         }
       } while (pfn >= 0);
       if (pfn != -Errno.ENOENT) {

@@ -4,9 +4,11 @@ package org.vmemmap.sparse;
 import org.vmemmap.types.Folio;
 import org.vmemmap.types.Kernel;
 
-/** What offlining asks of the code above: HugeTLB and page migration. */
+/**
+ * What offlining asks of HugeTLB. Who moves pages is {@link org.vmemmap.pagealloc.PageMigration}.
+ */
 public interface OfflineHooks {
-  /** Nobody: nothing to dissolve, nothing can be moved. */
+  /** Nobody: nothing to dissolve. */
   OfflineHooks NONE = new OfflineHooks() {};
 
   /** Gives free hugepages of the range back to the page allocator; 0 or an error. */
@@ -20,8 +22,4 @@ public interface OfflineHooks {
   default boolean folioTestHugetlbMigratable(Folio folio) {
     return false;
   }
-
-  /** Moves what can be moved out of the range. */
-  @Kernel(file = "mm/migrate.c", symbol = "migrate_pages")
-  default void migratePages(long startPfn, long endPfn) {}
 }

@@ -14,7 +14,6 @@ import org.vmemmap.pagealloc.Slab;
 import org.vmemmap.sparse.HotplugSystem;
 import org.vmemmap.sparse.MemoryHotplug;
 import org.vmemmap.sparse.MmInit;
-import org.vmemmap.sparse.OfflineHooks;
 import org.vmemmap.sparse.Sparse;
 import org.vmemmap.sparse.SparseVmemmap;
 import org.vmemmap.types.IomemResource;
@@ -122,15 +121,7 @@ public final class LabKernel {
     sparseVmemmap.setEarlyHook(hugetlb.vmemmap());
     mmInit.setVmemmap(sparseVmemmap);
     mmInit.setHugetlbHooks(hugetlb.bootmem());
-    hotplug
-        .online()
-        .setHooks(
-            new OfflineHooks() {
-              @Override
-              public int dissolveFreeHugetlbFolios(long startPfn, long endPfn) {
-                return hugetlb.hugetlb().dissolveFreeHugetlbFolios(startPfn, endPfn);
-              }
-            });
+    hotplug.online().setHooks(hugetlb.migrate());
     platform.connect(parts);
   }
 

@@ -151,6 +151,14 @@ public record MachineSpec(
         memoryBlockSize);
   }
 
+  /** The same machine with more memory that only drivers know, such as modules to be plugged. */
+  public MachineSpec withDeviceMemory(List<Ram> more) {
+    List<Ram> all = new ArrayList<>(deviceMemory);
+    all.addAll(more);
+    return new MachineSpec(
+        profile, config, ram, reservedHoles, softReserved, pmem, all, cmdline, memoryBlockSize);
+  }
+
   /** First physical address behind all memory, that of devices included. */
   public long endOfMemory() {
     long end = 0;

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.hugetlb;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.NavigableSet;
+import java.util.Set;
+import java.util.TreeSet;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.vmemmap.pagealloc.Gfp;
+import org.vmemmap.pagealloc.MigrateReason;
+import org.vmemmap.pagealloc.MigrationTarget;
+import org.vmemmap.pagealloc.PageMigration;
+import org.vmemmap.types.Errno;
+import org.vmemmap.types.Folio;
+import org.vmemmap.types.ListHead;
+import org.vmemmap.types.PageFlags;
+import org.vmemmap.types.StructPage;
+
+/**
+ * Users of hugepages move to other hugepages.
+ *
+ * <pre>
+ *   before   | task's page |  ...  | free |         pool: 2, free: 1
+ *   after    |    free     |  ...  | task's page |  the same counts, the same bytes
+ * </pre>
+ */
+final class MigrateTest {
+  private static final long SIZE = PoolMachine.SIZE_2M;
+  private static final long SIZE_8M = 8 * PoolMachine.MIB;
+  private static final String DIR8 = "/sys/kernel/mm/hugepages/hugepages-8192kB/nr_hugepages";
+  private static final String BUDDY = "alloc_buddy_frozen_folio";
+  private static final long SEED = 0x1234_5678_9abc_def0L;
+
+  /** A mapped page moves to a free one of the pool. Expect its bytes, mapping and flags there. */
+  @Test
+  void migratePages_poolHasAFreePage_takesIt() {
+    PoolMachine pool = HugetlbMigrateTest.filled(2);
+    Folio old = mapped(pool);
+    long mapping = pool.mm.struct().mapping(old.page());
+    pool.machine.cpu().writeLong(address(pool, old) + SIZE - 8, SEED);
+    long free = pool.freePfns(0).getFirst();
+
+    assertEquals(0, migrate(pool, old));
+
+    Folio now = pool.folio(free);
+    assertEquals(SEED, pool.machine.cpu().readLong(address(pool, now) + SIZE - 8));
+    assertEquals(mapping, pool.mm.struct().mapping(now.page()));
+    assertTrue(pool.mm.flags().test(now.page(), PageFlags.PG_UPTODATE));
+    assertTrue(pool.mm.flags().test(now.page(), HugetlbRmap.PG_ANON_EXCLUSIVE));
+    assertFalse(pool.mm.flags().test(now.page(), PageFlags.PG_LOCKED));
+    assertInUse(pool, now);
+    assertFree(pool, old);
+    assertPool(pool, 2, 1, 0);
+    assertEquals(0, pool.system.task().unmapHugepage(SIZE, free));
+    assertPool(pool, 2, 2, 0);
+  }
+
+  /**
+   * The pool is empty. Expect a page of the page allocator, which stays in the pool, while the old
+   * one leaves it: the count is the same and the memmap of the old page is whole again.
+   */
+  @Test
+  void migratePages_emptyPool_oldPageLeaves() {
+    PoolMachine pool = HugetlbMigrateTest.filled(1);
+    Folio old = mapped(pool);
+    assertEquals(0, migrate(pool, old));
+    assertPool(pool, 1, 0, 0);
+    assertFalse(pool.system.folios().folioTestHugetlb(old));
+    Folio now = onlyActive(pool);
+    assertFalse(pool.system.folios().test(now, HugetlbPageFlag.HPG_TEMPORARY));
+    assertInUse(pool, now);
+  }
+
+  /** The same, and the old page cannot be restored. Expect it to stay, as a free surplus page. */
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void migratePages_oldPageIsNotRestored_staysAsSurplus(boolean from) {
+    PoolMachine pool = HugetlbMigrateTest.filled(1);
+    Folio old = mapped(pool);
+    if (from) {
+      pool.failFrom(1, "alloc_vmemmap_page_list");
+    } else {
+      pool.failNth(1, "alloc_vmemmap_page_list");
+    }
+    assertEquals(0, migrate(pool, old));
+    assertPool(pool, 2, 1, 1);
+    assertTrue(pool.optimized(old));
+    assertEquals(0, pool.mm.refs().folioRefCount(old));
+  }
+
+  /** A surplus page moves to the other node. Expect the node's surplus to move with it. */
+  @Test
+  void migratePages_surplusPage_movesTheNodesCount() {
+    PoolMachine pool = PoolMachine.twoNodes().cmdline("hugetlb_free_vmemmap=on").boot();
+    pool.setPool(2);
+    long pfn = pool.system.task().mapHugepage(SIZE, pool.freePfns(0).getFirst());
+    pool.setPool(0);
+    Hstate h = pool.h2m();
+    assertEquals(1, h.surplusHugePagesNode[0]);
+
+    assertEquals(0, migrate(pool, pool.folio(pfn), Set.of(1)));
+
+    assertEquals(0, h.surplusHugePagesNode[0]);
+    assertEquals(1, h.surplusHugePagesNode[1]);
+    assertPool(pool, 1, 0, 1);
+    assertEquals(1, pool.mm.inline().folioNid(onlyActive(pool)));
+  }
+
+  /** Somebody holds one more reference. Expect ten tries with a page each, and all as before. */
+  @Test
+  void migratePages_extraReference_stays() {
+    PoolMachine pool = HugetlbMigrateTest.filled(2);
+    Folio old = mapped(pool);
+    pool.mm.refs().getPage(old.page());
+    assertEquals(1, migrate(pool, old));
+    pool.mm.refs().putPageTestzero(old.page());
+    assertInUse(pool, old);
+    assertTrue(pool.mm.flags().test(old.page(), HugetlbRmap.PG_ANON_EXCLUSIVE));
+    assertPool(pool, 2, 1, 0);
+  }
+
+  /** A device reads the page. Expect it to stay mapped all the time. */
+  @Test
+  void migratePages_pinned_stays() {
+    PoolMachine pool = HugetlbMigrateTest.filled(2);
+    Folio old = mapped(pool);
+    pool.mm.struct().setHalf(pool.mm.flags().folioPage(old, 1), StructPage.PINCOUNT, 1);
+    assertEquals(1, migrate(pool, old));
+    assertInUse(pool, old);
+    assertPool(pool, 2, 1, 0);
+  }
+
+  /** Somebody has the page locked until the fourth pass. Expect that it is waited for then. */
+  @Test
+  void migratePages_locked_waits() {
+    PoolMachine pool = HugetlbMigrateTest.filled(2);
+    Folio old = mapped(pool);
+    pool.mm.flags().set(old.page(), PageFlags.PG_LOCKED);
+    int[] tries = {0};
+    pool.machine
+        .yields()
+        .listen(
+            (what, where) -> {
+              if (what.equals("folio_trylock") && where == old.va() && ++tries[0] == 5) {
+                pool.mm.flags().clear(old.page(), PageFlags.PG_LOCKED);
+              }
+            });
+    assertEquals(0, migrate(pool, old));
+    assertEquals(5, tries[0]);
+    assertFree(pool, old);
+    assertPool(pool, 2, 1, 0);
+  }
+
+  /** The user lets go of the isolated page. Expect nothing to be moved, and the page free. */
+  @Test
+  void migratePages_freedMeanwhile_isPutBack() {
+    PoolMachine pool = HugetlbMigrateTest.filled(2);
+    Folio old = mapped(pool);
+    ListHead list = pool.mm.lists().localHead();
+    assertTrue(mover(pool).isolateFolioToList(old, list));
+    pool.mm.refs().putPageTestzero(old.page());
+    pool.mm.struct().setHalf(pool.mm.flags().folioPage(old, 1), StructPage.LARGE_MAPCOUNT, -1);
+    assertEquals(0, mover(pool).migratePages(list, target(Set.of(0))));
+    assertFree(pool, old);
+    assertPool(pool, 2, 2, 0);
+  }
+
+  /** A page that owes a subpool something and has lost its file. Expect -EBUSY inside: it stays. */
+  @Test
+  void migratePages_subpoolWithoutMapping_stays() {
+    PoolMachine pool = HugetlbMigrateTest.filled(2);
+    Folio old = mapped(pool);
+    pool.system.folios().hugetlbSetFolioSubpool(old, 8);
+    assertEquals(1, migrate(pool, old));
+    assertInUse(pool, old);
+    assertPool(pool, 2, 1, 0);
+  }
+
+  /** No page to move to; once, or from now on. Expect -ENOMEM, and the page in use as before. */
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void migratePages_noMemory_stays(boolean from) {
+    PoolMachine pool = HugetlbMigrateTest.filled(1);
+    Folio old = mapped(pool);
+    if (from) {
+      pool.failFrom(1, BUDDY);
+    } else {
+      pool.failNth(1, BUDDY);
+    }
+    assertEquals(-Errno.ENOMEM, migrate(pool, old));
+    assertInUse(pool, old);
+    assertPool(pool, 1, 0, 0);
+  }
+
+  /** Every second page of RAM is in use. Expect a gigantic page all the same: they move. */
+  @Test
+  void contig_pagesInUse_areMoved() {
+    PoolMachine pool = everySecondMapped();
+    long pages = pool.h2m().nrHugePages;
+    assertEquals(0, pool.system.sysfs().write(DIR8, "1"));
+    assertEquals(1, pool.hstate(SIZE_8M).nrHugePages);
+    assertPool(pool, pages, 0, 0);
+    assertTrue(pool.warnings().isEmpty());
+  }
+
+  /** There is no page to move them to. Expect no gigantic page, and everybody where he was. */
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void contig_noMemoryToMove_findsNoRoom(boolean from) {
+    PoolMachine pool = everySecondMapped();
+    NavigableSet<Long> before = active(pool);
+    if (from) {
+      pool.failFrom(1, BUDDY);
+      pool.system.sysfs().write(DIR8, "1");
+      assertEquals(0, pool.hstate(SIZE_8M).nrHugePages);
+      assertEquals(before, active(pool));
+    } else {
+      pool.failNth(1, BUDDY);
+      pool.system.sysfs().write(DIR8, "1");
+      assertEquals(1, pool.hstate(SIZE_8M).nrHugePages);
+      assertNotEquals(before, active(pool));
+    }
+    assertEquals(before.size(), active(pool).size());
+    assertPool(pool, before.size(), 0, 0);
+  }
+
+  /** Each of them has one reference too many. Expect five rounds for each place, and no room. */
+  @Test
+  void contig_pagesHeld_findNoRoom() {
+    PoolMachine pool = everySecondMapped();
+    NavigableSet<Long> before = active(pool);
+    before.forEach(pfn -> pool.mm.refs().getPage(pool.folio(pfn).page()));
+    assertEquals(0, pool.system.sysfs().write(DIR8, "1"));
+    assertEquals(0, pool.hstate(SIZE_8M).nrHugePages);
+    assertEquals(before, active(pool));
+    assertPool(pool, before.size(), 0, 0);
+    for (long pfn : before) {
+      assertEquals(2, pool.mm.refs().folioRefCount(pool.folio(pfn)));
+    }
+  }
+
+  private static PoolMachine everySecondMapped() {
+    PoolMachine pool = HugetlbMigrateTest.filled(1000);
+    for (long pfn : pool.freePfns(0)) {
+      if (pfn / 512 % 2 == 1) {
+        assertEquals(0, pool.hugetlb.dissolveFreeHugetlbFolio(pool.folio(pfn)));
+      } else {
+        assertEquals(pfn, pool.system.task().mapHugepage(SIZE, pfn));
+      }
+    }
+    return pool;
+  }
+
+  private static Folio mapped(PoolMachine pool) {
+    return pool.folio(pool.system.task().mapHugepage(SIZE, -1));
+  }
+
+  private static PageMigration mover(PoolMachine pool) {
+    return pool.pageAlloc.migration();
+  }
+
+  private static int migrate(PoolMachine pool, Folio folio) {
+    return migrate(pool, folio, Set.of(0));
+  }
+
+  /** As offlining does it: isolate, move, put back what could not be moved. */
+  private static int migrate(PoolMachine pool, Folio folio, Set<Integer> nodes) {
+    ListHead list = pool.mm.lists().localHead();
+    assertTrue(mover(pool).isolateFolioToList(folio, list));
+    int rc = mover(pool).migratePages(list, target(nodes));
+    mover(pool).putbackMovablePages(list);
+    pool.mm.lists().release(list);
+    return rc;
+  }
+
+  private static MigrationTarget target(Set<Integer> nodes) {
+    return new MigrationTarget(0, nodes, Gfp.KERNEL, MigrateReason.MR_MEMORY_HOTPLUG);
+  }
+
+  private static long address(PoolMachine pool, Folio folio) {
+    return pool.mm.model().pageAddress(folio.page());
+  }
+
+  private static NavigableSet<Long> active(PoolMachine pool) {
+    TreeSet<Long> pfns = new TreeSet<>();
+    ListHead head = pool.h2m().hugepageActivelist();
+    for (ListHead at = pool.mm.lists().first(head); !at.equals(head); at = pool.mm.lists().next(at)) {
+      pfns.add(pool.mm.model().pageToPfn(pool.mm.struct().ofLru(at)));
+    }
+    return pfns;
+  }
+
+  private static Folio onlyActive(PoolMachine pool) {
+    assertEquals(1, active(pool).size());
+    return pool.folio(active(pool).getFirst());
+  }
+
+  private static void assertInUse(PoolMachine pool, Folio folio) {
+    assertEquals(1, pool.mm.refs().folioRefCount(folio));
+    assertEquals(1, pool.system.folios().folioMapcount(folio));
+    assertTrue(pool.system.folios().test(folio, HugetlbPageFlag.HPG_MIGRATABLE));
+    assertTrue(active(pool).contains(pool.mm.model().pageToPfn(folio.page())));
+  }
+
+  private static void assertFree(PoolMachine pool, Folio folio) {
+    assertEquals(0, pool.mm.refs().folioRefCount(folio));
+    assertEquals(0, pool.system.folios().folioMapcount(folio));
+    assertTrue(pool.system.folios().test(folio, HugetlbPageFlag.HPG_FREED));
+    assertEquals(0, pool.mm.struct().mapping(folio.page()));
+  }
+
+  private static void assertPool(PoolMachine pool, long total, long free, long surplus) {
+    assertEquals(total, pool.h2m().nrHugePages);
+    assertEquals(free, pool.h2m().freeHugePages);
+    assertEquals(surplus, pool.h2m().surplusHugePages);
+  }
+}
