@@ -15,7 +15,9 @@ import org.vmemmap.types.Mm;
     why = "One simulated CPU runs at a time, so the lock only tells the scheduler and checks use.")
 public final class HugetlbLock {
   private final Mm mm;
-  private boolean held;
+  private static final int FREE = -1;
+
+  private int holder = FREE;
 
   /** Makes the lock, free. */
   public HugetlbLock(Mm mm) {
@@ -24,21 +26,25 @@ public final class HugetlbLock {
 
   /** {@code spin_lock_irq(&hugetlb_lock)}. */
   public void lock() {
-    mm.machine().yields().at("lock hugetlb_lock", 0);
-    mm.printk().bugOn(held, "spin_lock_irq(&hugetlb_lock): recursion");
-    held = true;
+    mm.machine().yields().lock("hugetlb_lock", 0);
+    mm.printk().bugOn(heldHere(), "spin_lock_irq(&hugetlb_lock): recursion");
+    holder = mm.machine().cpu().number();
   }
 
   /** {@code spin_unlock_irq(&hugetlb_lock)}. */
   public void unlock() {
-    held = false;
-    mm.machine().yields().at("unlock hugetlb_lock", 0);
+    holder = FREE;
+    mm.machine().yields().unlock("hugetlb_lock", 0);
   }
 
   /** {@code lockdep_assert_held(&hugetlb_lock)}: a kernel with lockdep would warn here. */
   public void assertHeld(String where) {
     if (mm.config().debugVm()) {
-      mm.printk().warnOnOnce(!held, where + ": !lockdep_is_held(&hugetlb_lock)");
+      mm.printk().warnOnOnce(!heldHere(), where + ": !lockdep_is_held(&hugetlb_lock)");
     }
+  }
+
+  private boolean heldHere() {
+    return holder == mm.machine().cpu().number();
   }
 }

@@ -207,14 +207,14 @@ public final class HugetlbVmemmap implements EarlyHook {
       addr += mm.model().pageSize();
     }
 
-    at("lock init_mm.page_table_lock", pmd.va());
+    mm.machine().yields().lock("init_mm.page_table_lock", 0);
     if (pgtable.pmdLeaf(pgtable.pmdpGet(pmd))) {
       // A leaf from the page allocator was one block; its pages will be freed one by one.
       if (!mm.flags().pageReserved(head)) {
         pageAlloc.splitPage(head, pgtable.arch().shift(Pgtable.PMD) - mm.model().pageShift());
       }
       // The ptes must be seen by whoever sees the table.
-      at("smp_wmb", pmd.va());
+      mm.machine().writeBarrier(pmd.va());
       pgtable.pmdPopulateKernel(pmd, table);
       if ((walk.flags & VMEMMAP_SPLIT_NO_TLB_FLUSH) == 0) {
         pgtable.flushTlbKernelRange(start, start + pgtable.pmdSize());
@@ -223,7 +223,7 @@ public final class HugetlbVmemmap implements EarlyHook {
       // Another CPU was faster: its table maps the same.
       pteFreeKernel(table);
     }
-    at("unlock init_mm.page_table_lock", pmd.va());
+    mm.machine().yields().unlock("init_mm.page_table_lock", 0);
     return 0;
   }
 
@@ -235,7 +235,7 @@ public final class HugetlbVmemmap implements EarlyHook {
     if (vmemmapWalk.remapPte == null) {
       walk.action = Pagewalk.PageWalkAction.ACTION_CONTINUE;
     }
-    at("lock init_mm.page_table_lock", pmd.va());
+    mm.machine().yields().lock("init_mm.page_table_lock", 0);
     Pmd pmdval = pgtable.pmdpGet(pmd);
     Page head = pgtable.pmdLeaf(pmdval) ? pgtable.pmdPage(pmdval) : null;
     // Memory that was added with its memmap inside has it at its front, so all of a hugepage's
@@ -249,7 +249,7 @@ public final class HugetlbVmemmap implements EarlyHook {
         ret = -Errno.ENOTSUPP;
       }
     }
-    at("unlock init_mm.page_table_lock", pmd.va());
+    mm.machine().yields().unlock("init_mm.page_table_lock", 0);
     if (head == null || ret != 0) {
       return ret;
     }
@@ -328,7 +328,7 @@ public final class HugetlbVmemmap implements EarlyHook {
           "vmemmap_remap_pte: !PageHead((const struct page *)addr)");
       lists.listDel(mm.struct().lru(walk.vmemmapHead));
       // The copy in the new page must be seen by whoever sees the new entry.
-      at("smp_wmb", addr);
+      mm.machine().writeBarrier(addr);
       entry = pgtable.mkPte(walk.vmemmapHead, pgtable.pageKernel());
     } else {
       vmWarnOnOnce(
@@ -356,7 +356,7 @@ public final class HugetlbVmemmap implements EarlyHook {
     lists.listDel(mm.struct().lru(dst));
     copyPage(mm.model().pageAddress(dst), mm.model().pageAddress(src));
     // The copy must be seen by whoever sees the new entry.
-    at("smp_wmb", addr);
+    mm.machine().writeBarrier(addr);
     pgtable.setPteAt(addr, pte, pgtable.mkPte(dst, pgtable.pageKernel()));
   }
 
@@ -559,7 +559,7 @@ public final class HugetlbVmemmap implements EarlyHook {
     for (int i = 0; i < mm.model().pageSize() / mm.struct().size(); i++) {
       mm.inline().initCompoundTail(mm.struct().add(p, i), null, order, zone);
     }
-    at("cmpxchg zone->vmemmap_tails", idx);
+    mm.machine().fullBarrier("cmpxchg zone->vmemmap_tails", idx);
     Page winner = zone.cmpxchgVmemmapTail(idx, made);
     if (winner != null) {
       pageAlloc.freePage(made);

@@ -94,12 +94,41 @@ public final class Cpu {
     return memory.compareAndExchange(translate(va, true), expected, value);
   }
 
+  /** Compare and exchange of the 32-bit word at {@code va}: full order. True when it took place. */
+  public boolean compareAndSetInt(long va, int expected, int value) {
+    long paddr = translate(va, true);
+    machine.drainStores();
+    if (memory.getInt(paddr) != expected) {
+      return false;
+    }
+    memory.setInt(paddr, value);
+    machine.drainStores();
+    return true;
+  }
+
+  /** Adds to the 32-bit word at {@code va} in one step, with full order. Returns the sum. */
+  public int addInt(long va, int n) {
+    long paddr = translate(va, true);
+    machine.drainStores();
+    int sum = memory.getInt(paddr) + n;
+    memory.setInt(paddr, sum);
+    machine.drainStores();
+    return sum;
+  }
+
+  /** Replaces the bits {@code mask} of the 64-bit word at {@code va} in one step, without order. */
+  public void setBits(long va, long mask, long bits) {
+    long paddr = translate(va, true);
+    memory.setLong(paddr, (memory.getLong(paddr) & ~mask) | bits);
+  }
+
   /** Fills {@code bytes} bytes at {@code va} with {@code value}; both are multiples of 8. */
   public void fill(long va, long bytes, byte value) {
     long end = va + bytes;
     while (va != end) {
       long run = Math.min(end - va, toPageEnd(va));
-      memory.fill(translate(va, true), run, value);
+      announce(va, run, true);
+      memory.fill(resolve(va, true), run, value);
       va += run;
     }
   }
@@ -108,7 +137,9 @@ public final class Cpu {
   public void copy(long to, long from, long bytes) {
     for (long done = 0; done < bytes; ) {
       long run = Math.min(bytes - done, Math.min(toPageEnd(to + done), toPageEnd(from + done)));
-      memory.copy(translate(to + done, true), translate(from + done, false), run);
+      announce(to + done, run, true);
+      announce(from + done, run, false);
+      memory.copy(resolve(to + done, true), resolve(from + done, false), run);
       done += run;
     }
   }
@@ -120,6 +151,13 @@ public final class Cpu {
    * @throws MachineFault {@code not-present} or {@code write-to-read-only}
    */
   public long translate(long va, boolean write) {
+    if (checks != null) {
+      announce(va, 1, write);
+    }
+    return resolve(va, write);
+  }
+
+  private long resolve(long va, boolean write) {
     if (Long.compareUnsigned(va, linearStart) >= 0 && Long.compareUnsigned(va, linearEnd) < 0) {
       return checks == null ? va - linearStart : checkFrame(va, va - linearStart);
     }
@@ -128,6 +166,33 @@ public final class Cpu {
       paddr = walk(va, write);
     }
     return checks == null ? paddr : check(checks, va, write, paddr);
+  }
+
+  /**
+   * Tells who listens what an access will touch, before anything is looked up: another CPU may
+   * change the tables meanwhile, but not between look-up and access, as a flush waits for that.
+   */
+  private void announce(long va, long bytes, boolean write) {
+    if (!machine.yields().heard()) {
+      return;
+    }
+    long paddr = cached(va, write);
+    if (paddr < 0 && bolted == null) {
+      machine.yields().access(mmu.walk(root, va).entryPaddr(), Long.BYTES, false);
+      Mmu.Entry entry = mmu.walk(root, va);
+      paddr = format.present(entry.entry(), entry.level()) ? target(entry, va) : -1;
+    }
+    if (paddr >= 0) {
+      machine.yields().access(paddr, bytes, write);
+    }
+  }
+
+  /** Where an access goes without a walk: the linear window or the cache; -1 for neither. */
+  private long cached(long va, boolean write) {
+    if (Long.compareUnsigned(va, linearStart) >= 0 && Long.compareUnsigned(va, linearEnd) < 0) {
+      return va - linearStart;
+    }
+    return tlb.lookup(va, write);
   }
 
   void check(Checks newChecks) {

@@ -22,6 +22,7 @@ public final class Machine {
   private Cpu current;
   private final @Nullable BoltedMappings bolted;
   private @Nullable Checks checks;
+  private @Nullable StoreBuffers buffers;
   private Predicate<String> omitted = step -> false;
 
   /**
@@ -116,6 +117,60 @@ public final class Machine {
   /** Lets CPU {@code number} run from now on. */
   public void runOn(int number) {
     current = cpus.get(number);
+    if (buffers != null) {
+      buffers.runOn(number);
+    }
+  }
+
+  /** Adds a CPU that uses the first one's page tables. */
+  public void addCpu() {
+    Cpu added = new Cpu(this, cpus.size());
+    added.loadRoot(cpus.getFirst().root());
+    if (checks != null) {
+      added.check(checks);
+    }
+    cpus.add(added);
+  }
+
+  /** Lets plain stores wait in buffers from now on, one of each CPU; see {@link StoreBuffers}. */
+  public StoreBuffers bufferStores() {
+    StoreBuffers made = new StoreBuffers(memory, cpus.size());
+    made.runOn(current.number());
+    memory.buffer(made);
+    buffers = made;
+    return made;
+  }
+
+  /** Drains all buffers and does without them from now on. */
+  public void storeDirectly() {
+    if (buffers != null) {
+      for (Cpu cpu : cpus) {
+        buffers.drain(cpu.number(), StoreBuffers.Drain.ALL);
+      }
+    }
+    buffers = null;
+    memory.buffer(null);
+  }
+
+  /** {@code smp_wmb}: others see the stores before it no later than those behind it. */
+  public void writeBarrier(long where) {
+    yields.at("smp_wmb", where);
+    if (buffers != null && !omits("smp_wmb")) {
+      buffers.writeBarrier();
+    }
+  }
+
+  /** A step that orders everything, as an exchange or a lock does: {@code what} at {@code where}. */
+  public void fullBarrier(String what, long where) {
+    yields.at(what, where);
+    drainStores();
+  }
+
+  /** Makes all stores of the CPU that runs visible. */
+  public void drainStores() {
+    if (buffers != null) {
+      buffers.drain();
+    }
   }
 
   /**
@@ -158,7 +213,7 @@ public final class Machine {
 
   /**
    * Leaves out steps from now on, to see whether a check notices: {@code flush_all}, {@code
-   * flush_range}, {@code write_protect}.
+   * flush_range}, {@code write_protect}, {@code smp_wmb}, and others at the line that asks.
    */
   public void omit(Predicate<String> steps) {
     omitted = steps;
@@ -171,7 +226,7 @@ public final class Machine {
 
   /** Empties the translation cache of every CPU. */
   public void flushAll() {
-    yields.at("flush_all", 0);
+    fullBarrier("flush_all", 0);
     if (omits("flush_all")) {
       return;
     }
@@ -180,7 +235,7 @@ public final class Machine {
 
   /** Drops the translations of the addresses {@code start} to {@code end} - 1 on every CPU. */
   public void flushRange(long start, long end) {
-    yields.at("flush_range", start);
+    fullBarrier("flush_range", start);
     if (omits("flush_range")) {
       return;
     }

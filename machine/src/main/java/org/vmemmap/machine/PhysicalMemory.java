@@ -35,6 +35,7 @@ public final class PhysicalMemory {
   private final long[] @Nullable [] @Nullable [] directories;
   private final AtomicInteger chunksMade = new AtomicInteger();
   private @Nullable WrittenWords written;
+  private @Nullable StoreBuffers buffers;
 
   /**
    * Makes memory whose addresses are 0 to {@code size} - 1.
@@ -64,6 +65,16 @@ public final class PhysicalMemory {
     written = on ? new WrittenWords() : null;
   }
 
+  /** Lets stores go through {@code newBuffers} from now on; null for straight to memory. */
+  void buffer(@Nullable StoreBuffers newBuffers) {
+    buffers = newBuffers;
+  }
+
+  /** Makes a store that was in a buffer visible. */
+  void commit(long paddr, long value) {
+    WORD.setRelease(chunk(paddr), word(paddr), value);
+  }
+
   /** Reads the 64-bit word at {@code paddr}, which is a multiple of 8. */
   public long getLong(long paddr) {
     int word = word(paddr);
@@ -71,12 +82,24 @@ public final class PhysicalMemory {
     if (written != null) {
       written.read(paddr);
     }
+    if (buffers != null) {
+      Long own = buffers.load(paddr);
+      if (own != null) {
+        return own;
+      }
+    }
     return chunk == null ? 0 : chunk[word];
   }
 
   /** Writes the 64-bit word at {@code paddr}, which is a multiple of 8. */
   public void setLong(long paddr, long value) {
-    chunk(paddr)[word(paddr)] = value;
+    long[] chunk = chunk(paddr);
+    int word = word(paddr);
+    if (buffers != null) {
+      buffers.store(paddr, value);
+    } else {
+      chunk[word] = value;
+    }
     if (written != null) {
       written.written(paddr, Long.BYTES);
     }
@@ -84,6 +107,9 @@ public final class PhysicalMemory {
 
   /** Reads with acquire order. */
   public long getLongAcquire(long paddr) {
+    if (buffers != null) {
+      return getLong(paddr);
+    }
     int word = word(paddr);
     long @Nullable [] chunk = chunkOrNull(paddr);
     if (written != null) {
@@ -92,8 +118,15 @@ public final class PhysicalMemory {
     return chunk == null ? 0 : (long) WORD.getAcquire(chunk, word);
   }
 
-  /** Writes with release order. */
+  /**
+   * Writes so that who reads the word with acquire order sees what was written before. With store
+   * buffers it is a plain store, as an entry of a page table is on a CPU: barriers order it.
+   */
   public void setLongRelease(long paddr, long value) {
+    if (buffers != null) {
+      setLong(paddr, value);
+      return;
+    }
     WORD.setRelease(chunk(paddr), word(paddr), value);
     if (written != null) {
       written.written(paddr, Long.BYTES);
@@ -108,6 +141,9 @@ public final class PhysicalMemory {
   public long compareAndExchange(long paddr, long expected, long value) {
     if (written != null) {
       written.read(paddr);
+    }
+    if (buffers != null) {
+      buffers.drain();
     }
     return (long) WORD.compareAndExchange(chunk(paddr), word(paddr), expected, value);
   }
@@ -146,6 +182,12 @@ public final class PhysicalMemory {
     if (written != null) {
       written.written(paddr, bytes);
     }
+    if (buffers != null) {
+      for (long at = paddr; at < end; at += Long.BYTES) {
+        buffers.store(at, pattern);
+      }
+      return;
+    }
     while (paddr < end) {
       long stop = Math.min(end, (paddr | CHUNK_MASK) + 1);
       if (value != 0 || chunkOrNull(paddr) != null) {
@@ -162,6 +204,12 @@ public final class PhysicalMemory {
     if (written != null) {
       written.read(from, bytes);
       written.written(to, bytes);
+    }
+    if (buffers != null) {
+      for (long at = 0; at < bytes; at += Long.BYTES) {
+        setLong(to + at, getLong(from + at));
+      }
+      return;
     }
     for (long done = 0; done < bytes; ) {
       long run = Math.min(bytes - done, Math.min(toChunkEnd(to + done), toChunkEnd(from + done)));
@@ -189,7 +237,7 @@ public final class PhysicalMemory {
     }
     while (count > 0) {
       int whole = (int) Math.min(count, toChunkEnd(paddr) / bytes);
-      if (whole > 0) {
+      if (whole > 0 && buffers == null) {
         fillRecords(chunk(paddr), word(paddr), whole, words, step);
       } else {
         whole = 1;
@@ -243,6 +291,10 @@ public final class PhysicalMemory {
   }
 
   private void merge(long paddr, long mask, long bits) {
+    if (buffers != null) {
+      setLong(paddr, (getLong(paddr) & ~mask) | bits);
+      return;
+    }
     long[] chunk = chunk(paddr);
     int word = word(paddr);
     long old;

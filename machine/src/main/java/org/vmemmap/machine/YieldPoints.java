@@ -6,6 +6,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * Places where another CPU may run: each shared access, lock, exchange, barrier and flush says so
  * here. Costs one test of a field when nobody listens.
+ *
+ * <p>A lock is nothing but its name and number here: a listener that runs several CPUs makes them
+ * wait in {@link Listener#lock}. With one CPU there is nobody to wait for.
  */
 public final class YieldPoints {
   /** Hears of each point; a scheduler parks the caller in it. */
@@ -13,6 +16,22 @@ public final class YieldPoints {
   public interface Listener {
     /** The running CPU is about to do {@code what}, for example {@code set_pte}, at {@code where}. */
     void reached(String what, long where);
+
+    /** The running CPU takes lock {@code number} of those called {@code name}; returns with it. */
+    default void lock(String name, long number) {
+      reached("lock " + name, number);
+    }
+
+    /** The running CPU has left a lock. */
+    default void unlock(String name, long number) {
+      reached("unlock " + name, number);
+    }
+
+    /**
+     * The running CPU is about to touch {@code bytes} bytes at physical address {@code paddr}. Heard
+     * of page-table entries, and of all else on a machine that watches (see {@link Machine#check}).
+     */
+    default void access(long paddr, long bytes, boolean write) {}
   }
 
   private @Nullable Listener listener;
@@ -22,11 +41,40 @@ public final class YieldPoints {
     listener = newListener;
   }
 
+  /** True when somebody hears of the points. */
+  boolean heard() {
+    return listener != null;
+  }
+
   /** Called before the step {@code what} at the address or number {@code where}. */
   public void at(String what, long where) {
     Listener current = listener;
     if (current != null) {
       current.reached(what, where);
+    }
+  }
+
+  /** Takes lock {@code number} of those called {@code name}. */
+  public void lock(String name, long number) {
+    Listener current = listener;
+    if (current != null) {
+      current.lock(name, number);
+    }
+  }
+
+  /** Leaves a lock. */
+  public void unlock(String name, long number) {
+    Listener current = listener;
+    if (current != null) {
+      current.unlock(name, number);
+    }
+  }
+
+  /** Called before {@code bytes} bytes at {@code paddr} are read or written. */
+  public void access(long paddr, long bytes, boolean write) {
+    Listener current = listener;
+    if (current != null) {
+      current.access(paddr, bytes, write);
     }
   }
 }

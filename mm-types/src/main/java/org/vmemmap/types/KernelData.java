@@ -1,16 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.types;
 
+import java.util.Arrays;
+
 /**
- * The kernel's static data and stack: a run of bytes inside the kernel image, for the few things
+ * The kernel's static data and stacks: a run of bytes inside the kernel image, for the few things
  * that must have an address of their own, such as list heads.
  *
- * <p>Static data grows from the front, the stack from the back.
+ * <pre>
+ *   | static data ->        <- stack of CPU 2 |    <- of CPU 1 |    <- of CPU 0 |
+ * </pre>
  */
 public final class KernelData {
+  /** Room for the stack of a CPU in bytes. */
+  private static final long STACK = 4096;
+
   private final long end;
   private long next;
-  private long stack;
+  private long[] stacks;
 
   /**
    * @param start linear address of the first byte, a multiple of 16
@@ -19,7 +26,7 @@ public final class KernelData {
   KernelData(long start, long bytes) {
     this.next = start;
     this.end = start + bytes;
-    this.stack = end;
+    this.stacks = new long[] {end};
   }
 
   /** Sets {@code bytes} bytes aside for good; a multiple of 8. */
@@ -30,23 +37,32 @@ public final class KernelData {
     return va;
   }
 
-  /** Takes {@code bytes} bytes from the stack. */
-  public long push(int bytes) {
-    stack -= bytes;
+  /** Takes {@code bytes} bytes from the stack of CPU {@code cpu}. */
+  public long push(int cpu, int bytes) {
+    while (cpu >= stacks.length) {
+      stacks = Arrays.copyOf(stacks, stacks.length + 1);
+      stacks[stacks.length - 1] = top(stacks.length - 1);
+    }
+    stacks[cpu] -= bytes;
     check();
-    return stack;
+    return stacks[cpu];
   }
 
-  /** Gives back what {@link #push} returned last. */
-  public void pop(long va, int bytes) {
-    if (va != stack || stack + bytes > end) {
-      throw new IllegalStateException("va=0x" + Long.toHexString(va) + " stack=0x" + Long.toHexString(stack));
+  /** Gives back what {@link #push} returned last to the same CPU. */
+  public void pop(int cpu, long va, int bytes) {
+    if (va != stacks[cpu] || va + bytes > top(cpu)) {
+      throw new IllegalStateException(
+          "va=0x" + Long.toHexString(va) + " stack=0x" + Long.toHexString(stacks[cpu]));
     }
-    stack += bytes;
+    stacks[cpu] += bytes;
+  }
+
+  private long top(int cpu) {
+    return end - cpu * STACK;
   }
 
   private void check() {
-    if (next > stack) {
+    if (next > stacks[stacks.length - 1]) {
       throw new IllegalStateException("kernel data is full");
     }
   }

@@ -37,14 +37,14 @@ public final class Lists {
 
   /** {@code LIST_HEAD(x)} of a function: give it back with {@link #release}. */
   public ListHead localHead() {
-    ListHead head = new ListHead(data.push(16));
+    ListHead head = new ListHead(data.push(machine.cpu().number(), 16));
     initListHead(head);
     return head;
   }
 
   /** Ends the life of a {@link #localHead}; last made, first released. */
   public void release(ListHead head) {
-    data.pop(head.va(), 16);
+    data.pop(machine.cpu().number(), head.va(), 16);
   }
 
   /** {@code INIT_LIST_HEAD()}. */

@@ -169,12 +169,12 @@ public final class PageFlags {
 
   /** Sets a flag bit. */
   public void set(Page page, int bit) {
-    struct.setFlags(page, struct.flags(page) | 1L << bit);
+    struct.setFlagBits(page, 1L << bit, 1L << bit);
   }
 
   /** Clears a flag bit. */
   public void clear(Page page, int bit) {
-    struct.setFlags(page, struct.flags(page) & ~(1L << bit));
+    struct.setFlagBits(page, 1L << bit, 0);
   }
 
   /** {@code PageReserved()}. */

@@ -41,7 +41,7 @@ public final class PageRef {
   /** {@code page_ref_add()}. */
   @Kernel(file = "include/linux/page_ref.h", symbol = "page_ref_add")
   public void pageRefAdd(Page page, int n) {
-    struct.setRefcount(page, struct.refcount(page) + n);
+    struct.addRefcount(page, n);
   }
 
   /** {@code get_page()}: one reference more on the folio; the folio must have one. */
@@ -56,18 +56,13 @@ public final class PageRef {
   @Kernel(file = "include/linux/mm.h", symbol = "put_page_testzero")
   public boolean putPageTestzero(Page page) {
     printk.vmBugOn(struct.refcount(page) == 0, "put_page_testzero: page_ref_count(page) == 0");
-    pageRefAdd(page, -1);
-    return struct.refcount(page) == 0;
+    return struct.addRefcount(page, -1) == 0;
   }
 
   /** {@code page_ref_freeze()}: from {@code count} to 0; false when the count is another. */
   @Kernel(file = "include/linux/page_ref.h", symbol = "page_ref_freeze")
   public boolean pageRefFreeze(Page page, int count) {
-    if (struct.refcount(page) != count) {
-      return false;
-    }
-    struct.setRefcount(page, 0);
-    return true;
+    return struct.casRefcount(page, count, 0);
   }
 
   /** {@code page_ref_unfreeze()}: from 0 to {@code count}. */

@@ -378,10 +378,12 @@ public final class Pgtable {
   }
 
   private long read(long va) {
+    machine.yields().access(model.pa(va), Long.BYTES, false);
     return arch.fromMemory(machine.memory().getLongAcquire(model.pa(va)));
   }
 
   private void write(long va, long entry, int level) {
+    machine.yields().access(model.pa(va), Long.BYTES, true);
     machine.beforeEntryWrite(model.pa(va), entry, realLevel(level));
     machine.memory().setLongRelease(model.pa(va), arch.toMemory(entry));
   }

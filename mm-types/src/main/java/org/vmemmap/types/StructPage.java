@@ -102,6 +102,11 @@ public final class StructPage {
     setWord(page, FLAGS, value);
   }
 
+  /** {@code set_bit()} and {@code clear_bit()} on the flags: replaces the bits {@code mask}. */
+  void setFlagBits(Page page, long mask, long bits) {
+    machine.cpu().setBits(page.va() + FLAGS, mask, bits);
+  }
+
   /** {@code page->compound_info}. */
   public long compoundInfo(Page page) {
     return word(page, COMPOUND_INFO);
@@ -170,6 +175,16 @@ public final class StructPage {
   /** Writes _refcount. */
   public void setRefcount(Page page, int value) {
     setHalf(page, REFCOUNT, value);
+  }
+
+  /** {@code atomic_add_return()} on _refcount. */
+  int addRefcount(Page page, int n) {
+    return machine.cpu().addInt(page.va() + REFCOUNT, n);
+  }
+
+  /** {@code atomic_cmpxchg()} on _refcount; true when it was {@code expected}. */
+  boolean casRefcount(Page page, int expected, int value) {
+    return machine.cpu().compareAndSetInt(page.va() + REFCOUNT, expected, value);
   }
 
   /** {@code &folio->_deferred_list}, in the folio's page 2. */

@@ -108,7 +108,7 @@ class ListsTest {
     KernelData data = new KernelData(0x1000, 32);
 
     assertEquals(0x1000, data.alloc(16));
-    assertEquals(0x1010, data.push(16));
+    assertEquals(0x1010, data.push(0, 16));
     assertThrows(IllegalStateException.class, () -> data.alloc(8));
   }
 
@@ -117,7 +117,7 @@ class ListsTest {
   void kernelData_popBeyondTheEnd_isRefused() {
     KernelData data = new KernelData(0x1000, 32);
 
-    assertThrows(IllegalStateException.class, () -> data.pop(0x1020, 16));
+    assertThrows(IllegalStateException.class, () -> data.pop(0, 0x1020, 16));
   }
 
   private ListHead entry(long pfn) {

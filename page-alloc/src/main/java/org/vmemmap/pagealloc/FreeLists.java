@@ -83,9 +83,28 @@ final class FreeLists {
     }
   }
 
-  /** Takes the zone's lock: a point where another CPU may come first. */
+  /** Takes {@code zone->lock}: a point where another CPU may come first. */
   void lock(Zone zone) {
-    mm.machine().yields().at("zone_lock", (long) zone.nid() << 8 | zone.idx().number());
+    mm.machine().yields().lock("zone->lock", number(zone));
+  }
+
+  /** Leaves {@code zone->lock}. */
+  void unlock(Zone zone) {
+    mm.machine().yields().unlock("zone->lock", number(zone));
+  }
+
+  /** {@code pcp_spin_trylock()}: another CPU has lists of its own, so it waits for this model only. */
+  void lockPcp(Zone zone) {
+    mm.machine().yields().lock("pcp->lock", number(zone));
+  }
+
+  /** {@code pcp_spin_unlock()}. */
+  void unlockPcp(Zone zone) {
+    mm.machine().yields().unlock("pcp->lock", number(zone));
+  }
+
+  private static long number(Zone zone) {
+    return (long) zone.nid() << 8 | zone.idx().number();
   }
 
   // ---- struct page as a buddy ----

@@ -468,16 +468,24 @@ public final class PageAlloc {
     if (zone == null) {
       return null;
     }
-    lists.lock(zone);
-    Page page = placed.take(zone, pfn, order);
+    Page page = takePlaced(zone, pfn, order);
     if (page == null) {
       pcp.drainAllPages0(zone);
-      page = placed.take(zone, pfn, order);
+      page = takePlaced(zone, pfn, order);
     }
     if (page != null) {
       prepNewPage(page, order, gfp);
     }
     return page;
+  }
+
+  private @Nullable Page takePlaced(Zone zone, long pfn, int order) {
+    lists.lock(zone);
+    try {
+      return placed.take(zone, pfn, order);
+    } finally {
+      lists.unlock(zone);
+    }
   }
 
   private @Nullable Zone zoneOf(long pfn, List<Zone> zonelist) {
@@ -854,15 +862,25 @@ public final class PageAlloc {
     return page;
   }
 
+  /** pfn_range_valid_contig() under the zone's lock, which is left before the range is taken. */
+  private boolean rangeValidLocked(
+      Zone zone, long pfn, long nrPages, boolean skip, SkippedHugetlb seen) {
+    lists.lock(zone);
+    try {
+      return pfnRangeValidContig(zone, pfn, nrPages, skip, seen);
+    } finally {
+      lists.unlock(zone);
+    }
+  }
+
   /** One pass of alloc_contig_frozen_pages() over the zonelist, each zone from its start. */
   private @Nullable Page scanContig(
       long nrPages, Gfp gfp, AllocContext ac, SkippedHugetlb seen, boolean skip, boolean avoid) {
     for (Zone zone : ac.zonelist) {
-      lists.lock(zone);
       long pfn = (zone.zoneStartPfn + nrPages - 1) / nrPages * nrPages;
       for (; zoneSpansLastPfn(zone, pfn, nrPages); pfn += nrPages) {
         if (!(avoid && placed.kept(pfn, nrPages))
-            && pfnRangeValidContig(zone, pfn, nrPages, skip, seen)
+            && rangeValidLocked(zone, pfn, nrPages, skip, seen)
             && allocContigFrozenRange(pfn, pfn + nrPages, false, gfp) == 0) {
           return mm.model().pfnToPage(pfn);
         }
@@ -967,6 +985,7 @@ public final class PageAlloc {
   public void addNrIsolatePageblock(Zone zone, long delta) {
     lists.lock(zone);
     lists.state(zone).nrIsolatePageblock += delta;
+    lists.unlock(zone);
   }
 
   /** {@code zone->nr_isolate_pageblock}: pageblocks that are isolated. */
@@ -1043,9 +1062,17 @@ public final class PageAlloc {
    */
   @Kernel(file = "mm/page_alloc.c", symbol = "__offline_isolated_pages")
   public long offlineIsolatedPages0(long startPfn, long endPfn) {
-    long alreadyOffline = 0;
     Zone zone = mm.inline().pageZone(mm.model().pfnToPage(startPfn));
     lists.lock(zone);
+    try {
+      return offlineIsolatedLocked(zone, startPfn, endPfn);
+    } finally {
+      lists.unlock(zone);
+    }
+  }
+
+  private long offlineIsolatedLocked(Zone zone, long startPfn, long endPfn) {
+    long alreadyOffline = 0;
     for (long pfn = startPfn; pfn < endPfn; ) {
       Page page = mm.model().pfnToPage(pfn);
       boolean buddy = mm.flags().pageBuddy(page);

@@ -123,6 +123,15 @@ public final class PageIsolation {
   private int setMigratetypeIsolate(Page page, Mode mode, long startPfn, long endPfn) {
     Zone zone = mm.inline().pageZone(page);
     lists.lock(zone);
+    try {
+      return setMigratetypeIsolateLocked(zone, page, mode, startPfn, endPfn);
+    } finally {
+      lists.unlock(zone);
+    }
+  }
+
+  private int setMigratetypeIsolateLocked(
+      Zone zone, Page page, Mode mode, long startPfn, long endPfn) {
     if (isMigrateIsolatePage(page)) {
       return -Errno.EBUSY;
     }
@@ -148,6 +157,14 @@ public final class PageIsolation {
   private void unsetMigratetypeIsolate(Page page) {
     Zone zone = mm.inline().pageZone(page);
     lists.lock(zone);
+    try {
+      unsetMigratetypeIsolateLocked(zone, page);
+    } finally {
+      lists.unlock(zone);
+    }
+  }
+
+  private void unsetMigratetypeIsolateLocked(Zone zone, Page page) {
     if (!isMigrateIsolatePage(page)) {
       return;
     }
@@ -364,8 +381,13 @@ public final class PageIsolation {
     if (page == null) {
       return -Errno.EBUSY;
     }
-    lists.lock(mm.inline().pageZone(page));
-    return testPageIsolatedInPageblock0(startPfn, endPfn, mode) < endPfn ? -Errno.EBUSY : 0;
+    Zone zone = mm.inline().pageZone(page);
+    lists.lock(zone);
+    try {
+      return testPageIsolatedInPageblock0(startPfn, endPfn, mode) < endPfn ? -Errno.EBUSY : 0;
+    } finally {
+      lists.unlock(zone);
+    }
   }
 
   /** {@code release_free_list()}: puts the blocks of a failed isolation back. */

@@ -82,9 +82,17 @@ final class Pcplists {
   /** Returns {@code count} pages from the lists to the buddy allocator, beginning at a list. */
   @Kernel(file = "mm/page_alloc.c", symbol = "free_pcppages_bulk")
   private void freePcppagesBulk(Zone zone, int count, PerCpuPages pcp, int pindex) {
+    lists.lock(zone);
+    try {
+      freePcppagesLocked(zone, count, pcp, pindex);
+    } finally {
+      lists.unlock(zone);
+    }
+  }
+
+  private void freePcppagesLocked(Zone zone, int count, PerCpuPages pcp, int pindex) {
     count = Math.min(pcp.count, count);
     pindex = pindex - 1;
-    lists.lock(zone);
     while (count > 0) {
       ListHead list;
       do {
@@ -184,7 +192,11 @@ final class Pcplists {
   @Kernel(file = "mm/page_alloc.c", symbol = "free_one_page")
   void freeOnePage(Zone zone, Page page, long pfn, int order, int fpiFlags) {
     lists.lock(zone);
-    lists.splitLargeBuddy(zone, page, pfn, order, fpiFlags);
+    try {
+      lists.splitLargeBuddy(zone, page, pfn, order, fpiFlags);
+    } finally {
+      lists.unlock(zone);
+    }
   }
 
   @Kernel(file = "mm/page_alloc.c", symbol = "__free_pages_ok")
@@ -216,8 +228,12 @@ final class Pcplists {
     if (type.number() >= MIGRATE_PCPTYPES) {
       type = Migratetype.MIGRATE_MOVABLE;
     }
-    mm.machine().yields().at("pcp_lock", zone.nid());
-    freeFrozenPageCommit(state, page, type, order);
+    lists.lockPcp(zone);
+    try {
+      freeFrozenPageCommit(state, page, type, order);
+    } finally {
+      lists.unlockPcp(zone);
+    }
   }
 
   // ---- allocating ----
@@ -228,14 +244,18 @@ final class Pcplists {
       Zone zone, int order, int count, ListHead list, Migratetype type, int allocFlags) {
     Rmqueue.ModeRef mode = new Rmqueue.ModeRef();
     lists.lock(zone);
-    for (int i = 0; i < count; i++) {
-      Page page = rmqueue.rmqueue0(zone, order, type, allocFlags, mode);
-      if (page == null) {
-        return i;
+    try {
+      for (int i = 0; i < count; i++) {
+        Page page = rmqueue.rmqueue0(zone, order, type, allocFlags, mode);
+        if (page == null) {
+          return i;
+        }
+        mm.lists().listAddTail(mm.struct().lru(page), list);
       }
-      mm.lists().listAddTail(mm.struct().lru(page), list);
+      return count;
+    } finally {
+      lists.unlock(zone);
     }
-    return count;
   }
 
   @Kernel(file = "mm/page_alloc.c", symbol = "nr_pcp_alloc")
@@ -292,31 +312,45 @@ final class Pcplists {
     if (pcp.lists.length == 0) {
       return null;
     }
-    mm.machine().yields().at("pcp_lock", zone.nid());
-    pcp.freeCount >>= 1;
-    return rmqueuePcplist0(state, order, type, allocFlags, pcp.lists[orderToPindex(type, order)]);
+    lists.lockPcp(zone);
+    try {
+      pcp.freeCount >>= 1;
+      return rmqueuePcplist0(state, order, type, allocFlags, pcp.lists[orderToPindex(type, order)]);
+    } finally {
+      lists.unlockPcp(zone);
+    }
   }
 
   @Kernel(file = "mm/page_alloc.c", symbol = "rmqueue_buddy")
   private @Nullable Page rmqueueBuddy(Zone zone, int order, int allocFlags, Migratetype type) {
     Page page;
     do {
-      page = null;
       lists.lock(zone);
-      if ((allocFlags & Watermarks.ALLOC_HIGHATOMIC) != 0) {
-        page = rmqueue.rmqueueSmallest0(zone, order, Migratetype.MIGRATE_HIGHATOMIC);
+      try {
+        page = rmqueueLocked(zone, order, allocFlags, type);
+      } finally {
+        lists.unlock(zone);
       }
       if (page == null) {
-        page = rmqueue.rmqueue0(zone, order, type, allocFlags, new Rmqueue.ModeRef());
-        int desperate = Watermarks.ALLOC_OOM | Watermarks.ALLOC_NON_BLOCK;
-        if (page == null && (allocFlags & desperate) != 0) {
-          page = rmqueue.rmqueueSmallest0(zone, order, Migratetype.MIGRATE_HIGHATOMIC);
-        }
-        if (page == null) {
-          return null;
-        }
+        return null;
       }
     } while (checks.checkNewPages(page, order));
+    return page;
+  }
+
+  /** The part of rmqueue_buddy() that holds zone-&gt;lock. */
+  private @Nullable Page rmqueueLocked(Zone zone, int order, int allocFlags, Migratetype type) {
+    Page page = null;
+    if ((allocFlags & Watermarks.ALLOC_HIGHATOMIC) != 0) {
+      page = rmqueue.rmqueueSmallest0(zone, order, Migratetype.MIGRATE_HIGHATOMIC);
+    }
+    if (page == null) {
+      page = rmqueue.rmqueue0(zone, order, type, allocFlags, new Rmqueue.ModeRef());
+      int desperate = Watermarks.ALLOC_OOM | Watermarks.ALLOC_NON_BLOCK;
+      if (page == null && (allocFlags & desperate) != 0) {
+        page = rmqueue.rmqueueSmallest0(zone, order, Migratetype.MIGRATE_HIGHATOMIC);
+      }
+    }
     return page;
   }
 
@@ -344,9 +378,18 @@ final class Pcplists {
   @Kernel(file = "mm/page_alloc.c", symbol = "drain_pages_zone")
   private void drainPagesZone(Zone zone) {
     PerCpuPages pcp = lists.state(zone).pcp;
-    while (pcp.count != 0) {
-      freePcppagesBulk(zone, Math.min(pcp.count, pcp.batch << PCP_BATCH_SCALE_MAX), pcp, 0);
-    }
+    int left;
+    do {
+      lists.lockPcp(zone);
+      try {
+        if (pcp.count != 0) {
+          freePcppagesBulk(zone, Math.min(pcp.count, pcp.batch << PCP_BATCH_SCALE_MAX), pcp, 0);
+        }
+        left = pcp.count;
+      } finally {
+        lists.unlockPcp(zone);
+      }
+    } while (left != 0);
   }
 
   @Kernel(file = "mm/page_alloc.c", symbol = "__drain_all_pages")

@@ -17,8 +17,10 @@ import org.vmemmap.types.Mm;
  */
 public final class HotplugLocks {
   private final Mm mm;
-  private boolean deviceHotplug;
-  private boolean memHotplug;
+  private static final int FREE = -1;
+
+  private int deviceHotplug = FREE;
+  private int memHotplug = FREE;
 
   HotplugLocks(Mm mm) {
     this.mm = mm;
@@ -27,44 +29,50 @@ public final class HotplugLocks {
   /** Takes device_hotplug_lock; taking it twice would never return. */
   @Kernel(file = "drivers/base/core.c", symbol = "lock_device_hotplug")
   public void lockDeviceHotplug() {
-    rule(!deviceHotplug, "lock_device_hotplug: device_hotplug_lock is held already");
-    mm.machine().yields().at("lock", 0);
-    deviceHotplug = true;
+    mm.machine().yields().lock("device_hotplug_lock", 0);
+    rule(deviceHotplug == FREE, "lock_device_hotplug: device_hotplug_lock is held already");
+    deviceHotplug = cpu();
   }
 
   /** Gives device_hotplug_lock back. */
   @Kernel(file = "drivers/base/core.c", symbol = "unlock_device_hotplug")
   public void unlockDeviceHotplug() {
-    rule(deviceHotplug, "unlock_device_hotplug: device_hotplug_lock is not held");
-    deviceHotplug = false;
+    rule(deviceHotplug == cpu(), "unlock_device_hotplug: device_hotplug_lock is not held");
+    deviceHotplug = FREE;
+    mm.machine().yields().unlock("device_hotplug_lock", 0);
   }
 
   /** Takes mem_hotplug_lock for writing. */
   @Kernel(file = "mm/memory_hotplug.c", symbol = "mem_hotplug_begin")
   public void memHotplugBegin() {
-    rule(!memHotplug, "mem_hotplug_begin: mem_hotplug_lock is held already");
-    mm.machine().yields().at("lock", 1);
-    memHotplug = true;
+    mm.machine().yields().lock("mem_hotplug_lock", 0);
+    rule(memHotplug == FREE, "mem_hotplug_begin: mem_hotplug_lock is held already");
+    memHotplug = cpu();
   }
 
   /** Gives it back. */
   @Kernel(file = "mm/memory_hotplug.c", symbol = "mem_hotplug_done")
   public void memHotplugDone() {
-    rule(memHotplug, "mem_hotplug_done: mem_hotplug_lock is not held");
-    memHotplug = false;
+    rule(memHotplug == cpu(), "mem_hotplug_done: mem_hotplug_lock is not held");
+    memHotplug = FREE;
+    mm.machine().yields().unlock("mem_hotplug_lock", 0);
   }
 
   /** True while somebody holds either lock. */
   public boolean held() {
-    return deviceHotplug || memHotplug;
+    return deviceHotplug != FREE || memHotplug != FREE;
   }
 
   void needDeviceHotplug(String who) {
-    rule(deviceHotplug, who + ": device_hotplug_lock is not held");
+    rule(deviceHotplug == cpu(), who + ": device_hotplug_lock is not held");
   }
 
   void needMemHotplug(String who) {
-    rule(memHotplug, who + ": mem_hotplug_lock is not held for writing");
+    rule(memHotplug == cpu(), who + ": mem_hotplug_lock is not held for writing");
+  }
+
+  private int cpu() {
+    return mm.machine().cpu().number();
   }
 
   private static void rule(boolean holds, String what) {

@@ -488,6 +488,7 @@ public final class SparseVmemmap {
       }
     }
     if (slab.slabIsAvailable()) {
+      mm.machine().fullBarrier("cmpxchg zone->vmemmap_tails", idx);
       Page winner = zone.cmpxchgVmemmapTail(idx, tail);
       if (winner != null) {
         pageAlloc.freePage(tail);
