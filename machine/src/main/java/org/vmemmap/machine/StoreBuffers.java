@@ -106,12 +106,13 @@ public final class StoreBuffers {
   }
 
   private void drainNewest(Map<Long, Long> group) {
-    Long newest = null;
-    for (Long paddr : group.keySet()) {
-      newest = paddr;
+    Map.Entry<Long, Long> newest = null;
+    for (Map.Entry<Long, Long> store : group.entrySet()) {
+      newest = store;
     }
     if (newest != null) {
-      memory.commit(newest, group.remove(newest));
+      memory.commit(newest.getKey(), newest.getValue());
+      group.remove(newest.getKey());
     }
   }
 }

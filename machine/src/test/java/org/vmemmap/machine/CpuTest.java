@@ -317,6 +317,52 @@ class CpuTest {
         List.of("walk@3000", "cmpxchg@3000", "flush_range@3000", "flush_all@0"), heard);
   }
 
+  /** A machine that watches. Expect each access to be announced with the frame that it will touch. */
+  @Test
+  void yields_machineThatWatches_announcesAccesses() {
+    toy.map(ROOT, VA, 0, readWrite(FRAME_A));
+    machine.check(Checks.none());
+    List<String> heard = new ArrayList<>();
+    machine
+        .yields()
+        .listen(
+            new YieldPoints.Listener() {
+              @Override
+              public void reached(String what, long where) {}
+
+              @Override
+              public void access(long paddr, long bytes, boolean write) {
+                heard.add((write ? "w" : "r") + bytes + "@" + Long.toHexString(paddr));
+              }
+            });
+    cpu.readLong(VA);
+    heard.removeFirst();
+    cpu.setBits(VA, 3, 1);
+    assertEquals(3, cpu.addInt(VA, 2));
+    assertTrue(cpu.compareAndSetInt(VA, 3, 4));
+    assertFalse(cpu.compareAndSetInt(VA, 3, 5));
+    cpu.fill(VA, 64, (byte) 0);
+
+    String frame = "@" + Long.toHexString(FRAME_A);
+    assertEquals(
+        List.of("r1" + frame, "w1" + frame, "w1" + frame, "w1" + frame, "w1" + frame, "w64" + frame),
+        heard);
+  }
+
+  /** A CPU that comes later. Expect it to use the same tables and a cache of its own. */
+  @Test
+  void addCpu_always_usesTheFirstOnesTables() {
+    toy.map(ROOT, VA, 0, readWrite(FRAME_A));
+    machine.check(Checks.translations());
+    machine.addCpu();
+    int added = machine.cpus().size() - 1;
+    machine.runOn(added);
+    machine.cpu().writeLong(VA, 9);
+    assertEquals(added, machine.cpu().number());
+    assertTrue(machine.cpu().tlb().reaches(FRAME_A >>> 12));
+    assertFalse(cpu.tlb().reaches(FRAME_A >>> 12));
+  }
+
   /** A machine tells what it was made of. */
   @Test
   void machine_parts_areThoseGiven() {

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.machine;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.vmemmap.machine.StoreBuffers.Drain;
+
+/** Stores that wait in the buffer of a CPU. CPU 0 stores, CPU 1 looks. */
+class StoreBuffersTest {
+  private static final long DATA = 0x1000;
+  private static final long MORE = 0x1008;
+  private static final long FLAG = 0x2000;
+
+  private final ToyMachine toy = new ToyMachine(new OddFormat(3, true), 2);
+  private final Machine machine = toy.machine;
+  private final PhysicalMemory memory = machine.memory();
+  private StoreBuffers buffers;
+
+  @BeforeEach
+  void buffer() {
+    machine.runOn(0);
+    buffers = machine.bufferStores();
+  }
+
+  private long seenBy(int cpu, long paddr) {
+    machine.runOn(cpu);
+    long value = memory.getLong(paddr);
+    machine.runOn(0);
+    return value;
+  }
+
+  /** One store. Expect its CPU to see it at once, and the other after the drain. */
+  @Test
+  void store_beforeTheDrain_isSeenByItsOwnCpuOnly() {
+    memory.setLong(DATA, 7);
+    assertEquals(7, seenBy(0, DATA));
+    assertEquals(0, seenBy(1, DATA));
+    assertTrue(buffers.pending(0));
+
+    buffers.drain(0, Drain.ALL);
+    assertEquals(7, seenBy(1, DATA));
+    assertFalse(buffers.pending(0));
+  }
+
+  /** Data, then a flag, without a barrier. Expect that the flag can overtake the data. */
+  @Test
+  void drainNewest_withoutBarrier_letsTheFlagOvertake() {
+    memory.setLong(DATA, 7);
+    memory.setLong(FLAG, 1);
+    buffers.drain(0, Drain.NEWEST);
+    assertEquals(1, seenBy(1, FLAG));
+    assertEquals(0, seenBy(1, DATA));
+    assertEquals(7, seenBy(0, DATA));
+  }
+
+  /** The same with a write barrier between them. Expect the data before the flag. */
+  @Test
+  void drainNewest_withBarrier_showsTheDataFirst() {
+    memory.setLong(DATA, 7);
+    memory.setLong(MORE, 8);
+    machine.writeBarrier(0);
+    memory.setLongRelease(FLAG, 1);
+    buffers.drain(0, Drain.NEWEST);
+    assertEquals(1, seenBy(1, FLAG));
+    assertEquals(7, seenBy(1, DATA));
+    assertEquals(8, seenBy(1, MORE));
+  }
+
+  /** A barrier that is left out orders nothing. */
+  @Test
+  void writeBarrier_omitted_ordersNothing() {
+    machine.omit(step -> step.equals("smp_wmb"));
+    memory.setInt(DATA, 7);
+    machine.writeBarrier(0);
+    memory.setLong(FLAG, 1);
+    buffers.drain(0, Drain.NEWEST);
+    assertEquals(0, seenBy(1, DATA));
+  }
+
+  /** An exchange and a flush. Expect each to make all stores before it visible. */
+  @Test
+  void fullBarrier_always_drainsTheCpuThatRuns() {
+    memory.setByte(DATA, (byte) 7);
+    memory.compareAndExchange(FLAG, 0, 1);
+    assertEquals(7, seenBy(1, DATA));
+    memory.fill(DATA, 16, (byte) 1);
+    memory.copy(FLAG, DATA, 16);
+    machine.flushAll();
+    assertEquals(0x0101_0101_0101_0101L, seenBy(1, FLAG + 8));
+  }
+
+  /** The buffers are taken away. Expect nothing to be lost. */
+  @Test
+  void storeDirectly_withStoresWaiting_drainsThem() {
+    memory.setLong(DATA, 7);
+    memory.setRecords(FLAG, 2, new long[] {1, 2}, new long[] {10, 10});
+    machine.storeDirectly();
+    machine.runOn(1);
+    assertEquals(7, memory.getLong(DATA));
+    assertEquals(12, memory.getLong(FLAG + 24));
+  }
+}
