@@ -559,8 +559,7 @@ public final class HugetlbVmemmap implements EarlyHook {
     for (int i = 0; i < mm.model().pageSize() / mm.struct().size(); i++) {
       mm.inline().initCompoundTail(mm.struct().add(p, i), null, order, zone);
     }
-    mm.machine().fullBarrier("cmpxchg zone->vmemmap_tails", idx);
-    Page winner = zone.cmpxchgVmemmapTail(idx, made);
+    Page winner = mm.cmpxchgVmemmapTail(zone, idx, made);
     if (winner != null) {
       pageAlloc.freePage(made);
       return winner;

@@ -180,7 +180,7 @@ public final class Cpu {
     if (paddr < 0 && bolted == null) {
       machine.yields().access(mmu.walk(root, va).entryPaddr(), Long.BYTES, false);
       Mmu.Entry entry = mmu.walk(root, va);
-      paddr = format.present(entry.entry(), entry.level()) ? target(entry, va) : -1;
+      paddr = format.present(entry.entry(), entry.level()) ? mmu.target(entry, va) : -1;
     }
     if (paddr >= 0) {
       machine.yields().access(paddr, bytes, write);
@@ -209,7 +209,7 @@ public final class Cpu {
     } else if (active.staleTranslation()) {
       Mmu.Entry entry = mmu.walk(root, va);
       boolean present = format.present(entry.entry(), entry.level());
-      if (!present || target(entry, va) != paddr || (write && !mmu.writable(root, va))) {
+      if (!present || mmu.target(entry, va) != paddr || (write && !mmu.writable(root, va))) {
         throw new MachineFault("stale-translation", "va", va, "paddr", paddr);
       }
     }
@@ -239,7 +239,7 @@ public final class Cpu {
     if (write && !writable) {
       throw new MachineFault("write-to-read-only", "va", va, format.levelName(entry.level()), entry.entry());
     }
-    long paddr = target(entry, va);
+    long paddr = mmu.target(entry, va);
     tlb.insert(va, paddr, writable, format.span(entry.entry(), entry.level()));
     tlb.setSource(va, entry.entryPaddr());
     return paddr;
@@ -255,11 +255,6 @@ public final class Cpu {
     }
     tlb.insert(va, block.target(va), block.writable());
     return block.target(va);
-  }
-
-  private long target(Mmu.Entry entry, long va) {
-    long offset = va & ((1L << format.shift(entry.level())) - 1);
-    return format.address(entry.entry(), entry.level()) + offset;
   }
 
   private long toPageEnd(long va) {

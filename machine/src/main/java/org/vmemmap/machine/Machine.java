@@ -154,8 +154,11 @@ public final class Machine {
 
   /** {@code smp_wmb}: others see the stores before it no later than those behind it. */
   public void writeBarrier(long where) {
+    if (omits("smp_wmb")) {
+      return;
+    }
     yields.at("smp_wmb", where);
-    if (buffers != null && !omits("smp_wmb")) {
+    if (buffers != null) {
       buffers.writeBarrier();
     }
   }

@@ -40,6 +40,12 @@ public final class Mmu {
     return step;
   }
 
+  /** The physical address behind {@code va}, whose walk ended at {@code leaf}. */
+  public long target(Entry leaf, long va) {
+    long offset = va & ((1L << format.shift(leaf.level())) - 1);
+    return format.address(leaf.entry(), leaf.level()) + offset;
+  }
+
   /** True when every entry on the way to the leaf of {@code va} allows writing. */
   boolean writable(long root, long va) {
     Entry step = entry(root, format.levels() - 1, va);

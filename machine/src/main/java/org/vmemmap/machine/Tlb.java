@@ -143,6 +143,24 @@ public final class Tlb {
     }
   }
 
+  /** Sees one translation. */
+  @FunctionalInterface
+  public interface Visitor {
+    /** The page at {@code va} is cached as {@code paddr}. */
+    void cached(long va, long paddr, boolean writable);
+  }
+
+  /** Calls {@code visitor} with each translation in this cache. */
+  public void forEach(Visitor visitor) {
+    for (int slot = 0; slot < ENTRIES; slot++) {
+      if (pages[slot] != NONE) {
+        long target = targets[slot];
+        visitor.cached(
+            pages[slot] << pageShift, target >>> pageShift << pageShift, (target & WRITABLE) != 0);
+      }
+    }
+  }
+
   /** How many flushes of any kind this cache has seen. */
   public long flushes() {
     return flushes;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.types;
 
+import org.jspecify.annotations.Nullable;
 import org.vmemmap.machine.Machine;
 
 /**
@@ -130,6 +131,20 @@ public final class Mm {
   @Kernel(file = "include/linux/sched.h", symbol = "cond_resched")
   public void condResched(long where) {
     machine.yields().at("cond_resched", where);
+  }
+
+  /**
+   * {@code cmpxchg(&zone->vmemmap_tails[slot], NULL, tail)}: null when the slot was empty, else the
+   * page that is there and stays. A test may leave out the comparison.
+   */
+  public @Nullable Page cmpxchgVmemmapTail(Zone zone, int slot, Page tail) {
+    String step = "cmpxchg zone->vmemmap_tails";
+    machine.fullBarrier(step, slot);
+    if (machine.omits(step)) {
+      zone.vmemmapTails[slot] = tail;
+      return null;
+    }
+    return zone.cmpxchgVmemmapTail(slot, tail);
   }
 
   /** True when the allocation at {@code site}, a kernel function, is to fail now. */

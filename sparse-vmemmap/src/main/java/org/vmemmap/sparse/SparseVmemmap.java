@@ -488,8 +488,7 @@ public final class SparseVmemmap {
       }
     }
     if (slab.slabIsAvailable()) {
-      mm.machine().fullBarrier("cmpxchg zone->vmemmap_tails", idx);
-      Page winner = zone.cmpxchgVmemmapTail(idx, tail);
+      Page winner = mm.cmpxchgVmemmapTail(zone, idx, tail);
       if (winner != null) {
         pageAlloc.freePage(tail);
         return winner;

@@ -22,6 +22,18 @@ public final class RuleBook {
   /** A step fails although nothing was made to fail. */
   public static final String STEP = "step-succeeds";
 
+  /** A walker of pfns finds another head than that of the folio. */
+  public static final String READER = "reader-sees-head";
+
+  /** A lock that nobody leaves, or a run that does not end. */
+  public static final String DEADLOCK = "no-deadlock";
+
+  /** A lock that is not held where it must be, or held where it must not. */
+  public static final String LOCKS = "locks-held";
+
+  /** A cached translation that the page tables do not give. */
+  public static final String STALE = "tlb-agrees-with-tables";
+
   private static final String SPARSE_VMEMMAP = "mm/sparse-vmemmap.c";
   private static final String HUGETLB_VMEMMAP = "mm/hugetlb_vmemmap.c";
   private static final String PAGE_ALLOC = "mm/page_alloc.c";
@@ -34,6 +46,7 @@ public final class RuleBook {
     List<Rule> all = new java.util.ArrayList<>(frames());
     all.addAll(pages());
     all.addAll(operations());
+    all.addAll(races());
     return List.copyOf(all);
   }
 
@@ -142,6 +155,30 @@ public final class RuleBook {
             "a step of a scenario succeeds when nothing is made to fail",
             "what an earlier failure left behind must not be in the way",
             "O(1)", "mm/memory_hotplug.c", "__remove_pages"));
+  }
+
+  private static List<Rule> races() {
+    return List.of(
+        new Rule(
+            READER,
+            "compound_head() of a tail is the head of its folio, also while its memmap is remapped",
+            "walkers of pfns look at struct pages without any lock",
+            "O(1), per look", HUGETLB_VMEMMAP, "vmemmap_remap_pte"),
+        new Rule(
+            STALE,
+            "at rest no CPU has a cached translation that the page tables do not give",
+            "a flush that is left out lets a CPU go on with a memmap that is gone",
+            "O(TLB entries)", HUGETLB_VMEMMAP, "vmemmap_remap_range"),
+        new Rule(
+            DEADLOCK,
+            "each CPU gets the locks that it waits for, and comes to an end",
+            "a lock order that is not one",
+            "O(1), per lock", "kernel/locking/lockdep.c", "check_deadlock"),
+        new Rule(
+            LOCKS,
+            "locks are held where a function asks for them, and left by who took them",
+            "lockdep would say the same",
+            "O(1), per lock", "kernel/locking/lockdep.c", "lock_is_held_type"));
   }
 
   /** The rule of that name. @throws IllegalArgumentException for none */

@@ -14,6 +14,9 @@ import org.vmemmap.types.Kernel;
  * function is found by looking up the Java stack, which is slow: for the run that is reported only.
  */
 public final class Tracer implements YieldPoints.Listener {
+  /** What {@link #function} says outside of any ported function. */
+  public static final String NOWHERE = "boot";
+
   private static final int KEPT = 12;
 
   private final Deque<String> last = new ArrayDeque<>();
@@ -37,7 +40,7 @@ public final class Tracer implements YieldPoints.Listener {
   }
 
   /** The innermost ported function outside of the headers, as {@code symbol (file)}. */
-  static String function() {
+  public static String function() {
     StackWalker walker = StackWalker.getInstance(StackWalker.Option.RETAIN_CLASS_REFERENCE);
     return walker.walk(
         frames ->
@@ -45,7 +48,7 @@ public final class Tracer implements YieldPoints.Listener {
                 .map(Tracer::kernelName)
                 .filter(name -> !name.isEmpty())
                 .findFirst()
-                .orElse("boot"));
+                .orElse(NOWHERE));
   }
 
   private static String kernelName(StackWalker.StackFrame frame) {

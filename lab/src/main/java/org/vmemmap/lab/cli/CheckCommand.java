@@ -27,6 +27,7 @@ import picocli.CommandLine.Parameters;
       "  --list             the rules that must hold",
       "  sweep [SCENARIO]   fails each allocation of boot, pool, dax or gigantic (all of them when"
           + " none is named): only the n-th, and all from the n-th",
+      "  races [NAME]       several CPUs in every order up to a bound (check races --help)",
       ""
     },
     footer = {"", "Exit code: 0 nothing found, 1 a rule is broken, 2 bad input."})

@@ -83,6 +83,9 @@ public final class Main {
       out.print(USAGE);
       return args.length == 0 ? BAD_INPUT : OK;
     }
+    if (args.length > 1 && args[0].equals("check") && args[1].equals("races")) {
+      return execute(new RacesCommand(out), List.of(args).subList(2, args.length), out);
+    }
     Callable<Integer> command = command(args[0], out);
     if (command == null) {
       throw new BadInput(args[0] + ": no such command, wanted boot, replay, series, dump or check");

@@ -41,7 +41,7 @@ class RuleBookTest {
     names.removeAll(checked);
     assertEquals(
         Set.of(RuleBook.FAILED_OPERATION, RuleBook.PANIC, RuleBook.CRASH, RuleBook.WARNING,
-            RuleBook.STEP),
+            RuleBook.STEP, RuleBook.READER, RuleBook.STALE, RuleBook.DEADLOCK, RuleBook.LOCKS),
         names);
     assertThrows(IllegalArgumentException.class, () -> RuleBook.of("no-such-rule"));
   }
