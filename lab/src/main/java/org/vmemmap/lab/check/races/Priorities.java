@@ -17,6 +17,8 @@ import org.vmemmap.machine.StoreBuffers.Drain;
  * scheduler with probabilistic guarantees of finding bugs", 2010).
  */
 final class Priorities implements Strategy {
+  private static final List<Drain> DRAINS = List.of(Drain.values());
+
   private final Random random;
   private final List<Integer> order = new ArrayList<>();
   private final Set<Integer> falls = new HashSet<>();
@@ -42,14 +44,15 @@ final class Priorities implements Strategy {
 
   @Override
   public Turn next(Moment moment) {
-    if (moment.cpu() >= 0 && falls.contains(moment.step())) {
-      order.remove((Integer) moment.cpu());
-      order.add(moment.cpu());
+    int running = moment.cpu();
+    if (running >= 0 && falls.contains(moment.step())) {
+      order.removeIf(cpu -> cpu == running);
+      order.add(running);
     }
     List<Integer> ready = moment.ready();
     int first = order.stream().filter(ready::contains).findFirst().orElse(ready.getFirst());
     boolean hides = moment.cpu() >= 0 && first != moment.cpu() && moment.stores();
-    Drain drain = hides ? Drain.values()[random.nextInt(Drain.values().length)] : Drain.ALL;
+    Drain drain = hides ? DRAINS.get(random.nextInt(DRAINS.size())) : Drain.ALL;
     Turn turn = new Turn(first, drain);
     if (moment.step() == 0 || !turn.equals(Strategy.byDefault(moment))) {
       taken = taken.with(moment.step(), turn);

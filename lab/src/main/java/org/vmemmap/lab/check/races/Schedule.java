@@ -57,7 +57,7 @@ record Schedule(SortedMap<Integer, Turn> turns) {
       if (!part.matches("[0-9]{1,8}:[0-9]{1,3}[nw]?")) {
         throw new BadInput("--schedule " + text + ": wanted STEP:CPU,... as in 0:1,57:0");
       }
-      String[] fields = part.split(":");
+      String[] fields = part.split(":", -1);
       String cpu = fields[1].replaceAll("[nw]", "");
       turns.put(Integer.valueOf(fields[0]), new Turn(Integer.parseInt(cpu), drain(part)));
     }
