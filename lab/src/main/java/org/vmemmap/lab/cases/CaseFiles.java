@@ -168,12 +168,12 @@ public final class CaseFiles {
 
   /** The numbers of a list of checked runs [first, count, step]. */
   static long[] pfns(JsonNode runs) {
-    LongStream all = LongStream.empty();
+    LongStream.Builder all = LongStream.builder();
     for (JsonNode run : ((JsonNode.Arr) runs).items()) {
       long[] numbers = ((JsonNode.Arr) run).items().stream().mapToLong(CaseFiles::number).toArray();
-      all = LongStream.concat(all, Indexes.run(numbers[0], numbers[1], numbers[2]));
+      Indexes.run(numbers[0], numbers[1], numbers[2]).forEach(all);
     }
-    return all.toArray();
+    return all.build().toArray();
   }
 
   private static long number(JsonNode node) {

@@ -15,7 +15,7 @@ final class Indexes {
    * @throws NumberFormatException when it is none
    */
   static long[] parse(String text) {
-    LongStream all = LongStream.empty();
+    LongStream.Builder all = LongStream.builder();
     for (String part : text.split(",", -1)) {
       int dash = part.indexOf('-');
       long first = number(dash < 0 ? part : part.substring(0, dash));
@@ -23,9 +23,9 @@ final class Indexes {
       if (last < first) {
         throw new NumberFormatException("range " + part + " runs backwards");
       }
-      all = LongStream.concat(all, LongStream.rangeClosed(first, last));
+      LongStream.rangeClosed(first, last).forEach(all);
     }
-    return all.toArray();
+    return all.build().toArray();
   }
 
   private static long number(String text) {

@@ -4,7 +4,10 @@ package org.vmemmap.lab.cases;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 
+import java.time.Duration;
+import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -21,6 +24,15 @@ class IndexesTest {
   @Test
   void format_ascendingNumbers_joinsNeighbours() {
     assertEquals("0,4-6,511", Indexes.format(new long[] {0, 4, 5, 6, 511}));
+  }
+
+  /** A list of 20000 lone numbers, as a freed gigantic page leaves it, is read at once and in order. */
+  @Test
+  void parse_manyLoneNumbers_givesEachNumber() {
+    long[] odd = LongStream.range(0, 20000).map(i -> 2 * i + 1).toArray();
+
+    assertTimeoutPreemptively(
+        Duration.ofSeconds(5), () -> assertArrayEquals(odd, Indexes.parse(Indexes.format(odd))));
   }
 
   /** Anything else is no list. */
