@@ -2,6 +2,7 @@
 package org.vmemmap.lab.cases;
 
 import org.jspecify.annotations.Nullable;
+import org.vmemmap.hugetlb.HugetlbPageFlag;
 import org.vmemmap.lab.observe.MemmapReader;
 import org.vmemmap.lab.observe.ZoneTails;
 import org.vmemmap.types.Folio;
@@ -105,7 +106,8 @@ final class PageRoles {
     if (mapped) {
       return "mapped";
     }
-    return mm.struct().refcount(head) == 0 ? "free in the pool" : "in use";
+    boolean free = (mm.struct().priv(head) & HugetlbPageFlag.HPG_FREED.mask()) != 0;
+    return free ? "free in the pool" : "in use";
   }
 
   /** First data page of the device; -1 when the range is no device's. */

@@ -25,7 +25,8 @@ import org.vmemmap.types.Mm;
 /** Captured boots of the real kernel, done again on the model. */
 class ReplayTest {
   static Stream<Path> given() {
-    return Stream.of("x86-64", "arm64", "powerpc").flatMap(arch -> GivenCases.files(arch).stream());
+    return Stream.of("x86-64", "x86-64-more", "arm64", "powerpc")
+        .flatMap(arch -> GivenCases.files(arch).stream());
   }
 
   /** Every fact of every step of a given case. Expect no mismatch, and that facts were compared. */
