@@ -100,6 +100,19 @@ final class DeviceExceptions {
     return false;
   }
 
+  /** Pages of memmap of optimised devices that have no frame of their own. */
+  long sharedPages(MemmapReader reader) {
+    long shared = 0;
+    for (Compound run : optimised) {
+      FrameCounts frames = new FrameCounts();
+      for (long pfn = run.start(); pfn < run.end(); pfn += perPage) {
+        frames.add(reader.frame(pfn), 1, 0);
+      }
+      shared += (run.end() - run.start()) / perPage - frames.distinct();
+    }
+    return shared;
+  }
+
   private long page(long pfn) {
     return pfn / perPage;
   }

@@ -28,6 +28,7 @@ public final class Catalogue {
    * @param observable what is different before and after, with numbers
    * @param measured names of the {@link Observables} that it changes; none when nothing can be seen
    * @param evidence test classes and cases that show it
+   * @param breaks rules that do not hold at some levels because of it
    * @param confidence how sure it is, and {@code inferred: reason} where the text is lost
    */
   public record Entry(
@@ -41,7 +42,27 @@ public final class Catalogue {
       String observable,
       List<String> measured,
       List<String> evidence,
+      List<Break> breaks,
       String confidence) {}
+
+  /**
+   * A rule that the kernel itself breaks at some levels, for a while.
+   *
+   * @param rule its name
+   * @param from the first level
+   * @param to the last level
+   * @param machines how the names of the kinds of machine begin where it shows
+   * @param scenario the standard scenario that shows it
+   * @param why what the kernel does
+   */
+  public record Break(
+      String rule, int from, int to, List<String> machines, String scenario, String why) {
+    /** True when it is to be expected. */
+    public boolean at(int level, String machine, String of) {
+      boolean there = machines.stream().anyMatch(machine::startsWith);
+      return from <= level && level <= to && there && scenario.equals(of);
+    }
+  }
 
   /** All entries, by number. */
   public static List<Entry> entries() {
@@ -70,9 +91,32 @@ public final class Catalogue {
         texts(node, "java"),
         text(node, "purpose"),
         text(node, "observable"),
-        node.members().containsKey("measured") ? texts(node, "measured") : List.of(),
+        has(node, "measured") ? texts(node, "measured") : List.of(),
         texts(node, "evidence"),
+        breaks(node),
         text(node, "confidence"));
+  }
+
+  private static boolean has(JsonNode.Obj node, String key) {
+    return node.members().containsKey(key);
+  }
+
+  private static List<Break> breaks(JsonNode.Obj node) {
+    List<Break> breaks = new ArrayList<>();
+    if (node.members().get("breaks") instanceof JsonNode.Arr list) {
+      for (JsonNode item : list.items()) {
+        JsonNode.Obj one = (JsonNode.Obj) item;
+        breaks.add(
+            new Break(
+                text(one, "rule"),
+                Integer.parseInt(text(one, "from")),
+                Integer.parseInt(text(one, "to")),
+                texts(one, "machines"),
+                text(one, "scenario"),
+                text(one, "why")));
+      }
+    }
+    return breaks;
   }
 
   private static String text(JsonNode.Obj node, String key) {
