@@ -3,8 +3,12 @@ package org.vmemmap.architecture;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.tngtech.archunit.core.domain.JavaMethod;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
@@ -23,12 +27,14 @@ import org.vmemmap.types.Series;
 /** The catalogue of the patches against the code. */
 class CatalogueTest {
   private static final List<Catalogue.Entry> ENTRIES = Catalogue.entries();
+  private static final Path CASES = Path.of("../cases");
+  private static final Path TESTS = Path.of("src/test/java/org/vmemmap/lab/series");
 
-  /** Each file holds the patch that its name says. Expect 1, 2, 3 and so on without a gap. */
+  /** Each file holds the patch that its name says. Expect 1 to 49 without a gap. */
   @Test
   void entries_numbers_haveNoGap() {
     assertEquals(
-        IntStream.rangeClosed(1, ENTRIES.size()).boxed().toList(),
+        IntStream.rangeClosed(1, Series.LAST).boxed().toList(),
         ENTRIES.stream().map(Catalogue.Entry::number).toList());
   }
 
@@ -101,6 +107,39 @@ class CatalogueTest {
     }
     assertEquals(
         new TreeSet<>(Observables.all().stream().map(Observable::name).toList()), named);
+  }
+
+  /**
+   * Evidence is a captured case or a test of the patch. Expect each case to be a file, each test
+   * class to have a test with the tag of the patch, and a behavioural patch to have such a test.
+   */
+  @Test
+  void evidence_entries_isThere() throws IOException {
+    for (Catalogue.Entry entry : ENTRIES) {
+      boolean tested = false;
+      for (String name : entry.evidence()) {
+        boolean isCase = name.contains("/");
+        Path file = isCase ? CASES.resolve(name + ".json") : TESTS.resolve(name + ".java");
+        assertTrue(Files.exists(file), entry.number() + " " + file);
+        String tag = "@Tag(\"patch-%02d\")".formatted(entry.number());
+        tested |= !isCase && Files.readString(file).contains(tag);
+      }
+      assertTrue(tested || !entry.behavioural(), entry.number() + ": no test with its tag");
+    }
+  }
+
+  /**
+   * What real kernels show of the series. Expect the patches that the timeline dates to cite cases
+   * of a kernel without the patch or with it.
+   */
+  @Test
+  void evidence_datedPatches_citeTheTimeline() {
+    for (int number : new int[] {1, 2, 3, 6, 11, 14, 15, 16}) {
+      List<String> evidence = ENTRIES.get(number - 1).evidence();
+      assertTrue(
+          evidence.stream().anyMatch(name -> name.startsWith("x86-64-7.")),
+          number + ": " + evidence);
+    }
   }
 
   private static Set<String> tagged(int number) {

@@ -8,25 +8,54 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.vmemmap.lab.series.Catalogue;
 import org.vmemmap.types.Kernel;
 import org.vmemmap.types.Kernel.Fidelity;
 
-/** docs/PORT-MAP.md is made from the tags. Write it anew with {@code -Dvmemmap.update=true}. */
+/**
+ * docs/PORT-MAP.md is made from the tags and docs/series from the catalogue. Write them anew with
+ * {@code -Dvmemmap.update=true}.
+ */
 class PortMapTest {
   private static final Path FILE = Path.of("../docs/PORT-MAP.md");
+  private static final Path SERIES = Path.of("../docs/series");
 
   /** The file in the repository. Expect it to be what the tags say now. */
   @Test
   void portMap_file_isUpToDate() throws IOException {
     String map = portMap(KernelTag.all());
-    if (Boolean.getBoolean("vmemmap.update")) {
-      Files.createDirectories(FILE.getParent());
-      Files.writeString(FILE, map);
-    }
+    update(FILE, map);
     assertEquals(map, Files.exists(FILE) ? Files.readString(FILE) : "");
+  }
+
+  /** The pages in the repository. Expect them to be what the catalogue says now, and no others. */
+  @Test
+  void seriesPages_files_areUpToDate() throws IOException {
+    Map<String, String> pages = new TreeMap<>(new SeriesPages(Catalogue.entries()).all());
+    for (Map.Entry<String, String> page : pages.entrySet()) {
+      update(SERIES.resolve(page.getKey()), page.getValue());
+    }
+    Map<String, String> there = new TreeMap<>();
+    try (Stream<Path> files = Files.list(SERIES)) {
+      for (Path file : files.toList()) {
+        there.put(file.getFileName().toString(), Files.readString(file));
+      }
+    }
+    assertEquals(pages.keySet(), there.keySet());
+    pages.forEach((name, text) -> assertEquals(text, there.get(name), name));
+  }
+
+  private static void update(Path file, String text) throws IOException {
+    if (Boolean.getBoolean("vmemmap.update")) {
+      Files.createDirectories(file.getParent());
+      Files.writeString(file, text);
+    }
   }
 
   private static String portMap(List<KernelTag> tags) {

@@ -30,6 +30,7 @@ final class AllArchitectures {
     this.options = options;
     boolean one =
         options.machine != null
+            || options.vs != null
             || options.pageSize != null
             || options.vaBits != null
             || options.mmu != null

@@ -2,13 +2,18 @@
 package org.vmemmap.lab.cli;
 
 import java.io.PrintWriter;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.BadInput;
+import org.vmemmap.lab.boot.LabKernel;
+import org.vmemmap.lab.report.Beside;
 import org.vmemmap.lab.report.BootReport;
 import org.vmemmap.lab.report.JsonReport;
+import org.vmemmap.lab.report.Numbers;
 import org.vmemmap.lab.report.ReportBuilder;
 import org.vmemmap.lab.report.TextReport;
+import org.vmemmap.types.Series;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -76,14 +81,40 @@ final class BootCommand implements Callable<Integer> {
     if (machine.arch.equals("all")) {
       return all();
     }
+    BootReport report = report();
+    out.println(json ? JsonReport.of(report) : TextReport.of(report).stripTrailing());
+    return report.verified().violations().isEmpty() ? Main.OK : Main.FAILED;
+  }
+
+  /** With --at or --vs those kernels, without them level 0 beside the last. */
+  private BootReport report() {
+    Series asked = machine.versus();
     Bench bench = new Bench(machine);
     Bench.Booted booted = bench.boot();
     BootReport report =
         new ReportBuilder(booted.kernel(), booted.before())
             .build(
                 bench.asked(), bench.terminal(), booted.devices(), bench.verify(booted.kernel()));
-    out.println(json ? JsonReport.of(report) : TextReport.of(report).stripTrailing());
-    return report.verified().violations().isEmpty() ? Main.OK : Main.FAILED;
+    Series here = bench.spec().series();
+    if (asked != null) {
+      return report.withBeside(beside(bench, booted.kernel(), here, asked));
+    }
+    Series first = Series.at(0);
+    return machine.at != null
+        ? report
+        : report.withBeside(beside(bench, booted.kernel(), first, here));
+  }
+
+  private static Beside beside(Bench bench, LabKernel booted, Series one, Series other) {
+    Series here = bench.spec().series();
+    Map<String, String> numbers = Numbers.of(booted);
+    boolean hereIsOne = one.equals(here);
+    Map<String, String> others = Numbers.of(() -> bench.with(hereIsOne ? other : one));
+    return Beside.of(
+        MachineOptions.name(one),
+        hereIsOne ? numbers : others,
+        MachineOptions.name(other),
+        hereIsOne ? others : numbers);
   }
 
   private Integer all() {

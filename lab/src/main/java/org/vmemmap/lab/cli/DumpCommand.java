@@ -7,11 +7,13 @@ import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.boot.Sizes;
+import org.vmemmap.lab.report.LineDiff;
 import org.vmemmap.lab.report.PageDump;
 import org.vmemmap.lab.report.PageTypes;
 import org.vmemmap.lab.report.Ptdump;
 import org.vmemmap.lab.report.ReportBuilder;
 import org.vmemmap.lab.report.TextReport;
+import org.vmemmap.types.Series;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Parameters;
@@ -29,6 +31,7 @@ import picocli.CommandLine.Parameters;
       "  zones        /proc/zoneinfo",
       "  vmstat       /proc/vmstat",
       "  kpageflags   pages counted by their /proc/kpageflags",
+      "With --vs it is shown with both kernels, as diff does.",
       ""
     },
     footer = {"", "Exit code: 0 done, 1 the kernel failed, 2 bad input."})
@@ -57,8 +60,17 @@ final class DumpCommand implements Callable<Integer> {
       throw new BadInput("dump: nothing to show, " + WANTED);
     }
     long number = part.equals("page") ? pfnOf(pfn) : noPfn(part, pfn);
-    Bench.Booted booted = new Bench(machine).boot();
-    out.print(show(part, number, booted));
+    Series other = machine.versus();
+    Bench bench = new Bench(machine);
+    String text = show(part, number, bench.boot());
+    if (other == null) {
+      out.print(text);
+      return Main.OK;
+    }
+    String one = MachineOptions.name(bench.spec().series());
+    machine.at = other.name();
+    String otherText = show(part, number, new Bench(machine).boot());
+    out.print(LineDiff.of(one, text, MachineOptions.name(other), otherText));
     return Main.OK;
   }
 

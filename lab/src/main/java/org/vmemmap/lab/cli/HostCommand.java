@@ -41,6 +41,7 @@ final class HostCommand {
         || options.mem != null
         || options.nodes != null
         || options.at != null
+        || options.vs != null
         || options.pageSize != null
         || options.vaBits != null
         || options.mmu != null

@@ -79,9 +79,27 @@ final class MachineOptions {
       })
   @Nullable String at;
 
+  @Option(
+      names = "--vs",
+      paramLabel = "M",
+      description = {
+        "Show beside it the same machine with the kernel of another level, as --at takes it."
+      })
+  @Nullable String vs;
+
   /** {@code spec} with the kernel that --at asks for; with all patches when it is left out. */
   MachineSpec atLevel(MachineSpec spec) {
     return spec.withSeries(at == null ? Series.at(Series.LAST) : level("--at", at));
+  }
+
+  /** The kernel that --vs asks for; null for none. @throws BadInput for one that there is not */
+  @Nullable Series versus() {
+    return vs == null ? null : level("--vs", vs);
+  }
+
+  /** What a kernel of the series is called. */
+  static String name(Series series) {
+    return (series.name().contains(".") ? "Linux " : "level ") + series.name();
   }
 
   /** A level or profile by its name. @throws BadInput for another */

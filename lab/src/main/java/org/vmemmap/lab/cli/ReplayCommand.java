@@ -9,6 +9,7 @@ import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.cases.Replay;
+import org.vmemmap.lab.cases.ReplayVersus;
 import org.vmemmap.types.Series;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -39,6 +40,12 @@ final class ReplayCommand implements Callable<Integer> {
       })
   @Nullable String at;
 
+  @Option(
+      names = "--vs",
+      paramLabel = "M",
+      description = "Replay on that kernel too, and show the facts in which the two differ.")
+  @Nullable String vs;
+
   @Option(names = "--debug", description = "Show where an internal error comes from.")
   boolean debug;
 
@@ -62,6 +69,15 @@ final class ReplayCommand implements Callable<Integer> {
           "replay: no case file, wanted at least one, as in cases/x86-64/base-4g.json");
     }
     Series level = at == null ? null : MachineOptions.level("--at", at);
+    String versus = vs;
+    if (versus != null && json) {
+      throw new BadInput("--vs --json: the comparison of two kernels is text, leave out --json");
+    }
+    if (versus != null) {
+      Series other = MachineOptions.level("--vs", versus);
+      new ReplayVersus(level, other, out).run(files.stream().map(Path::of).toList());
+      return Main.OK;
+    }
     return Replay.run(files.stream().map(Path::of).toList(), level, json, out);
   }
 }

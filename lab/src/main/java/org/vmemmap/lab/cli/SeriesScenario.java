@@ -13,9 +13,6 @@ import org.vmemmap.lab.cases.Replay;
 import org.vmemmap.lab.cases.VmemmapCase;
 import org.vmemmap.lab.observe.Invariants;
 import org.vmemmap.lab.report.Numbers;
-import org.vmemmap.machine.MachineFault;
-import org.vmemmap.types.KernelBug;
-import org.vmemmap.types.KernelPanic;
 import org.vmemmap.types.Series;
 
 /** A machine and what is done on it, to be told about at every level of the series. */
@@ -25,7 +22,6 @@ final class SeriesScenario {
       "5G of RAM, hugetlb_free_vmemmap=on, 8 hugepages of 2M and one of 1G, a device of 1G in pages"
           + " of 2M";
 
-  private static final String OUTCOME = "outcome";
   private static final String BROKEN = "rules broken";
 
   private final Function<Series, LabKernel> run;
@@ -57,21 +53,17 @@ final class SeriesScenario {
     return new SeriesScenario(bench::with);
   }
 
-  /** The numbers of the machine at the end, by name; or how the kernel broke down. */
+  /** The numbers of the machine at the end and the rules that it breaks, or how it broke down. */
   Map<String, String> at(Series series) {
-    try {
-      LabKernel kernel = run.apply(series);
-      Map<String, String> numbers = new LinkedHashMap<>(Numbers.of(kernel));
-      numbers.put(OUTCOME, "ok");
-      numbers.put(BROKEN, broken(kernel));
-      return numbers;
-    } catch (KernelPanic e) {
-      return Map.of(OUTCOME, "panic: " + e.getMessage());
-    } catch (KernelBug e) {
-      return Map.of(OUTCOME, String.valueOf(e.getMessage()));
-    } catch (MachineFault e) {
-      return Map.of(OUTCOME, "fault: " + e.getMessage());
-    }
+    Map<String, String> all = new LinkedHashMap<>();
+    all.putAll(
+        Numbers.of(
+            () -> {
+              LabKernel kernel = run.apply(series);
+              all.put(BROKEN, broken(kernel));
+              return kernel;
+            }));
+    return all;
   }
 
   private static String broken(LabKernel kernel) {

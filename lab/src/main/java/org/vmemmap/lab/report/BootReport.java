@@ -20,6 +20,7 @@ import org.vmemmap.lab.observe.Invariants;
  * @param hugepages one for each size with pages
  * @param devices one for each device
  * @param picture one hugepage's memmap before and after; null without hugepages
+ * @param beside the same machine with another kernel; null for none
  * @param verified what was checked at the end
  */
 public record BootReport(
@@ -32,7 +33,14 @@ public record BootReport(
     List<HugeRow> hugepages,
     List<DeviceRow> devices,
     @Nullable Picture picture,
+    @Nullable Beside beside,
     Invariants.Report verified) {
+
+  /** The report with another kernel beside it. */
+  public BootReport withBeside(Beside other) {
+    return new BootReport(
+        spec, asked, terminal, log, sections, memmap, hugepages, devices, picture, other, verified);
+  }
 
   /**
    * Sections with consecutive numbers on one node.

@@ -23,6 +23,7 @@ import org.vmemmap.lab.observe.Invariants;
  *              nr_memmap_boot_pages nr_memmap_pages
  *   hugepages[] size total optimized perNode{node} before after sharedTails pageTables net
  *   devices[]  name start size align map altmapPages before after sharedTails pageTables net
+ *   beside     one other, the names of two kernels; rows[]: name one other (absent when not asked)
  *   verified   checks violations rules{rule} violated[]: rule text
  * </pre>
  */
@@ -45,6 +46,10 @@ public final class JsonReport {
     json.endList().list("devices");
     report.devices().forEach(row -> device(json, row));
     json.endList();
+    Beside beside = report.beside();
+    if (beside != null) {
+      beside(json, beside);
+    }
     verified(json, report.verified());
     return json.endObject().toString();
   }
@@ -117,6 +122,15 @@ public final class JsonReport {
   private static void cost(Json json, BootReport.Cost cost) {
     json.put("before", cost.before()).put("after", cost.after());
     json.put("sharedTails", cost.tails()).put("pageTables", cost.tables()).put("net", cost.net());
+  }
+
+  private static void beside(Json json, Beside beside) {
+    json.object("beside").put("one", beside.one()).put("other", beside.other()).list("rows");
+    for (Beside.Row row : beside.rows()) {
+      json.object().put("name", row.name()).put("one", row.one());
+      json.put("other", row.other()).endObject();
+    }
+    json.endList().endObject();
   }
 
   private static void verified(Json json, Invariants.Report verified) {

@@ -3,11 +3,15 @@ package org.vmemmap.lab.report;
 
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.function.Supplier;
 import org.vmemmap.dax.DaxBus;
 import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.boot.Sizes;
 import org.vmemmap.lab.observe.MemmapWalk;
 import org.vmemmap.lab.observe.ZoneTails;
+import org.vmemmap.machine.MachineFault;
+import org.vmemmap.types.KernelBug;
+import org.vmemmap.types.KernelPanic;
 import org.vmemmap.types.Migratetype;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.Mmzone;
@@ -16,6 +20,7 @@ import org.vmemmap.types.Pgtable;
 
 /** The numbers by which two kernels on the same machine can be held against each other. */
 public final class Numbers {
+  private static final String OUTCOME = "outcome";
   private static final String[] TABLES = {"pte", "pmd", "pud", "p4d"};
 
   private final Map<String, String> numbers = new LinkedHashMap<>();
@@ -27,6 +32,22 @@ public final class Numbers {
     this.mm = kernel.mm();
   }
 
+  /**
+   * Those of the machine that {@code run} leaves; when its kernel breaks down on the way, {@code
+   * outcome} and how.
+   */
+  public static Map<String, String> of(Supplier<LabKernel> run) {
+    try {
+      return of(run.get());
+    } catch (KernelPanic e) {
+      return Map.of(OUTCOME, "panic: " + e.getMessage());
+    } catch (KernelBug e) {
+      return Map.of(OUTCOME, String.valueOf(e.getMessage()));
+    } catch (MachineFault e) {
+      return Map.of(OUTCOME, "fault: " + e.getMessage());
+    }
+  }
+
   /** Those of a machine at rest, by name, always in the same order. Counts are base pages. */
   public static Map<String, String> of(LabKernel kernel) {
     Numbers numbers = new Numbers(kernel);
@@ -34,6 +55,7 @@ public final class Numbers {
     numbers.sections();
     numbers.hugepages();
     numbers.devices();
+    numbers.numbers.put(OUTCOME, "ok");
     return numbers.numbers;
   }
 

@@ -79,6 +79,7 @@ public final class ReportBuilder {
         hugepages(),
         rows,
         picture(),
+        null,
         verified);
   }
 

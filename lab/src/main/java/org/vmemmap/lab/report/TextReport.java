@@ -30,6 +30,10 @@ public final class TextReport {
     if (picture != null) {
       text.append("\nMemmap of the ").append(picture.title()).append('\n').append(picture.text());
     }
+    Beside beside = report.beside();
+    if (beside != null) {
+      text.append('\n').append(beside.text());
+    }
     text.append('\n').append(verified(report.verified()));
     return text.toString();
   }

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.architecture;
+
+import java.lang.annotation.Annotation;
+import java.lang.reflect.Method;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.Predicate;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.vmemmap.lab.series.Catalogue;
+import org.vmemmap.lab.series.Observable;
+import org.vmemmap.lab.series.Observables;
+import org.vmemmap.types.LaterFix;
+import org.vmemmap.types.Patch;
+import org.vmemmap.types.Series;
+
+/** The pages of docs/series, made from the catalogue. */
+final class SeriesPages {
+  private static final String LICENCE = "<!-- SPDX-License-Identifier: GPL-2.0-only -->\n";
+  private static final List<String> RELEASED = List.of("7.1", "7.2", "7.3");
+
+  private final List<Catalogue.Entry> entries;
+
+  SeriesPages(List<Catalogue.Entry> entries) {
+    this.entries = entries;
+  }
+
+  /** The text of each page by the name of its file. */
+  Map<String, String> all() {
+    Map<String, String> pages = new LinkedHashMap<>();
+    pages.put("README.md", index());
+    entries.forEach(entry -> pages.put(file(entry.number()), page(entry)));
+    return pages;
+  }
+
+  private static String file(int number) {
+    return "%02d.md".formatted(number);
+  }
+
+  private static String link(int number) {
+    return "[%d](%s)".formatted(number, file(number));
+  }
+
+  private static String links(List<Integer> numbers) {
+    return numbers.stream().map(SeriesPages::link).collect(Collectors.joining(", "));
+  }
+
+  // ---- the index ----
+
+  private String index() {
+    StringBuilder out = new StringBuilder(LICENCE);
+    out.append(
+        """
+        # The series, patch by patch
+
+        "[PATCH 00/49] mm: Generalize vmemmap optimization for DAX and HugeTLB". Made from the \
+        catalogue by a test; after a change run the tests of `lab` with `-Dvmemmap.update=true`. \
+        The numbers before and after are not stored: `./vmemmap series` measures them, and \
+        `./vmemmap series table` does so at every level.
+
+        | | kind | seen | subject |
+        |---|---|---|---|
+        """);
+    for (Catalogue.Entry entry : entries) {
+      out.append("| ").append(link(entry.number())).append(" | ").append(entry.kind());
+      out.append(entry.behavioural() ? " | yes | " : " | | ").append(entry.subject());
+      out.append(" |\n");
+    }
+    observables(out);
+    files(out);
+    fixes(out);
+    broken(out);
+    return out.toString();
+  }
+
+  private void observables(StringBuilder out) {
+    out.append("\n## By observable\n\n");
+    out.append("| observable | unit | scenario | patches |\n|---|---|---|---|\n");
+    for (Observable one : Observables.all()) {
+      out.append("| `").append(one.name()).append("` | ").append(one.unit()).append(" | ");
+      out.append(one.scenario()).append(" | ");
+      out.append(links(numbers(entry -> entry.measured().contains(one.name())))).append(" |\n");
+    }
+  }
+
+  private void files(StringBuilder out) {
+    Map<String, List<Integer>> patches = new TreeMap<>();
+    for (Catalogue.Entry entry : entries) {
+      for (String file : entry.files()) {
+        patches.computeIfAbsent(
+            file.replaceFirst(":.*", ""),
+            name -> numbers(e -> e.files().stream().anyMatch(f -> isOf(f, name))));
+      }
+    }
+    out.append("\n## By kernel file\n\n| file | patches |\n|---|---|\n");
+    patches.forEach(
+        (file, numbers) ->
+            out.append("| `").append(file).append("` | ").append(links(numbers)).append(" |\n"));
+  }
+
+  private static boolean isOf(String file, String name) {
+    return file.equals(name) || file.startsWith(name + ":");
+  }
+
+  private List<Integer> numbers(Predicate<Catalogue.Entry> wanted) {
+    return entries.stream().filter(wanted).map(Catalogue.Entry::number).toList();
+  }
+
+  private static void fixes(StringBuilder out) {
+    out.append("\n## Later fixes\n\nChanges of released kernels that no patch of the series brings:");
+    out.append(" off at all levels.\n\n| fix | asked by | in |\n|---|---|---|\n");
+    for (String fix : Series.LATER_FIXES) {
+      String in =
+          RELEASED.stream()
+              .filter(name -> Series.profile(name).hasFix(fix))
+              .collect(Collectors.joining(", "));
+      String question = question(LaterFix.class, tag -> tag.value().equals(fix));
+      out.append("| ").append(fix).append(" | `").append(question).append("` | ");
+      out.append(in).append(" |\n");
+    }
+  }
+
+  private void broken(StringBuilder out) {
+    out.append("\n## Rules that do not hold for a while\n\n");
+    out.append("| rule | levels | machines | patch | why |\n|---|---|---|---|---|\n");
+    for (Catalogue.Entry entry : entries) {
+      for (Catalogue.Break one : entry.breaks()) {
+        out.append("| ").append(one.rule()).append(" | ").append(levels(one)).append(" | ");
+        out.append(String.join(", ", one.machines())).append(" | ");
+        out.append(link(entry.number())).append(" | ").append(one.why()).append(" |\n");
+      }
+    }
+  }
+
+  private static String levels(Catalogue.Break one) {
+    return one.from() + " to " + one.to();
+  }
+
+  // ---- a page ----
+
+  private String page(Catalogue.Entry entry) {
+    int n = entry.number();
+    StringBuilder out = new StringBuilder(LICENCE);
+    out.append("# %d. %s\n\n".formatted(n, entry.subject()));
+    out.append(n > 1 ? "[before](" + file(n - 1) + ") " : "").append("[all](README.md)");
+    out.append(n < Series.LAST ? " [next](" + file(n + 1) + ")" : "").append("\n\n");
+    out.append(entry.purpose()).append("\n\n");
+    out.append("- Kind: ").append(entry.kind()).append('\n');
+    if (entry.behavioural()) {
+      String question = question(Patch.class, tag -> tag.value() == n);
+      out.append("- Asked by: `").append(question).append("`\n");
+    }
+    out.append("- To be seen: ").append(entry.observable()).append('\n');
+    for (String name : entry.measured()) {
+      Observable one = Observables.named(name);
+      out.append("- Measured: `").append(name).append("`, ").append(one.unit()).append(", ");
+      out.append(one.scenario()).append('\n');
+    }
+    for (Catalogue.Break one : entry.breaks()) {
+      out.append("- Breaks: ").append(one.rule()).append(" at levels ").append(levels(one));
+      out.append(" on ").append(String.join(", ", one.machines())).append(": ");
+      out.append(one.why()).append('\n');
+    }
+    out.append("- Confidence: ").append(entry.confidence()).append('\n');
+    list(out, "Kernel", entry.files());
+    list(out, "Java", entry.java().stream().map(place -> "`" + place + "`").toList());
+    list(out, "Evidence", entry.evidence().stream().map(SeriesPages::evidence).toList());
+    return out.toString();
+  }
+
+  private static void list(StringBuilder out, String heading, List<String> items) {
+    if (!items.isEmpty()) {
+      out.append("\n## ").append(heading).append("\n\n");
+      items.forEach(item -> out.append("- ").append(item).append('\n'));
+    }
+  }
+
+  /** A captured case is a file of the repository, anything else a test. */
+  private static String evidence(String name) {
+    return name.contains("/")
+        ? "[%s](../../cases/%s.json)".formatted(name, name)
+        : "`" + name + "`";
+  }
+
+  private static <T extends Annotation> String question(Class<T> tag, Predicate<T> wanted) {
+    Stream<Method> questions = Arrays.stream(Series.class.getDeclaredMethods());
+    return questions
+        .filter(method -> {
+          T here = method.getAnnotation(tag);
+          return here != null && wanted.test(here);
+        })
+        .map(method -> "Series." + method.getName() + "()")
+        .collect(Collectors.joining(", "));
+  }
+}
