@@ -2,6 +2,7 @@
 package org.vmemmap.machine;
 
 import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a machine watches for beyond what hardware would notice. All are off at first; see {@link
@@ -15,21 +16,26 @@ import java.util.function.Predicate;
  *     another one without passing through an invalid one and a flush, on an architecture that asks
  *     for it
  * @param accessible fault {@code freed-frame-access} when a program touches a frame whose owner this
- *     refuses
+ *     refuses; null accepts all
  */
 public record Checks(
     boolean staleTranslation,
     boolean uninitialisedRead,
     boolean breakBeforeMake,
-    Predicate<FrameOwner> accessible) {
+    @Nullable Predicate<FrameOwner> accessible) {
   /** Watches for nothing. */
   public static Checks none() {
-    return new Checks(false, false, false, owner -> true);
+    return new Checks(false, false, false, null);
   }
 
   /** Watches for stale translations and break-before-make, which need no knowledge of owners. */
   public static Checks translations() {
-    return new Checks(true, false, true, owner -> true);
+    return new Checks(true, false, true, null);
+  }
+
+  /** Watches for break-before-make only, which costs nothing when memory is read and written. */
+  public static Checks entryWrites() {
+    return new Checks(false, false, true, null);
   }
 
   /** The same, and faults when a frame is touched whose owner {@code accessible} refuses. */

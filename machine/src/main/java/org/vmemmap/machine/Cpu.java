@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.machine;
 
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -217,9 +218,13 @@ public final class Cpu {
   }
 
   private long checkFrame(long va, long paddr) {
+    Predicate<FrameOwner> accessible = checks == null ? null : checks.accessible();
+    if (accessible == null) {
+      return paddr;
+    }
     long frame = paddr >>> format.pageShift();
     FrameOwner owner = machine.ledger().ownerOf(frame);
-    if (checks != null && !checks.accessible().test(owner)) {
+    if (!accessible.test(owner)) {
       String detail = "owner=" + owner.name() + " va=0x" + Long.toHexString(va);
       throw new MachineFault("freed-frame-access", frame, detail);
     }

@@ -3,7 +3,9 @@ package org.vmemmap.machine;
 
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
@@ -23,6 +25,9 @@ import org.jspecify.annotations.Nullable;
  * called from any thread; the plain ones order nothing, as plain loads and stores order nothing.
  */
 public final class PhysicalMemory {
+  /** Bytes that are kept together before a write, for {@link #rewind}. */
+  public static final long UNDO_PAGE = UndoLog.PAGE;
+
   private static final int CHUNK_SHIFT = 20;
   private static final int WORDS_PER_CHUNK = 1 << (CHUNK_SHIFT - 3);
   private static final long CHUNK_MASK = (1L << CHUNK_SHIFT) - 1;
@@ -36,6 +41,8 @@ public final class PhysicalMemory {
   private final AtomicInteger chunksMade = new AtomicInteger();
   private @Nullable WrittenWords written;
   private @Nullable StoreBuffers buffers;
+  private final List<UndoLog> marks = new ArrayList<>();
+  private @Nullable UndoLog undo;
 
   /**
    * Makes memory whose addresses are 0 to {@code size} - 1.
@@ -72,7 +79,58 @@ public final class PhysicalMemory {
 
   /** Makes a store that was in a buffer visible. */
   void commit(long paddr, long value) {
+    beforeWrite(paddr, Long.BYTES);
     WORD.setRelease(chunk(paddr), word(paddr), value);
+  }
+
+  /**
+   * Remembers the bytes as they are now, for {@link #rewind}, besides earlier marks. From now on the
+   * first write to each {@value #UNDO_PAGE} bytes keeps a copy, so a mark costs what is written
+   * after it. As long as there is a mark, one thread at a time may write.
+   *
+   * @return the number of the mark, from 1
+   */
+  public int mark() {
+    undo = new UndoLog();
+    marks.addLast(undo);
+    return marks.size();
+  }
+
+  /**
+   * Brings back the bytes of {@code mark}, which stays; later marks are forgotten.
+   *
+   * @throws IllegalStateException when there is no such mark
+   */
+  public void rewind(int mark) {
+    if (mark < 1 || mark > marks.size()) {
+      throw new IllegalStateException("mark=" + mark + " of " + marks.size());
+    }
+    while (marks.size() > mark) {
+      marks.removeLast().rewind(this::putBack);
+    }
+    undo = marks.getLast();
+    undo.rewind(this::putBack);
+  }
+
+  private void putBack(long paddr, long[] words) {
+    System.arraycopy(words, 0, chunk(paddr), word(paddr), words.length);
+  }
+
+  /** True when something was written to the undo page of {@code paddr} since the last mark. */
+  public boolean changedSinceMark(long paddr) {
+    return undo == null || undo.holds(paddr);
+  }
+
+  /** To be called before each write of {@code bytes} bytes. */
+  private void beforeWrite(long paddr, long bytes) {
+    UndoLog log = undo;
+    if (log != null) {
+      for (long page = paddr & -UNDO_PAGE; page < paddr + bytes; page += UNDO_PAGE) {
+        if (!log.holds(page)) {
+          log.keep(page, chunk(page), word(page));
+        }
+      }
+    }
   }
 
   /** Reads the 64-bit word at {@code paddr}, which is a multiple of 8. */
@@ -98,6 +156,7 @@ public final class PhysicalMemory {
     if (buffers != null) {
       buffers.store(paddr, value);
     } else {
+      beforeWrite(paddr, Long.BYTES);
       chunk[word] = value;
     }
     if (written != null) {
@@ -127,6 +186,7 @@ public final class PhysicalMemory {
       setLong(paddr, value);
       return;
     }
+    beforeWrite(paddr, Long.BYTES);
     WORD.setRelease(chunk(paddr), word(paddr), value);
     if (written != null) {
       written.written(paddr, Long.BYTES);
@@ -145,6 +205,7 @@ public final class PhysicalMemory {
     if (buffers != null) {
       buffers.drain();
     }
+    beforeWrite(paddr, Long.BYTES);
     return (long) WORD.compareAndExchange(chunk(paddr), word(paddr), expected, value);
   }
 
@@ -179,6 +240,7 @@ public final class PhysicalMemory {
     long pattern = (value & 0xffL) * 0x0101_0101_0101_0101L;
     long end = paddr + bytes;
     requireWords(paddr, bytes);
+    beforeWrite(paddr, bytes);
     if (written != null) {
       written.written(paddr, bytes);
     }
@@ -211,6 +273,7 @@ public final class PhysicalMemory {
       }
       return;
     }
+    beforeWrite(to, bytes);
     for (long done = 0; done < bytes; ) {
       long run = Math.min(bytes - done, Math.min(toChunkEnd(to + done), toChunkEnd(from + done)));
       long @Nullable [] source = chunkOrNull(from + done);
@@ -235,6 +298,7 @@ public final class PhysicalMemory {
     if (written != null) {
       written.written(paddr, count * bytes);
     }
+    beforeWrite(paddr, count * bytes);
     while (count > 0) {
       int whole = (int) Math.min(count, toChunkEnd(paddr) / bytes);
       if (whole > 0 && buffers == null) {
@@ -295,6 +359,7 @@ public final class PhysicalMemory {
       setLong(paddr, (getLong(paddr) & ~mask) | bits);
       return;
     }
+    beforeWrite(paddr, Long.BYTES);
     long[] chunk = chunk(paddr);
     int word = word(paddr);
     long old;

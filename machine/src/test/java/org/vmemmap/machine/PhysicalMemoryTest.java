@@ -3,6 +3,8 @@ package org.vmemmap.machine;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import org.junit.jupiter.api.Test;
@@ -211,5 +213,51 @@ class PhysicalMemoryTest {
 
   private static void assertFault(String message, Executable access) {
     assertEquals(message, assertThrows(MachineFault.class, access).getMessage());
+  }
+
+  /**
+   * Writes of every kind after a mark. Expect the old bytes after rewind(), as often as asked.
+   *
+   * <pre>
+   *   0x1000: 7 | 0x2000: 8 | ...   -- mark --   all changed   -- rewind -->   7 | 8 | ...
+   * </pre>
+   */
+  @Test
+  void rewind_afterWritesOfEachKind_bringsBackTheBytes() {
+    memory.fill(0x1000, 0xa000, (byte) 7);
+    int mark = memory.mark();
+    for (int round = 0; round < 2; round++) {
+      memory.setLong(0x1000, 1);
+      memory.setLongRelease(0x2008, 2);
+      memory.setInt(0x3004, 3);
+      memory.setByte(0x4001, (byte) 4);
+      memory.compareAndExchange(0x5000, 0x0707_0707_0707_0707L, 5);
+      memory.fill(0x6000, 0x1008, (byte) 0);
+      memory.copy(0x8ff8, MIB, 16);
+      memory.setRecords(0xa000, 3, new long[] {1, 2}, new long[] {1, 1});
+      memory.rewind(mark);
+      for (long at = 0x1000; at < 0xb000; at += 8) {
+        assertEquals(0x0707_0707_0707_0707L, memory.getLong(at), Long.toHexString(at));
+      }
+    }
+  }
+
+  /** Two marks. Expect the later one to forget nothing of the earlier, and to vanish with it. */
+  @Test
+  void rewind_toTheEarlierOfTwoMarks_bringsBackWhatItSaw() {
+    int first = memory.mark();
+    memory.setLong(0x1000, 1);
+    int second = memory.mark();
+    assertFalse(memory.changedSinceMark(0x1000));
+    memory.setLong(0x1000, 2);
+    memory.setLong(0x2000, 2);
+    assertTrue(memory.changedSinceMark(0x1ff8));
+    memory.rewind(second);
+    assertEquals(1, memory.getLong(0x1000));
+    memory.setLong(0x2000, 3);
+    memory.rewind(first);
+    assertEquals(0, memory.getLong(0x1000));
+    assertEquals(0, memory.getLong(0x2000));
+    assertThrows(IllegalStateException.class, () -> memory.rewind(second));
   }
 }

@@ -26,6 +26,7 @@ import org.vmemmap.types.Zone;
 public final class LabKernel {
   private static final String DAX = "/sys/bus/dax/";
   private static final String MEMORY = "/sys/devices/system/memory/";
+  private static final int STAGES = 3;
 
   private final MachineSpec spec;
   private final Platform platform;
@@ -44,6 +45,7 @@ public final class LabKernel {
   private final IomemResource iomem;
   private final DaxBus dax;
   private final DaxSysfs daxSysfs;
+  private int stagesDone;
 
   /** Called on the way up, for those who want to see the machine before it is finished. */
   public interface Listener {
@@ -138,12 +140,34 @@ public final class LabKernel {
 
   /** Boots {@code spec} and tells {@code listener} on the way. */
   public static LabKernel boot(MachineSpec spec, Placement placement, Listener listener) {
-    LabKernel kernel = new LabKernel(spec, placement);
-    kernel.setupArch();
-    listener.beforeMmCoreInit(kernel);
-    kernel.startKernel(listener);
-    kernel.initcalls(listener);
+    LabKernel kernel = off(spec, placement);
+    while (!kernel.booted()) {
+      kernel.bootOn(listener);
+    }
     return kernel;
+  }
+
+  /** The machine before its first instruction; {@link #bootOn} lets it boot, stage by stage. */
+  public static LabKernel off(MachineSpec spec, Placement placement) {
+    return new LabKernel(spec, placement);
+  }
+
+  /** True when all stages of boot are done. */
+  public boolean booted() {
+    return stagesDone == STAGES;
+  }
+
+  /** The next stage of boot: {@code setup_arch()}, {@code start_kernel()}, the initcalls. */
+  public void bootOn(Listener listener) {
+    switch (stagesDone++) {
+      case 0 -> setupArch();
+      case 1 -> {
+        listener.beforeMmCoreInit(this);
+        startKernel(listener);
+      }
+      case 2 -> initcalls(listener);
+      default -> throw new IllegalStateException("booted already");
+    }
   }
 
   /**

@@ -33,7 +33,7 @@ public record Scenario(
     List<Step> steps,
     boolean failBoot) {
   /** Names of the standard scenarios. */
-  public static final List<String> NAMES = List.of("boot", "pool", "dax", "gigantic");
+  public static final List<String> NAMES = List.of("page", "boot", "pool", "dax", "gigantic");
 
   private static final String HVO = "hugetlb_free_vmemmap=on";
   private static final String POOL_1G =
@@ -63,6 +63,8 @@ public record Scenario(
 
   private static Scenario standard(String name, World world) {
     return switch (name) {
+      case "page" -> make(name, "one hugepage comes and goes with HVO on", world, List.of(HVO),
+          List.of(Step.pool(1), Step.pool(0)), false);
       case "boot" -> make(name, "boot with HVO and 4 hugepages", world, List.of(HVO, "hugepages=4"),
           List.of(), true);
       case "pool" -> make(name, "pool grows and shrinks with HVO on", world, List.of(HVO),

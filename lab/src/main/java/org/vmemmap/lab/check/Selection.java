@@ -4,6 +4,8 @@ package org.vmemmap.lab.check;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Predicate;
+import org.vmemmap.lab.boot.BadInput;
+import org.vmemmap.lab.boot.Numbers;
 
 /**
  * Which of the fallible steps of a run fail, counted from 1, and where they are.
@@ -13,6 +15,8 @@ import java.util.function.Predicate;
  * @param second the other step of a pair; 0 otherwise
  */
 public record Selection(String mode, long first, long second) {
+  private static final int MOST = 1_000_000;
+
   /** Nothing fails. */
   static final Selection NONE = new Selection("none", 0, 0);
 
@@ -37,6 +41,32 @@ public record Selection(String mode, long first, long second) {
     };
   }
 
+  /**
+   * Reads what {@link #option} wrote: {@code 17}, {@code 17+} or {@code 17,23}.
+   *
+   * @throws BadInput for anything else
+   */
+  public static Selection parseOption(String text) {
+    int comma = text.indexOf(',');
+    if (text.endsWith("+")) {
+      return from(Numbers.parse("--fail", text.substring(0, text.length() - 1), 1, MOST));
+    } else if (comma < 0) {
+      return only(Numbers.parse("--fail", text, 1, MOST));
+    }
+    int first = Numbers.parse("--fail", text.substring(0, comma), 1, MOST - 1);
+    return pair(first, Numbers.parse("--fail", text.substring(comma + 1), first + 1, MOST));
+  }
+
+  /** As the option {@code --fail} takes it; empty for none. */
+  String option() {
+    return switch (mode) {
+      case "only" -> Long.toString(first);
+      case "from" -> first + "+";
+      case "pair" -> first + "," + second;
+      default -> "";
+    };
+  }
+
   /** As in {@code only 7} or {@code pair 3,9}. */
   String text() {
     return mode + " " + first + (second == 0 ? "" : "," + second);
@@ -47,15 +77,27 @@ public record Selection(String mode, long first, long second) {
     private final Selection selection;
     private final List<String> sites = new ArrayList<>();
     private final List<String> failed = new ArrayList<>();
+    private final int before;
 
     Counter(Selection selection) {
+      this(selection, 0);
+    }
+
+    /** For a run that goes on where {@code before} steps have been counted, none of which failed. */
+    Counter(Selection selection, int before) {
       this.selection = selection;
+      this.before = before;
+    }
+
+    /** How many steps there were, those before included. */
+    int count() {
+      return before + sites.size();
     }
 
     @Override
     public boolean test(String site) {
       sites.add(site);
-      boolean hit = selection.hits(sites.size());
+      boolean hit = selection.hits(count());
       if (hit) {
         failed.add(site);
       }

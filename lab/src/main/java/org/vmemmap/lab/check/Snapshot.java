@@ -1,30 +1,75 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.lab.check;
 
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.LabKernel;
-import org.vmemmap.lab.boot.Ram;
+import org.vmemmap.lab.observe.MarkedMemmap;
 import org.vmemmap.lab.observe.MemmapReader;
+import org.vmemmap.lab.observe.PageRanges;
 import org.vmemmap.machine.FrameOwner;
+import org.vmemmap.machine.Ledger;
 import org.vmemmap.types.Owner;
 
 /**
- * What a failed operation must leave alone: counters, present sections, frames by owner, and the
- * struct pages of RAM that is in use. Free pages may lie on other lists than before.
+ * What a failed operation must leave alone: counters, present sections and their parts, frames by
+ * owner, the struct pages of RAM that is in use and of devices. Free pages may lie on other lists
+ * than before.
  *
  * <p>Of a struct page in use the link to neighbours on a list is left out: a neighbour may have come
  * and gone.
+ *
+ * <p>With a marked memmap only pages of memmap that have changed since are read; the others are as
+ * the snapshot made at the mark has them.
  */
 final class Snapshot {
   private static final int INFO = 1;
   private static final int MAPPING = 3;
   private static final int COUNTS = 6;
+  private static final long UNMAPPED = 0;
+
+  /** Pfns from {@code start} to {@code end} - 1 whose struct pages are in use. */
+  private record Run(long start, long end) {}
 
   private final Map<String, Long> counts = new TreeMap<>();
-  private final Map<Long, Long> pages = new TreeMap<>();
+  private final List<Run> used = new ArrayList<>();
+  private final Map<Long, long[]> pages = new HashMap<>();
+  private final @Nullable Snapshot atMark;
+  private final MemmapReader reader;
+  private final long perPage;
 
+  /** All of {@code kernel}. */
   Snapshot(LabKernel kernel) {
+    this(kernel, null, null);
+  }
+
+  /**
+   * What has changed on {@code kernel}.
+   *
+   * @param marked its memmap when memory was marked; null for none
+   * @param atMark the snapshot of that time; null for none
+   */
+  Snapshot(LabKernel kernel, @Nullable MarkedMemmap marked, @Nullable Snapshot atMark) {
+    this.atMark = atMark;
+    this.reader = new MemmapReader(kernel.mm());
+    this.perPage = kernel.mm().model().pageSize() / kernel.mm().config().sizeofStructPage();
+    count(kernel);
+    Ledger ledger = kernel.mm().machine().ledger();
+    PageRanges.forEach(kernel, (start, end, node) -> use(ledger, start, end, node));
+    for (Run run : used) {
+      for (long page = run.start / perPage; page * perPage < run.end; page++) {
+        read(page, marked);
+      }
+    }
+  }
+
+  private void count(LabKernel kernel) {
     var mm = kernel.mm();
     counts.put("nr_memmap_pages", mm.vmstat().nrMemmapPages());
     counts.put("nr_memmap_boot_pages", mm.vmstat().nrMemmapBootPages());
@@ -39,23 +84,46 @@ final class Snapshot {
       nr = mm.mmzone().nextPresentSectionNr(nr);
     }
     counts.put("present sections", sections);
-    MemmapReader reader = new MemmapReader(mm);
-    int shift = mm.model().pageShift();
-    for (Ram range : kernel.spec().ram()) {
-      for (long pfn = range.start() >>> shift; pfn < range.end() >>> shift; pfn++) {
-        FrameOwner owner = mm.machine().ledger().ownerOf(pfn);
-        boolean inUse = owner == Owner.HUGEPAGE || owner == Owner.RESERVED;
-        if (inUse && reader.mapped(pfn)) {
-          pages.put(pfn, hash(reader, pfn));
-        }
+    long[] late = new long[1];
+    PageRanges.forEach(kernel, (start, end, node) -> late[0] += node < 0 ? end - start : 0);
+    counts.put("pages added after boot", late[0]);
+  }
+
+  /** Notes what is in use: of RAM by its owner, of what was added later everything. */
+  private void use(Ledger ledger, long start, long end, int node) {
+    for (long at = start; at < end; ) {
+      FrameOwner owner = node < 0 ? Owner.HUGEPAGE : ledger.ownerOf(at);
+      long stop = node < 0 ? end : ledger.sameOwnerUntil(at, end);
+      if (owner == Owner.HUGEPAGE || owner == Owner.RESERVED) {
+        used.add(new Run(at, stop));
       }
+      at = stop;
     }
   }
 
-  private static long hash(MemmapReader reader, long pfn) {
+  private void read(long page, @Nullable MarkedMemmap marked) {
+    long first = page * perPage;
+    long paddr = reader.paddr(reader.address(first));
+    boolean known = pages.containsKey(page);
+    if (known || paddr < 0 || (marked != null && atMark != null && marked.same(page, paddr))) {
+      return;
+    }
+    long[] hashes = new long[(int) perPage];
+    for (int i = 0; i < hashes.length; i++) {
+      hashes[i] = reader.mapped(first + i) ? hash(first + i) : UNMAPPED;
+    }
+    pages.put(page, hashes);
+  }
+
+  private long hash(long pfn) {
     long info = reader.word(pfn, INFO);
     long hash = reader.word(pfn, 0) * 31 + ((info & 1) == 0 ? 0 : info);
     return (hash * 31 + reader.word(pfn, MAPPING)) * 31 + reader.word(pfn, COUNTS);
+  }
+
+  private long @Nullable [] hashes(long page) {
+    long[] own = pages.get(page);
+    return own != null || atMark == null ? own : atMark.hashes(page);
   }
 
   /** The first difference of {@code later}; empty for none. */
@@ -66,11 +134,44 @@ final class Snapshot {
         return count.getKey() + " were " + count.getValue() + ", are " + now;
       }
     }
-    for (Map.Entry<Long, Long> page : pages.entrySet()) {
-      if (!page.getValue().equals(later.pages.get(page.getKey()))) {
-        return "pfn=0x" + Long.toHexString(page.getKey()) + " has changed";
+    if (!used.equals(later.used)) {
+      return "other pages are in use: " + differentRun(used, later.used);
+    }
+    Set<Long> read = new TreeSet<>(pages.keySet());
+    read.addAll(later.pages.keySet());
+    for (Run run : used) {
+      for (long page = run.start / perPage; page * perPage < run.end; page++) {
+        long changed = read.contains(page) ? changed(later, page, run) : -1;
+        if (changed >= 0) {
+          return "pfn=0x" + Long.toHexString(changed) + " has changed";
+        }
       }
     }
     return "";
+  }
+
+  private static String differentRun(List<Run> before, List<Run> after) {
+    for (Run run : before) {
+      if (!after.contains(run)) {
+        return "pfn=0x" + Long.toHexString(run.start) + " to 0x" + Long.toHexString(run.end);
+      }
+    }
+    return "more than before";
+  }
+
+  /** The first pfn of {@code run} in {@code page} that has changed; -1 for none. */
+  private long changed(Snapshot later, long page, Run run) {
+    long[] before = hashes(page);
+    long[] after = later.hashes(page);
+    long end = Math.min(run.end, (page + 1) * perPage);
+    for (long pfn = Math.max(run.start, page * perPage); pfn < end; pfn++) {
+      int at = (int) (pfn - page * perPage);
+      long was = before == null ? UNMAPPED : before[at];
+      long now = after == null ? UNMAPPED : after[at];
+      if (was != now) {
+        return pfn;
+      }
+    }
+    return -1;
   }
 }

@@ -72,21 +72,41 @@ public final class Sweep {
     }
   }
 
+  /**
+   * Does one run of each scenario, from power-on.
+   *
+   * @throws BadInput when a scenario does not have so many fallible steps
+   */
+  public void runOnly(List<Scenario> scenarios, Selection selection) {
+    for (Scenario scenario : scenarios) {
+      Trial.Result result = Trial.run(scenario, selection, replay(scenario, selection));
+      sites += result.sites().size();
+      if (result.failed().isEmpty()) {
+        throw new BadInput(
+            "--fail %s: wanted at most %d, %s on %s has no more steps that can fail"
+                .formatted(selection.option(), result.sites().size(), scenario.name(),
+                    scenario.world().name()));
+      }
+      count(result, result.failed().getFirst());
+    }
+  }
+
   private void sweep(Scenario scenario) {
-    Trial.Result clean = Trial.run(scenario, Selection.NONE, replay(scenario, Selection.NONE));
+    Runs each = new Runs(scenario, replay(scenario, Selection.NONE));
+    Trial.Result clean = each.clean();
     count(clean, "-");
     int steps = clean.sites().size();
     sites += steps;
     for (int n = 1; n <= steps; n++) {
-      one(scenario, Selection.only(n), clean.sites().get(n - 1));
-      one(scenario, Selection.from(n), clean.sites().get(n - 1));
+      one(each, scenario, Selection.only(n), clean.sites().get(n - 1));
+      one(each, scenario, Selection.from(n), clean.sites().get(n - 1));
       for (int m = n + 1; pairs && m <= steps; m++) {
-        one(scenario, Selection.pair(n, m), clean.sites().get(n - 1));
+        one(each, scenario, Selection.pair(n, m), clean.sites().get(n - 1));
       }
     }
   }
 
-  private void one(Scenario scenario, Selection selection, String site) {
+  private void one(Runs each, Scenario scenario, Selection selection, String site) {
     if (number++ % shards != shard - 1) {
       return;
     }
@@ -98,7 +118,7 @@ public final class Sweep {
       broken += before.startsWith("DEVIATION") ? 1 : 0;
       return;
     }
-    Trial.Result result = Trial.run(scenario, selection, replay(scenario, selection));
+    Trial.Result result = each.run(selection, replay(scenario, selection));
     remember(key, count(result, site), site);
   }
 
@@ -107,8 +127,8 @@ public final class Sweep {
   }
 
   private static String replay(Scenario scenario, Selection selection) {
-    return "vmemmap check sweep " + scenario.name() + " --world " + scenario.world().name()
-        + "   # " + selection.text();
+    String fail = selection.option().isEmpty() ? "" : " --fail " + selection.option();
+    return "vmemmap check sweep " + scenario.name() + " --world " + scenario.world().name() + fail;
   }
 
   private String count(Trial.Result result, String site) {
@@ -144,6 +164,11 @@ public final class Sweep {
   /** Fallible steps counted. */
   public long sites() {
     return sites;
+  }
+
+  /** Runs done, or taken from the state file. */
+  public long runs() {
+    return runs;
   }
 
   /** Runs that deviate. */

@@ -3,7 +3,6 @@ package org.vmemmap.lab.check;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Objects;
 import java.util.Set;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -11,6 +10,7 @@ import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.boot.MachineAware;
 import org.vmemmap.lab.observe.Invariants;
+import org.vmemmap.lab.observe.MarkedMemmap;
 import org.vmemmap.machine.Checks;
 import org.vmemmap.machine.Machine;
 import org.vmemmap.pagealloc.Placement;
@@ -32,14 +32,49 @@ final class Trial {
   private String rule = "";
   private String detail = "";
   private String at = "boot";
-  private @Nullable Machine machine;
+  private final LabKernel kernel;
+  private @Nullable MarkedMemmap marked;
+  private @Nullable Snapshot atMark;
+  private int steps;
+  private boolean panicked;
 
   private Trial(
       Scenario scenario, Selection selection, @Nullable Tracer tracer, Consumer<Machine> prepare) {
     this.scenario = scenario;
     this.counter = new Selection.Counter(selection);
-    this.tracer = tracer;
     this.prepare = prepare;
+    this.tracer = tracer;
+    this.kernel = LabKernel.off(scenario.spec(), new Hooks());
+  }
+
+  /** A run of which nothing has been done yet. */
+  Trial(Scenario scenario, Selection selection) {
+    this(scenario, selection, null, machine -> {});
+  }
+
+  /**
+   * Another run on the kernel of {@code start}, which is as {@code start} left it.
+   *
+   * @param marked its memmap when memory was marked; null for none
+   * @param atMark a snapshot of that time; null for none
+   */
+  Trial(
+      Trial start,
+      Selection selection,
+      @Nullable MarkedMemmap marked,
+      @Nullable Snapshot atMark) {
+    this.scenario = start.scenario;
+    this.counter = new Selection.Counter(selection, start.counter.count());
+    this.tracer = null;
+    this.prepare = start.prepare;
+    this.kernel = start.kernel;
+    this.steps = start.steps;
+    this.at = start.at;
+    this.marked = marked;
+    this.atMark = atMark;
+    if (scenario.failBoot() || kernel.booted()) {
+      arm();
+    }
   }
 
   /**
@@ -63,8 +98,8 @@ final class Trial {
       Scenario scenario, Selection selection, String replay, Consumer<Machine> prepare) {
     Trial trial = new Trial(scenario, selection, null, prepare);
     trial.go();
-    if (trial.rule.isEmpty()) {
-      return trial.result(null);
+    if (!trial.deviates()) {
+      return trial.result();
     }
     Tracer tracer = new Tracer();
     Trial again = new Trial(scenario, selection, tracer, prepare);
@@ -74,25 +109,56 @@ final class Trial {
         new Deviation(trial.rule, trial.at, trial.detail, failed, tracer.lines(), replay));
   }
 
+  /** How it ended; for a run that does not deviate. */
+  Result result() {
+    return result(null);
+  }
+
   private Result result(@Nullable Deviation deviation) {
     String text = outcome.isEmpty() ? "ok" : String.join(" ", outcome.stream().distinct().toList());
     return new Result(counter.sites(), counter.failed(), text, deviation);
   }
 
-  private void go() {
+  /** Does all stages that are left, until a rule is broken. */
+  void go() {
+    while (rule.isEmpty() && !done()) {
+      stage();
+    }
+  }
+
+  /** True when boot and all steps are done, or boot has ended in panic. */
+  boolean done() {
+    return panicked || (kernel.booted() && steps == scenario.steps().size());
+  }
+
+  /** The kernel that it runs. */
+  LabKernel kernel() {
+    return kernel;
+  }
+
+  /** True when a rule is broken. */
+  boolean deviates() {
+    return !rule.isEmpty();
+  }
+
+  /** The rule that is broken, and how. */
+  String found() {
+    return rule + ", " + detail;
+  }
+
+  /** Fallible steps so far. */
+  int sites() {
+    return counter.count();
+  }
+
+  /** Does the next stage: one of the boot, or a step. */
+  void stage() {
     try {
-      LabKernel kernel = LabKernel.boot(scenario.spec(), new Hooks());
-      if (!scenario.failBoot()) {
-        arm();
+      if (kernel.booted()) {
+        step(scenario.steps().get(steps++));
+      } else {
+        boot();
       }
-      rest(kernel);
-      for (Step step : scenario.steps()) {
-        if (!rule.isEmpty()) {
-          return;
-        }
-        step(kernel, step);
-      }
-      warnings(kernel);
     } catch (BadInput e) {
       throw e;
     } catch (KernelPanic e) {
@@ -104,12 +170,23 @@ final class Trial {
     }
   }
 
+  private void boot() {
+    kernel.bootOn(LabKernel.Listener.NONE);
+    if (kernel.booted()) {
+      if (!scenario.failBoot()) {
+        arm();
+      }
+      rest();
+    }
+  }
+
   private static String where(Throwable e) {
     StackTraceElement[] stack = e.getStackTrace();
     return stack.length == 0 ? "" : " at " + stack[0].getFileName() + ":" + stack[0].getLineNumber();
   }
 
   private void panic(KernelPanic e) {
+    panicked = true;
     outcome.add("panic");
     boolean expected = at.equals("boot") && !counter.failed().isEmpty();
     if (!expected) {
@@ -117,34 +194,38 @@ final class Trial {
     }
   }
 
-  private void step(LabKernel kernel, Step step) {
+  private void step(Step step) {
     at = step.text();
-    Snapshot before = new Snapshot(kernel);
+    Snapshot before = snapshot();
     int failures = counter.failed().size();
     int rc = step.run(kernel, scenario.device());
     boolean failed = counter.failed().size() > failures;
     if (rc < 0) {
       outcome.add(Errno.name(rc));
-      String difference = before.difference(new Snapshot(kernel));
+      String difference = before.difference(snapshot());
       if (!difference.isEmpty()) {
         broke(RuleBook.FAILED_OPERATION, Errno.name(rc) + ", but " + difference);
       } else if (!failed && counter.failed().isEmpty()) {
         broke(RuleBook.STEP, "returns " + Errno.name(rc));
       }
     }
-    rest(kernel);
+    rest();
   }
 
-  private void rest(LabKernel kernel) {
-    List<Invariants.Violation> violations = Invariants.check(kernel).violations();
+  private Snapshot snapshot() {
+    return new Snapshot(kernel, marked, atMark);
+  }
+
+  private void rest() {
+    List<Invariants.Violation> violations = Invariants.check(kernel, marked).violations();
     if (!violations.isEmpty()) {
       String text = violations.getFirst().toString();
       broke(violations.getFirst().rule(), text.substring(text.indexOf(' ') + 1));
     }
-    warnings(kernel);
+    warnings();
   }
 
-  private void warnings(LabKernel kernel) {
+  private void warnings() {
     for (String warning : kernel.mm().printk().warnings()) {
       if (counter.failed().isEmpty() || !FAILURE_WARNINGS.contains(warning)) {
         broke(RuleBook.WARNING, "WARNING: " + warning);
@@ -160,21 +241,21 @@ final class Trial {
   }
 
   private void arm() {
-    Objects.requireNonNull(machine).faults().failFrom(1, counter);
+    kernel.mm().machine().faults().failFrom(1, counter);
   }
 
   /** Sets the hooks as soon as the machine exists. */
   private final class Hooks implements Placement, MachineAware {
     @Override
     public void attach(Mm mm) {
-      machine = mm.machine();
+      Machine machine = mm.machine();
       machine.yields().listen(tracer);
       // A batch reads through old translations until its last flush, which the kernel allows: so
       // caches are looked at when the machine is at rest, not at each access.
-      machine.check(new Checks(false, false, true, owner -> true));
+      machine.check(Checks.entryWrites());
       prepare.accept(machine);
       if (scenario.failBoot()) {
-        arm();
+        machine.faults().failFrom(1, counter);
       }
     }
 

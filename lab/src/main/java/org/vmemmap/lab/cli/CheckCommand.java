@@ -11,6 +11,7 @@ import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.Numbers;
 import org.vmemmap.lab.check.RuleBook;
 import org.vmemmap.lab.check.Scenario;
+import org.vmemmap.lab.check.Selection;
 import org.vmemmap.lab.check.Sweep;
 import org.vmemmap.lab.check.World;
 import picocli.CommandLine.Command;
@@ -25,8 +26,8 @@ import picocli.CommandLine.Parameters;
     description = {
       "Looks for bugs without being told where:",
       "  --list             the rules that must hold",
-      "  sweep [SCENARIO]   fails each allocation of boot, pool, dax or gigantic (all of them when"
-          + " none is named): only the n-th, and all from the n-th",
+      "  sweep [SCENARIO]   fails each allocation of page, boot, pool, dax or gigantic (all of"
+          + " them when none is named): only the n-th, and all from the n-th",
       "  races [NAME]       several CPUs in every order up to a bound (check races --help)",
       ""
     },
@@ -47,6 +48,12 @@ final class CheckCommand implements Callable<Integer> {
 
   @Option(names = "--pairs", description = "Fail any two allocations together, too.")
   boolean pairs;
+
+  @Option(
+      names = "--fail",
+      paramLabel = "N|N+|N,M",
+      description = "One run only: the n-th allocation fails, all from it, or two.")
+  @Nullable String fail;
 
   @Option(names = "--shard", paramLabel = "I/N", description = "Do the I-th of N parts only.")
   @Nullable String shard;
@@ -95,12 +102,17 @@ final class CheckCommand implements Callable<Integer> {
     }
     int[] part = part();
     Sweep sweep = new Sweep(pairs, part[0], part[1], state);
-    sweep.run(
-        scenarios,
-        text -> {
-          out.println("# " + text);
-          out.flush();
-        });
+    String failing = fail;
+    if (failing != null) {
+      sweep.runOnly(scenarios, Selection.parseOption(failing));
+    } else {
+      sweep.run(
+          scenarios,
+          text -> {
+            out.println("# " + text);
+            out.flush();
+          });
+    }
     out.println(sweep.text());
     return sweep.broken() == 0 ? Main.OK : Main.FAILED;
   }

@@ -53,16 +53,18 @@ final class BuddyRules {
       for (Migratetype type : Migratetype.values()) {
         blocks += list(zone, order, zone.freeArea[order].freeList(type));
       }
+      int listed = order;
       found.equal(
           COUNTS,
-          "blocks of order %d on the lists of zone %s, against nr_free,".formatted(order, zone),
+          () -> "blocks of order %d on the lists of zone %s, against nr_free,".formatted(listed, zone),
           zone.freeArea[order].nrFree,
           blocks);
+      found.checked(BLOCKS, blocks);
       pages += blocks << order;
     }
     found.equal(
         COUNTS,
-        "pages on the lists of zone %s, against its free pages,".formatted(zone),
+        () -> "pages on the lists of zone %s, against its free pages,".formatted(zone),
         zone.nrFreePages,
         pages);
   }
@@ -87,7 +89,6 @@ final class BuddyRules {
 
   private void block(Zone zone, int order, Page page) {
     long pfn = mm.model().pageToPfn(page);
-    found.checked(BLOCKS, 1);
     long last = pfn + (1L << order) - 1;
     String wrong = "";
     if (!mm.flags().pageBuddy(page)) {

@@ -58,6 +58,11 @@ final class DeviceExceptions {
     }
   }
 
+  /** All that this knows, to be compared with a later time. */
+  List<Object> facts() {
+    return List.of(mapped, reserves, misaligned, optimised);
+  }
+
   /** True for a page of a mapped device whose struct page was initialised. */
   boolean initialised(long pfn) {
     return in(mapped, pfn) && !in(reserves, pfn);

@@ -23,6 +23,7 @@ final class FrameRules {
   private final Invariants found;
   private long vmemmapFrames;
   private long tailsInUse;
+  private long frames;
 
   FrameRules(
       Mm mm,
@@ -48,6 +49,7 @@ final class FrameRules {
             frame(frame);
           }
         });
+    found.checked(OWNER, frames);
     found.equal(
         BOOKED,
         "VMEMMAP in the page tables, against the ledger,",
@@ -125,7 +127,7 @@ final class FrameRules {
   }
 
   private void frame(long frame) {
-    found.checked(OWNER, 1);
+    frames++;
     FrameOwner owner = frame < ledger.frames() ? ledger.ownerOf(frame) : Owner.NONE;
     boolean tail = tails.ofFrame(frame) != null;
     if (owner == Owner.VMEMMAP && !tail) {

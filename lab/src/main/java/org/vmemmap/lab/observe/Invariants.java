@@ -5,6 +5,8 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.LabKernel;
 
 /**
@@ -59,6 +61,15 @@ public final class Invariants {
 
   /** Checks everything on {@code kernel}, which is at rest. */
   public static Report check(LabKernel kernel) {
+    return check(kernel, null);
+  }
+
+  /**
+   * The same, for less.
+   *
+   * @param marked the same kernel at the mark of its memory; null looks at all struct pages
+   */
+  public static Report check(LabKernel kernel, @Nullable MarkedMemmap marked) {
     Invariants found = new Invariants();
     MemmapWalk walk = new MemmapWalk(kernel.mm());
     ZoneTails tails = new ZoneTails(kernel.mm());
@@ -66,7 +77,7 @@ public final class Invariants {
     ArchExceptions arch = ArchExceptions.of(kernel.spec());
     new FrameRules(kernel.mm(), walk, tails, devices, arch, found).check();
     new TailRules(kernel.mm(), tails, found).check();
-    new StructPageRules(kernel.mm(), kernel.spec().ram(), tails, devices, arch, found).check();
+    new StructPageRules(kernel, marked, tails, devices, arch, found).check();
     new BuddyRules(kernel.mm(), kernel.pageAlloc()::nrFreePages, found).check();
     new TlbRules(kernel.mm(), found).check();
     return found.report();
@@ -98,9 +109,14 @@ public final class Invariants {
 
   /** Checks that two accounts agree. */
   void equal(String rule, String what, long one, long other) {
+    equal(rule, () -> what, one, other);
+  }
+
+  /** The same with a text that is made only when it is needed. */
+  void equal(String rule, Supplier<String> what, long one, long other) {
     checked(rule, 1);
     if (one != other) {
-      violated(rule, "count", one, what + " is 0x" + Long.toHexString(other));
+      violated(rule, "count", one, what.get() + " is 0x" + Long.toHexString(other));
     }
   }
 }

@@ -27,6 +27,9 @@ public final class MemmapReader {
   private final long pageMask;
   private long cachedVpage = -1;
   private long cachedPaddr = NOT_MAPPED;
+  private long table = -1;
+  private long tableStart;
+  private long tableEnd;
 
   /** A reader for {@code mm}. */
   public MemmapReader(Mm mm) {
@@ -43,6 +46,7 @@ public final class MemmapReader {
   /** Forgets translations. */
   public void forget() {
     cachedVpage = -1;
+    table = -1;
   }
 
   /** The virtual address of the struct page of {@code pfn}. */
@@ -81,12 +85,22 @@ public final class MemmapReader {
       BoltedMappings.Block block = bolted.block(va);
       return block == null ? NOT_MAPPED : block.paddr() + (va - block.va());
     }
-    Mmu.Entry entry = mmu.walk(root, va);
-    if (!format.present(entry.entry(), entry.level())) {
-      return NOT_MAPPED;
+    if (table >= 0 && va >= tableStart && va < tableEnd) {
+      long at = table + 8L * format.index(va, 0);
+      return target(format.fromMemory(memory.getLong(at)), 0, va);
     }
-    long inside = va & ((1L << format.shift(entry.level())) - 1);
-    return format.address(entry.entry(), entry.level()) + inside;
+    Mmu.Entry entry = mmu.walk(root, va);
+    if (entry.level() == 0) {
+      table = entry.entryPaddr() - 8L * format.index(va, 0);
+      tableStart = va >>> format.shift(1) << format.shift(1);
+      tableEnd = tableStart + (1L << format.shift(1));
+    }
+    return target(entry.entry(), entry.level(), va);
+  }
+
+  private long target(long entry, int level, long va) {
+    long inside = va & ((1L << format.shift(level)) - 1);
+    return format.present(entry, level) ? format.address(entry, level) + inside : NOT_MAPPED;
   }
 
   /** Word {@code index} of the struct page of {@code pfn}, which is mapped. */

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.lab.observe;
 
-import java.util.List;
-import org.vmemmap.lab.boot.Ram;
+import org.jspecify.annotations.Nullable;
+import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.machine.PhysicalMemory;
 import org.vmemmap.types.Mm;
-import org.vmemmap.types.Mmzone;
 import org.vmemmap.types.PageFlags;
 import org.vmemmap.types.Zone;
 
@@ -22,7 +21,8 @@ final class StructPageRules {
   static final String MAPPED = "struct-page-mapped";
 
   private final Mm mm;
-  private final List<Ram> ram;
+  private final LabKernel kernel;
+  private final MarkedMemmap.@Nullable Now since;
   private final ZoneTails tails;
   private final DeviceExceptions devices;
   private final ArchExceptions arch;
@@ -39,19 +39,20 @@ final class StructPageRules {
   private long headInfo;
 
   StructPageRules(
-      Mm mm,
-      List<Ram> ram,
+      LabKernel kernel,
+      @Nullable MarkedMemmap marked,
       ZoneTails tails,
       DeviceExceptions devices,
       ArchExceptions arch,
       Invariants found) {
     this.arch = arch;
-    this.mm = mm;
-    this.ram = List.copyOf(ram);
+    this.kernel = kernel;
+    this.mm = kernel.mm();
     this.tails = tails;
     this.devices = devices;
     this.found = found;
     this.reader = new MemmapReader(mm);
+    this.since = marked == null ? null : marked.now(tails, new MemmapReader(mm));
     this.memory = mm.machine().memory();
     this.size = mm.config().sizeofStructPage();
     this.perPage = mm.model().pageSize() / size;
@@ -61,26 +62,7 @@ final class StructPageRules {
   }
 
   void check() {
-    int shift = mm.model().pageShift();
-    for (Ram range : ram) {
-      pages(range.start() >>> shift, range.end() >>> shift, range.node());
-    }
-    Mmzone mmzone = mm.mmzone();
-    for (long nr = mmzone.nextPresentSectionNr(-1); nr >= 0; nr = mmzone.nextPresentSectionNr(nr)) {
-      if (!mmzone.earlySection(mmzone.section(nr))) {
-        lateSection(mmzone.sectionNrToPfn(nr));
-      }
-    }
-  }
-
-  private void lateSection(long startPfn) {
-    long step = mm.mmzone().pagesPerSubsection();
-    long end = startPfn + mm.mmzone().pagesPerSection();
-    for (long pfn = startPfn; pfn < end; pfn += step) {
-      if (mm.mmzone().pfnValid(pfn)) {
-        pages(pfn, pfn + step, -1);
-      }
-    }
+    PageRanges.forEach(kernel, this::pages);
   }
 
   /** Checks the pfns from {@code start} to {@code end} - 1; {@code node} is -1 for any. */
@@ -89,6 +71,9 @@ final class StructPageRules {
       long stop = Math.min(end, pfn / perPage * perPage + perPage);
       long paddr = reader.paddr(reader.address(pfn));
       if (paddr < 0 && arch.takesSharedPages() && devices.atBorder(pfn)) {
+        pfn = stop;
+        continue;
+      } else if (paddr >= 0 && asBefore(pfn, stop, paddr, node)) {
         pfn = stop;
         continue;
       } else if (paddr < 0) {
@@ -105,6 +90,14 @@ final class StructPageRules {
     found.checked(MAPPED, end - start);
     found.checked(LINKS, end - start);
     found.checked(COMPOUND, end - start);
+  }
+
+  /** True when all struct pages of a page of memmap are as they were when nothing was wrong. */
+  private boolean asBefore(long start, long stop, long paddr, int node) {
+    MarkedMemmap.Now marked = since;
+    return marked != null
+        && stop - start == perPage
+        && marked.holds(start / perPage, paddr, node < 0);
   }
 
   private void page(long pfn, long paddr, int node) {

@@ -61,6 +61,7 @@ final class TailRules {
   private void readOnly() {
     PageTableWalker walker = new PageTableWalker(mm);
     PageTableFormat format = walker.format();
+    long[] seen = new long[1];
     walker.walk(
         mm.model().vmemmapBase(),
         MemmapWalk.areaEnd(mm),
@@ -68,13 +69,14 @@ final class TailRules {
           long frame = format.address(entry, level) >>> format.pageShift();
           ZoneTails.Slot slot = level == 0 ? tails.ofFrame(frame) : null;
           if (slot != null) {
-            found.checked(READ_ONLY, 1);
+            seen[0]++;
             if (format.writable(entry, level)) {
               String where = "shared tail " + slot.name() + " is mapped writable at 0x";
               found.violated(READ_ONLY, "frame", frame, where + Long.toHexString(va));
             }
           }
         });
+    found.checked(READ_ONLY, seen[0]);
   }
 
   private void canonical(ZoneTails.Slot slot) {
@@ -85,8 +87,8 @@ final class TailRules {
     wanted[COUNTS_WORD] = MAPCOUNT_NONE;
     boolean fromBoot = fromBoot(slot.frame());
     int slots = (int) mm.model().pageSize() / mm.config().sizeofStructPage();
+    found.checked(CANONICAL, slots);
     for (int i = 0; i < slots; i++) {
-      found.checked(CANONICAL, 1);
       long[] words = reader.wordsInFrame(slot.frame(), i);
       if (fromBoot && words[COUNTS_WORD] == (MAPCOUNT_NONE | ONE_REFERENCE)) {
         words[COUNTS_WORD] = MAPCOUNT_NONE;

@@ -70,6 +70,18 @@ class SweepTest {
         "shared-tail-read-only", without(step -> step.equals("write_protect")).rule());
   }
 
+  /** The options that repeat a run, written and read. Expect the same steps to fail. */
+  @Test
+  void option_ofEachSelection_isReadBack() {
+    List<Selection> selections =
+        List.of(Selection.only(17), Selection.from(17), Selection.pair(17, 23));
+    assertEquals(
+        List.of("17", "17+", "17,23"), selections.stream().map(Selection::option).toList());
+    for (Selection selection : selections) {
+      assertEquals(selection, Selection.parseOption(selection.option()));
+    }
+  }
+
   /** Names of Java methods as the kernel has them. */
   @Test
   void snake_javaNames_becomeKernelNames() {

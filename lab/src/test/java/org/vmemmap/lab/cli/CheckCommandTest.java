@@ -32,13 +32,28 @@ class CheckCommandTest {
     assertTrue(run.out().stripTrailing().endsWith("0 deviations"), run.out());
   }
 
+  /** One run of a sweep again: the third allocation of a page fails, and all after it. */
+  @Test
+  void sweep_oneSelection_isOneRun() {
+    Run run = Run.of("check", "sweep", "page", "--world", "x86-64-4", "--fail", "3+");
+    assertEquals(0, run.code());
+    assertTrue(run.out().stripTrailing().endsWith(" sites, 1 runs, 0 deviations"), run.out());
+    assertTrue(run.out().contains("-ENOMEM"), run.out());
+  }
+
   /** What cannot be used is named in one line. */
   @Test
   void check_badInput_isNamedInOneLine() {
     refused("check fly: wanted sweep or --list", "check", "fly");
     refused(
-        "check sweep zoo: wanted one of boot, pool, dax, gigantic",
+        "check sweep zoo: wanted one of page, boot, pool, dax, gigantic",
         "check", "sweep", "zoo", "--world", "x86-64-4");
+    refused(
+        "--fail 2: wanted a number from 4 to 1000000",
+        "check", "sweep", "page", "--world", "x86-64-4", "--fail", "3,2");
+    refused(
+        "--fail 99: wanted at most 13, page on x86-64-4 has no more steps that can fail",
+        "check", "sweep", "page", "--world", "x86-64-4", "--fail", "99");
     refused("--shard 3: wanted I/N, as in 2/8", "check", "sweep", "boot", "--shard", "3");
   }
 }
