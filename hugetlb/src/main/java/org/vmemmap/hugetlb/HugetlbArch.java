@@ -39,6 +39,21 @@ public interface HugetlbArch {
     return true;
   }
 
+  /**
+   * {@code arch_hugetlb_cma_order()}: order of the pages that CMA areas are cut for; 0 for an
+   * architecture that wants no such areas.
+   */
+  @Kernel(file = "mm/hugetlb_cma.c", symbol = "arch_hugetlb_cma_order")
+  default int archHugetlbCmaOrder() {
+    return 0;
+  }
+
+  /** {@code arch_has_huge_bootmem_alloc()}: boot pages come from a list of the firmware. */
+  @Kernel(file = "include/linux/hugetlb.h", symbol = "arch_has_huge_bootmem_alloc")
+  default boolean archHasHugeBootmemAlloc() {
+    return false;
+  }
+
   /** {@code arch_clear_hugetlb_flags()}: flags that the architecture keeps on a page in use. */
   @Kernel(file = "include/linux/hugetlb.h", symbol = "arch_clear_hugetlb_flags")
   default void archClearHugetlbFlags(Folio folio) {}
@@ -50,6 +65,11 @@ public interface HugetlbArch {
    * @param more other sizes; the initcall registers them all
    */
   static HugetlbArch of(long hpageSize, Long... more) {
+    return withCma(0, hpageSize, more);
+  }
+
+  /** The same, with CMA areas for pages of 2^{@code cmaOrder} base pages. */
+  static HugetlbArch withCma(int cmaOrder, long hpageSize, Long... more) {
     List<Long> others = List.of(more);
     return new HugetlbArch() {
       @Override
@@ -70,6 +90,11 @@ public interface HugetlbArch {
       @Override
       public boolean archHugetlbMigrationSupported(long size) {
         return archHugetlbValidSize(size);
+      }
+
+      @Override
+      public int archHugetlbCmaOrder() {
+        return cmaOrder;
       }
     };
   }

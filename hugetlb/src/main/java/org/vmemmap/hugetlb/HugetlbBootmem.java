@@ -168,14 +168,17 @@ public final class HugetlbBootmem implements HugetlbBootHooks {
    * {@code hugetlb_bootmem_page_zones_valid()}, before patch 15: asked when zones are known, and
    * counts the pages that are no good.
    */
-  @Kernel(file = "mm/hugetlb.c", symbol = "hugetlb_bootmem_page_zones_valid", patches = {15, 16})
+  @Kernel(file = "mm/hugetlb.c", symbol = "hugetlb_bootmem_page_zones_valid", patches = {14, 15, 16})
   boolean hugetlbBootmemPageZonesValid(int nid, HugeBootmemPage m) {
     if ((hstates.flags(m) & HugeBootmemPage.HUGE_BOOTMEM_ZONES_VALID) != 0) {
       return true;
     }
     long startPfn = mm.model().physPfn(mm.model().pa(m.va()));
     Hstate h = hstates.hstate(m);
-    boolean valid = !mmInit.pfnRangeIntersectsZones(nid, startPfn, h.pagesPerHugePage());
+    boolean valid =
+        hugetlbBootmemPageEarlycma(m)
+            ? cma.cmaValidateZones(m.va())
+            : !mmInit.pfnRangeIntersectsZones(nid, startPfn, h.pagesPerHugePage());
     if (!valid) {
       hstateBootNrinvalid.merge(h, 1L, Long::sum);
     }
@@ -285,7 +288,7 @@ public final class HugetlbBootmem implements HugetlbBootHooks {
             "hugetlb_bootmem_init_migratetype: !pageblock_aligned(folio_pfn(folio))");
     for (long i = 0; i < h.pagesPerHugePage(); i += step) {
       if (folios.test(folio, HugetlbPageFlag.HPG_CMA)) {
-        cma.initCmaPageblock(mm.flags().folioPage(folio, i));
+        mmInit.initCmaPageblock(mm.flags().folioPage(folio, i));
       } else {
         pageAlloc.initPageblockMigratetype(
             mm.flags().folioPage(folio, i), Migratetype.MIGRATE_MOVABLE, false);
@@ -753,7 +756,11 @@ public final class HugetlbBootmem implements HugetlbBootHooks {
   /** {@code hugetlb_cma_reserve()}. */
   @Override
   public void hugetlbCmaReserve() {
-    cma.hugetlbCmaReserve();
+    cma.hugetlbCmaReserve(
+        () -> {
+          hugetlbBootmemSetNodes();
+          return hugetlbBootmemNodes;
+        });
   }
 
   private int orderOf(long size) {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.hugetlb;
 
+import java.util.NavigableSet;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.pagealloc.Gfp;
 import org.vmemmap.types.Folio;
 import org.vmemmap.types.Kernel;
-import org.vmemmap.types.Page;
 
 /**
  * Gigantic pages from areas that were set aside at boot. {@link #NONE} is the kernel's own answer
@@ -16,9 +16,23 @@ public interface HugetlbCma {
   /** No areas. */
   HugetlbCma NONE = new HugetlbCma() {};
 
+  /**
+   * Takes a parameter of the command line: null for a name that is none of its own, 0 or -EINVAL.
+   */
+  default @Nullable Integer earlyParam(String name, @Nullable String value) {
+    return null;
+  }
+
   /** {@code hugetlb_cma_reserve()}: sets the areas aside. */
-  @Kernel(file = "mm/hugetlb_cma.c", symbol = "hugetlb_cma_reserve")
-  default void hugetlbCmaReserve() {}
+  @Kernel(file = "include/linux/hugetlb.h", symbol = "hugetlb_cma_reserve")
+  default void hugetlbCmaReserve(BootmemNodes nodes) {}
+
+  /** What areas ask of mm/hugetlb.c. */
+  interface BootmemNodes {
+    /** {@code hugetlb_bootmem_set_nodes()}, and the {@code hugetlb_bootmem_nodes} that it sets. */
+    @Kernel(file = "mm/hugetlb.c", symbol = "hugetlb_bootmem_set_nodes")
+    NavigableSet<Integer> set();
+  }
 
   /** {@code hugetlb_cma_free_frozen_folio()}. */
   @Kernel(file = "mm/hugetlb_cma.h", symbol = "hugetlb_cma_free_frozen_folio")
@@ -59,7 +73,13 @@ public interface HugetlbCma {
     return false;
   }
 
-  /** {@code init_cma_pageblock()} for a block of a boot page that came from an area. */
-  @Kernel(file = "mm/mm_init.c", symbol = "init_cma_pageblock")
-  default void initCmaPageblock(Page page) {}
+  /**
+   * {@code cma_validate_zones(m->cma)} of the boot page at the linear address, before patch 14.
+   *
+   * @return false when its area lies in several zones
+   */
+  @Kernel(file = "mm/cma.c", symbol = "cma_validate_zones", patches = {14})
+  default boolean cmaValidateZones(long va) {
+    return true;
+  }
 }

@@ -19,6 +19,7 @@ import org.vmemmap.types.Mm;
  * </ol>
  */
 public final class HugetlbSystem {
+  private final HugetlbCma cma;
   private final Hstates hstates;
   private final HugetlbFolios folios;
   private final HugetlbVmemmap vmemmap;
@@ -47,6 +48,7 @@ public final class HugetlbSystem {
       MmInit mmInit,
       HugetlbArch arch,
       HugetlbCma cma) {
+    this.cma = cma;
     HugetlbInternal internal = new HugetlbInternal(mm, arch);
     this.folios = new HugetlbFolios(mm);
     this.hstates = new Hstates(mm, folios, arch.hugeMaxHstate());
@@ -72,7 +74,8 @@ public final class HugetlbSystem {
 
   /** Takes one parameter of the command line; see {@link HugetlbParams#earlyParam}. */
   public @Nullable Integer earlyParam(String name, @Nullable String value) {
-    return params.earlyParam(name, value);
+    Integer rc = cma.earlyParam(name, value);
+    return rc != null ? rc : params.earlyParam(name, value);
   }
 
   /** The initcalls in their order: the architecture's, hugetlb_init, hugetlb_vmemmap_init. */

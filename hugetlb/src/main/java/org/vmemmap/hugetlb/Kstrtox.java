@@ -69,13 +69,27 @@ public final class Kstrtox {
     };
   }
 
-  /** {@code memparse()}: a number, maybe followed by K, M, G, T, P or E. 0 when there is none. */
+  /**
+   * {@code memparse()}: a number, maybe followed by K, M, G, T, P or E. 0 when there is none; all
+   * ones when the suffix makes it too large.
+   */
   @Kernel(file = "lib/cmdline.c", symbol = "memparse")
   public static long memparse(String s) {
+    return memparsePrefix(s).value();
+  }
+
+  /** {@code memparse()} of which the caller wants to know how far it came. */
+  @Kernel(file = "lib/cmdline.c", symbol = "memparse")
+  static Digits memparsePrefix(String s) {
     Digits digits = digits(s, 0);
     char suffix = digits.length() < s.length() ? s.charAt(digits.length()) : ' ';
-    int power = "KMGTPE".indexOf(Character.toUpperCase(suffix)) + 1;
-    return digits.value() << (10 * power);
+    int shl = 10 * ("KMGTPE".indexOf(Character.toUpperCase(suffix)) + 1);
+    if (shl == 0 || digits.length() == 0) {
+      return digits;
+    }
+    long value = digits.value() << shl;
+    boolean overflow = value >>> shl != digits.value();
+    return new Digits(overflow ? -1 : value, digits.length() + 1, overflow);
   }
 
   /** {@code sscanf(s, "%lu%n")}: blanks, then decimal digits. */

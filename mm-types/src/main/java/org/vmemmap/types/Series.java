@@ -135,6 +135,12 @@ public final class Series {
     return has(11);
   }
 
+  /** A CMA area for hugepages in two zones is found out when it is reserved. */
+  @Patch(14)
+  public boolean validatesCmaZonesAtReserve() {
+    return has(14);
+  }
+
   /** A gigantic boot page in two zones goes back to memblock when all pages are taken. */
   @Patch(15)
   public boolean freesCrossZonePagesEarly() {

@@ -29,6 +29,9 @@ public final class Zone {
   /** Present pages that were there at boot. */
   public long presentEarlyPages;
 
+  /** Managed pages in CMA pageblocks: {@code zone_cma_pages()}. */
+  public long cmaPages;
+
   /** Free pages, per-CPU lists not included: NR_FREE_PAGES of this zone. */
   public long nrFreePages;
 

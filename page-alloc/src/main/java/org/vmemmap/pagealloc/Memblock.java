@@ -193,12 +193,13 @@ public final class Memblock {
   }
 
   /**
-   * {@code memblock_find_in_range_node()}. A hugepage goes where the placement wants it; all others
-   * stay off the kept ranges while there is another choice. Returns 0 when nothing fits.
+   * {@code memblock_find_in_range_node()}. A hugepage goes where the placement wants it, an area
+   * for hugepages where it would go without; all others stay off the kept ranges while there is
+   * another choice. Returns 0 when nothing fits.
    */
   @Kernel(file = "mm/memblock.c", symbol = "memblock_find_in_range_node")
   private long memblockFindInRangeNode(
-      long size, long align, long start, long end, int nid, int flags) {
+      long size, long align, long start, long end, int nid, int flags, boolean hugepage) {
     if (end == ALLOC_ACCESSIBLE || end == ALLOC_NOLEAKTRACE) {
       end = currentLimit;
     }
@@ -206,11 +207,8 @@ public final class Memblock {
     start = Math.max(start, mm.model().pageSize());
     end = Math.max(start, end);
     Search search = new Search(size, align, start, end, nid, flags, false);
-    if (placement.equals(Placement.NONE)) {
-      return findRange(search);
-    }
-    if (isGigantic(size, align)) {
-      long placed = placedRange(search);
+    long placed = hugepage ? placedRange(search) : 0;
+    if (placed != 0 || placement.equals(Placement.NONE) || isGigantic(align)) {
       return placed != 0 ? placed : findRange(search);
     }
     long found = findRange(new Search(size, align, start, end, nid, flags, true));
@@ -251,9 +249,8 @@ public final class Memblock {
     return mm.mmzone().pageblockNrPages() << mm.model().pageShift();
   }
 
-  private boolean isGigantic(long size, long align) {
-    long least = 2L << mm.config().maxPageOrder() << mm.model().pageShift();
-    return size >= least && align >= least && Long.bitCount(size) == 1 && Long.bitCount(align) == 1;
+  private boolean isGigantic(long align) {
+    return align >= 2L << mm.config().maxPageOrder() << mm.model().pageShift();
   }
 
   private long placedRange(Search s) {
@@ -560,10 +557,12 @@ public final class Memblock {
     }
   }
 
-  /** {@code memblock_reserve()}: also before, or where, there is no memory. */
+  /**
+   * {@code memblock_reserve()}: also before, or where, there is no memory. Returns 0 or -ENOMEM.
+   */
   @Kernel(file = "include/linux/memblock.h", symbol = "memblock_reserve")
-  public void memblockReserve(long base, long size) {
-    memblockReserve0(base, size, NUMA_NO_NODE, MEMBLOCK_NONE);
+  public int memblockReserve(long base, long size) {
+    return memblockReserve0(base, size, NUMA_NO_NODE, MEMBLOCK_NONE);
   }
 
   /** {@code memblock_reserve_kern()}: for the kernel's own use. Returns 0 or -ENOMEM. */
@@ -860,13 +859,13 @@ public final class Memblock {
     }
     align = align == 0 ? SMP_CACHE_BYTES : align;
     while (true) {
-      long found = memblockFindInRangeNode(size, align, start, end, nid, flags);
+      long found = memblockFindInRangeNode(size, align, start, end, nid, flags, false);
       if (found != 0 && memblockReserve0(found, size, nid, MEMBLOCK_RSRV_KERN) == 0) {
         memblockPrepAllocation();
         return found;
       }
       if (numaValidNode(nid) && !exactNid) {
-        found = memblockFindInRangeNode(size, align, start, end, NUMA_NO_NODE, flags);
+        found = memblockFindInRangeNode(size, align, start, end, NUMA_NO_NODE, flags, false);
         if (found != 0 && memblockReserveKern(found, size) == 0) {
           memblockPrepAllocation();
           return found;
@@ -931,10 +930,10 @@ public final class Memblock {
     if (mm.mayFail("memblock_alloc_hugetlb")) {
       return 0;
     }
-    long addr = memblockFindInRangeNode(size, size, 0, ALLOC_ACCESSIBLE, nid, flags);
+    long addr = memblockFindInRangeNode(size, size, 0, ALLOC_ACCESSIBLE, nid, flags, true);
     if (addr == 0 && numaValidNode(nid) && !exactNid) {
       nid = NUMA_NO_NODE;
-      addr = memblockFindInRangeNode(size, size, 0, ALLOC_ACCESSIBLE, nid, flags);
+      addr = memblockFindInRangeNode(size, size, 0, ALLOC_ACCESSIBLE, nid, flags, true);
     }
     int use = MEMBLOCK_RSRV_KERN | MEMBLOCK_RSRV_HUGETLB;
     if (addr == 0 || memblockReserve0(addr, size, nid, use) != 0) {

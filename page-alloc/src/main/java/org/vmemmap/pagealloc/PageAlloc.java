@@ -54,6 +54,7 @@ public final class PageAlloc {
   private PageMigration migration = PageMigration.NONE;
   private @Nullable DeferredGrow deferredGrow;
   private long totalramPages;
+  private long totalcmaPages;
 
   /** The upcall to mm_init.c while struct pages of some zones are still to be initialised. */
   @FunctionalInterface
@@ -209,6 +210,17 @@ public final class PageAlloc {
     return totalramPages;
   }
 
+  /** Adds to {@code totalcma_pages}; {@code count} may be negative. */
+  void totalcmaPagesAdd(long count) {
+    totalcmaPages += count;
+  }
+
+  /** {@code totalcma_pages}: pages of all CMA areas. */
+  @Kernel(file = "mm/show_mem.c", symbol = "totalcma_pages")
+  public long totalcmaPages() {
+    return totalcmaPages;
+  }
+
   /** {@code free_reserved_page()}: a page from memblock that nobody needs any more. */
   @Kernel(file = "include/linux/mm.h", symbol = "free_reserved_page")
   public void freeReservedPage(Page page) {
@@ -291,7 +303,7 @@ public final class PageAlloc {
   }
 
   @Kernel(file = "mm/internal.h", symbol = "set_page_refcounted")
-  private void setPageRefcounted(Page page) {
+  void setPageRefcounted(Page page) {
     if (mm.config().debugVm()) {
       mm.printk().vmBugOn(mm.flags().pageTail(page), "set_page_refcounted: PageTail(page)");
       mm.printk()
@@ -1040,6 +1052,11 @@ public final class PageAlloc {
   /** Free pages of the zone, those on per-CPU lists included. */
   public long nrFreePages(Zone zone) {
     return zone.nrFreePages + lists.state(zone).pcp.count;
+  }
+
+  /** NR_FREE_CMA_PAGES of the zone: those of its free pages that lie in CMA pageblocks. */
+  public long nrFreeCmaPages(Zone zone) {
+    return lists.state(zone).nrFreeCma;
   }
 
   /** {@code is_free_buddy_page()}: the page lies in a block on a free list. */

@@ -7,6 +7,7 @@ import java.util.Set;
 import java.util.SortedSet;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
+import org.vmemmap.pagealloc.Cma;
 import org.vmemmap.pagealloc.Memblock;
 import org.vmemmap.pagealloc.Memblock.MemPfnRange;
 import org.vmemmap.pagealloc.PageAlloc;
@@ -46,7 +47,7 @@ import org.vmemmap.types.ZoneType;
  * its zonelists by itself.
  */
 @Kernel(file = "mm/mm_init.c", symbol = "mm_core_init_early")
-public final class MmInit implements Memblock.PageInit {
+public final class MmInit implements Memblock.PageInit, Cma.MmInitHooks {
   private final Mm mm;
   private final Memblock memblock;
   private final PageAlloc pageAlloc;
@@ -504,6 +505,32 @@ public final class MmInit implements Memblock.PageInit {
     return deferred.deferredGrowZone(zone, order);
   }
 
+  // ---- CMA ----
+
+  /** {@code init_cma_reserved_pageblock()}: the first time that the pages of the block are free. */
+  @Override
+  @Kernel(file = "mm/mm_init.c", symbol = "init_cma_reserved_pageblock")
+  public void initCmaReservedPageblock(Page page) {
+    pages.unreserve(page, mm.mmzone().pageblockNrPages());
+    pageAlloc.initPageblockMigratetype(page, Migratetype.MIGRATE_CMA, false);
+    mm.refs().setPageCount(page, 1);
+    pageAlloc.freePages(page, mm.config().pageblockOrder());
+    countCmaPageblock(page);
+  }
+
+  /** {@code init_cma_pageblock()}: of a block whose pages are in use already. */
+  @Kernel(file = "mm/mm_init.c", symbol = "init_cma_pageblock")
+  public void initCmaPageblock(Page page) {
+    pageAlloc.initPageblockMigratetype(page, Migratetype.MIGRATE_CMA, false);
+    countCmaPageblock(page);
+  }
+
+  private void countCmaPageblock(Page page) {
+    long nrPages = mm.mmzone().pageblockNrPages();
+    pageAlloc.adjustManagedPageCount(page, nrPages);
+    mm.inline().pageZone(page).cmaPages += nrPages;
+  }
+
   // ---- answers about zones ----
 
   /** {@code set_zone_contiguous()}: marks the zone when every pageblock of its span is its own. */
@@ -558,6 +585,7 @@ public final class MmInit implements Memblock.PageInit {
    *
    * @param nid the range's node if it is known to lie on one, else {@link Memblock#NUMA_NO_NODE}
    */
+  @Override
   @Kernel(file = "mm/mm_init.c", symbol = "pfn_range_intersects_zones")
   public boolean pfnRangeIntersectsZones(int nid, long startPfn, long nrPages) {
     int zones = 0;
@@ -722,12 +750,16 @@ public final class MmInit implements Memblock.PageInit {
         managed += zone.managedPages;
       }
     }
+    long cma = pageAlloc.totalcmaPages();
     int shift = mm.model().pageShift() - 10;
     mm.printk()
         .prInfo(
             String.format(
-                "Memory: %dK/%dK available (%dK reserved)",
-                free << shift, physpages << shift, (physpages - managed) << shift));
+                "Memory: %dK/%dK available (%dK reserved, %dK cma-reserved)",
+                free << shift,
+                physpages << shift,
+                (physpages - managed - cma) << shift,
+                cma << shift));
   }
 
   // ---- the order of things ----

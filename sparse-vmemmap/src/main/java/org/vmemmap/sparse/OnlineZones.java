@@ -51,16 +51,15 @@ public final class OnlineZones {
     this.hotplug = hotplug;
   }
 
-  @Kernel(
-      file = "mm/memory_hotplug.c",
-      symbol = "auto_movable_stats_account_zone",
-      fidelity = Kernel.Fidelity.CUSTOM,
-      why = "zone->cma_pages is not there yet: CMA memory counts as kernel memory.")
+  /** CMA memory is lent to movable pages, so it counts as theirs. */
+  @Kernel(file = "mm/memory_hotplug.c", symbol = "auto_movable_stats_account_zone")
   private static void autoMovableStatsAccountZone(Stats stats, Zone zone) {
     if (zone.idx() == ZoneType.ZONE_MOVABLE) {
       stats.movablePages += zone.presentPages;
     } else {
       stats.kernelEarlyPages += zone.presentEarlyPages;
+      stats.movablePages += zone.cmaPages;
+      stats.kernelEarlyPages -= zone.cmaPages;
     }
   }
 

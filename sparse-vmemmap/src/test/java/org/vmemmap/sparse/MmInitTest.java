@@ -503,6 +503,6 @@ class MmInitTest {
 
     bench.mmInit.pageAllocInitLate();
 
-    assertTrue(bench.log().contains("Memory: 124000K/131072K available (3072K reserved)"));
+    assertTrue(bench.log().contains("Memory: 124000K/131072K available (3072K reserved, 0K cma-reserved)"));
   }
 }

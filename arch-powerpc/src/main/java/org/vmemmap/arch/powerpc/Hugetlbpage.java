@@ -98,6 +98,15 @@ public record Hugetlbpage(PowerpcGeometry geometry, boolean has16mPages, boolean
   }
 
   /**
+   * {@code arch_hugetlb_cma_order()}: with hash, a hypervisor hands out pages of 16 GiB itself, and
+   * there always is one here.
+   */
+  @Kernel(file = "arch/powerpc/mm/hugetlbpage.c", symbol = "arch_hugetlb_cma_order")
+  public int archHugetlbCmaOrder() {
+    return geometry.radixEnabled() ? geometry.levelShift(2) - geometry.pageShift() : 0;
+  }
+
+  /**
    * {@code arch_has_huge_bootmem_alloc()}: gigantic pages at boot come from a list of the
    * hypervisor, which is empty here.
    */

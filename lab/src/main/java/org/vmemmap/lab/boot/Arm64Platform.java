@@ -116,6 +116,11 @@ final class Arm64Platform implements Platform {
       public boolean archHugetlbMigrationSupported(long size) {
         return sizes.archHugetlbMigrationSupported(size);
       }
+
+      @Override
+      public int archHugetlbCmaOrder() {
+        return sizes.archHugetlbCmaOrder();
+      }
     };
   }
 

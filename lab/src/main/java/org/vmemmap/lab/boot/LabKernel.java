@@ -5,8 +5,10 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.dax.DaxBus;
-import org.vmemmap.hugetlb.HugetlbCma;
+import org.vmemmap.hugetlb.HugetlbArch;
+import org.vmemmap.hugetlb.HugetlbCmaAreas;
 import org.vmemmap.hugetlb.HugetlbSystem;
+import org.vmemmap.pagealloc.Cma;
 import org.vmemmap.pagealloc.Memblock;
 import org.vmemmap.pagealloc.PageAlloc;
 import org.vmemmap.pagealloc.Placement;
@@ -38,6 +40,7 @@ public final class LabKernel {
   private final SparseVmemmap sparseVmemmap;
   private final Sparse sparse;
   private final MmInit mmInit;
+  private final Cma cma;
   private final MemoryHotplug memoryHotplug;
   private final HotplugSystem hotplug;
   private final HotplugDrivers hotplugDrivers;
@@ -77,6 +80,8 @@ public final class LabKernel {
     this.sparse = new Sparse(mm, memblock, slab, sparseVmemmap);
     this.mmInit = new MmInit(mm, memblock, pageAlloc, slab, sparse);
     this.memoryHotplug = new MemoryHotplug(mm, pageAlloc, sparseVmemmap, mmInit);
+    this.cma = new Cma(mm, memblock, pageAlloc, slab, mmInit);
+    HugetlbArch hugetlbArch = platform.hugetlbArch();
     this.hugetlb =
         new HugetlbSystem(
             mm,
@@ -85,8 +90,8 @@ public final class LabKernel {
             sparseVmemmap,
             sparse,
             mmInit,
-            platform.hugetlbArch(),
-            HugetlbCma.NONE);
+            hugetlbArch,
+            new HugetlbCmaAreas(mm, memblock, cma, hugetlbArch));
     this.iomem = new IomemResource(mm);
     this.hotplug =
         new HotplugSystem(
@@ -231,8 +236,6 @@ public final class LabKernel {
           hotplug.params().setAutoMovableNumaAware(param.value());
       case "memhp_default_state" -> hotplug.params().setupMemhpDefaultState(param.value());
       case "mem", "memmap", "numa" -> 0;
-      case "hugetlb_cma", "hugetlb_cma_only" ->
-          throw new BadInput(param.word() + ": hugepages from CMA are not modelled, leave it out");
       default -> hugetlb.earlyParam(param.name().replace('-', '_'), param.value());
     };
   }
@@ -257,6 +260,7 @@ public final class LabKernel {
       why = "The initcalls of the ported files, in the order of their levels.")
   private void initcalls(Listener listener) {
     hotplug.driverInit();
+    cma.cmaInitReservedAreas();
     pageAlloc.initPerZoneWmarkMin();
     hugetlb.bootmem().giganticPagesInit();
     listener.beforeHugetlbInit(this);
@@ -320,6 +324,11 @@ public final class LabKernel {
     return mmInit;
   }
 
+  /** Memory set aside for large allocations. */
+  public Cma cma() {
+    return cma;
+  }
+
   /** Memory that comes and goes. */
   public MemoryHotplug memoryHotplug() {
     return memoryHotplug;
@@ -367,8 +376,8 @@ public final class LabKernel {
   public @Nullable String read(String path) {
     String text =
         switch (path) {
-          case "/proc/vmstat" -> ProcFs.vmstat(mm, pages().free());
-          case "/proc/zoneinfo" -> ProcFs.zoneinfo(mm, pageAlloc::nrFreePages);
+          case "/proc/vmstat" -> vmstat();
+          case "/proc/zoneinfo" -> ProcFs.zoneinfo(mm, pageAlloc);
           case "/proc/meminfo" -> meminfo();
           case "/proc/iomem" -> iomem.show().stripTrailing();
           case "/proc/cmdline" -> String.join(" ", spec.cmdline());
@@ -389,22 +398,31 @@ public final class LabKernel {
 
   private String meminfo() {
     Pages pages = pages();
-    return (ProcFs.meminfo(mm.model().pageSize(), pages.managed(), pages.free())
+    long pageSize = mm.model().pageSize();
+    return (ProcFs.meminfo(pageSize, pages.managed(), pages.free())
+            + ProcFs.meminfoCma(pageSize, pageAlloc.totalcmaPages(), pages.freeCma())
             + hugetlb.hugetlb().hugetlbReportMeminfo())
         .stripTrailing();
   }
 
-  private record Pages(long managed, long free) {}
+  private String vmstat() {
+    Pages pages = pages();
+    return ProcFs.vmstat(mm, pages.free(), pages.freeCma(), cma);
+  }
+
+  private record Pages(long managed, long free, long freeCma) {}
 
   private Pages pages() {
     long managed = 0;
     long free = 0;
+    long freeCma = 0;
     for (PgData node : mm.nodes().online()) {
       for (Zone zone : node.zones()) {
         managed += zone.managedPages;
         free += zone.populated() ? pageAlloc.nrFreePages(zone) : 0;
+        freeCma += zone.populated() ? pageAlloc.nrFreeCmaPages(zone) : 0;
       }
     }
-    return new Pages(managed, free);
+    return new Pages(managed, free, freeCma);
   }
 }

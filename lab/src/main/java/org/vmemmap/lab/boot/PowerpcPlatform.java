@@ -111,6 +111,16 @@ final class PowerpcPlatform implements Platform {
       public boolean hugetlbNodeAllocSupported() {
         return sizes.hugetlbNodeAllocSupported();
       }
+
+      @Override
+      public int archHugetlbCmaOrder() {
+        return sizes.archHugetlbCmaOrder();
+      }
+
+      @Override
+      public boolean archHasHugeBootmemAlloc() {
+        return sizes.archHasHugeBootmemAlloc();
+      }
     };
   }
 

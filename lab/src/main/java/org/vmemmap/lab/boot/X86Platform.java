@@ -81,7 +81,13 @@ final class X86Platform implements Platform {
 
   @Override
   public HugetlbArch hugetlbArch() {
-    return HugetlbArch.of(SIZE_2M, SIZE_1G);
+    return HugetlbArch.withCma(archHugetlbCmaOrder(), SIZE_2M, SIZE_1G);
+  }
+
+  /** The CPU has pages of 1 GiB. */
+  @Kernel(file = "arch/x86/mm/hugetlbpage.c", symbol = "arch_hugetlb_cma_order")
+  private int archHugetlbCmaOrder() {
+    return Long.numberOfTrailingZeros(SIZE_1G) - format.pageShift();
   }
 
   @Override

@@ -66,6 +66,9 @@ final class CaseMachineRun {
     if (boot.kernelcore() > 0 && given.stream().noneMatch(word -> word.startsWith("kernelcore="))) {
       words.add("kernelcore=" + boot.kernelcore());
     }
+    if (boot.hugetlbCma() > 0 && given.stream().noneMatch(word -> word.startsWith("hugetlb_cma="))) {
+      words.add("hugetlb_cma=" + boot.hugetlbCma());
+    }
     if (given.stream().noneMatch(word -> word.startsWith("hugepages="))) {
       words.addAll(hugepages(boot));
     }

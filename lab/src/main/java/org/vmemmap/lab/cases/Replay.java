@@ -101,8 +101,6 @@ public final class Replay {
   private static @Nullable String notSupported(VmemmapCase.Operation operation) {
     return switch (operation.args()) {
       case VmemmapCase.NotYet later -> "no operation of this version";
-      case VmemmapCase.Boot boot when boot.hugetlbCma() > 0 ->
-          "hugetlb_cma comes with a later version";
       default -> null;
     };
   }

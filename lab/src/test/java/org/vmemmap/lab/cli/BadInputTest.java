@@ -49,8 +49,6 @@ class BadInputTest {
         "--dax align=8K,size=1G | --dax align=8K: wanted 4K, 2M or 1G",
         "--dax size=1G,node=7 | --dax node=7: the machine has nodes 0 to 1",
         "--cmdline mem=0 | mem=0: wanted mem=SIZE, as in mem=4G",
-        "--cmdline hugetlb_cma=1G | hugetlb_cma=1G: hugepages from CMA are not modelled, leave it"
-            + " out",
         "--machine /no/such | --machine /no/such: cannot be read, wanted a text or a case file",
         "--mem 100T | memory up to 0x6400c0000000: a 4-level kernel addresses 64T",
         "--host / --json | --host --json: the comparison with a host is text, leave out --json",
