@@ -7,6 +7,7 @@ import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.machine.Machine;
 import org.vmemmap.machine.Mmu;
+import org.vmemmap.pagealloc.Cma;
 import org.vmemmap.pagealloc.Memblock;
 import org.vmemmap.pagealloc.PageAlloc;
 import org.vmemmap.pagealloc.Placement;
@@ -62,6 +63,8 @@ final class PoolMachine {
   final SparseVmemmap sparseVmemmap;
   final Sparse sparse;
   final MmInit mmInit;
+  final Cma cma;
+  final HugetlbCmaAreas areas;
   final HugetlbSystem system;
   final Hugetlb hugetlb;
   final HugetlbVmemmap vmemmap;
@@ -78,9 +81,11 @@ final class PoolMachine {
     sparseVmemmap = new SparseVmemmap(mm, memblock, pageAlloc, slab);
     sparse = new Sparse(mm, memblock, slab, sparseVmemmap);
     mmInit = new MmInit(mm, memblock, pageAlloc, slab, sparse);
+    cma = new Cma(mm, memblock, pageAlloc, slab, mmInit);
+    areas = new HugetlbCmaAreas(mm, memblock, cma, arch);
     system =
         new HugetlbSystem(
-            mm, memblock, pageAlloc, sparseVmemmap, sparse, mmInit, arch, HugetlbCma.NONE);
+            mm, memblock, pageAlloc, sparseVmemmap, sparse, mmInit, arch, areas);
     hugetlb = system.hugetlb();
     vmemmap = system.vmemmap();
     sparseVmemmap.setArch(new LeafVmemmap());
@@ -140,6 +145,7 @@ final class PoolMachine {
         new long[] {Math.min(4096, maxPfn), Math.min(1L << 20, maxPfn), maxPfn, 0, 0});
     mmInit.mmCoreInit();
     mmInit.pageAllocInitLate();
+    cma.cmaInitReservedAreas();
     system.initcalls();
     return this;
   }

@@ -1,0 +1,418 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.hugetlb;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import java.util.Objects;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.vmemmap.pagealloc.Gfp;
+import org.vmemmap.types.Errno;
+import org.vmemmap.types.Folio;
+import org.vmemmap.types.KernelPanic;
+import org.vmemmap.types.Owner;
+import org.vmemmap.types.Zone;
+import org.vmemmap.types.ZoneType;
+
+/**
+ * CMA areas for hugepages on two nodes of 256 MiB. The gigantic size is 8 MiB here, one order more
+ * than the page allocator has, so that a machine can be small.
+ */
+class HugetlbCmaAreasTest {
+  private static final long MIB = PoolMachine.MIB;
+  private static final long SIZE_8M = 8 * MIB;
+  private static final int ORDER_8M = 11;
+  private static final long PAGES_8M = 2048;
+  private static final String NR_8M = "/sys/kernel/mm/hugepages/hugepages-8192kB/nr_hugepages";
+  private static final String ONLY = "hugetlb_cma_only=1";
+
+  private static PoolMachine machine(String... cmdline) {
+    return new PoolMachine(
+            PoolMachine.config(),
+            HugetlbArch.withCma(ORDER_8M, PoolMachine.SIZE_2M, SIZE_8M),
+            new PoolMachine.Ram(0, 256 * MIB, 0),
+            new PoolMachine.Ram(256 * MIB, 512 * MIB, 1))
+        .cmdline(cmdline);
+  }
+
+  /** What the kernel said of hugetlb_cma, without the prefix, joined by " / ". */
+  private static String said(PoolMachine pool) {
+    String prefix = "hugetlb_cma: ";
+    return String.join(
+        " / ",
+        pool.log().stream()
+            .filter(line -> line.startsWith(prefix))
+            .map(line -> line.substring(prefix.length()))
+            .toList());
+  }
+
+  private static Hstate h8m(PoolMachine pool) {
+    return pool.hstate(SIZE_8M);
+  }
+
+  private static int setPool(PoolMachine pool, long count) {
+    return pool.system.sysfs().write(NR_8M, Long.toString(count));
+  }
+
+  private static Zone normal(PoolMachine pool, int nid) {
+    return pool.zone(nid, ZoneType.ZONE_DMA32);
+  }
+
+  /** Every account of CMA pages against the others, and the memory against the ledger. */
+  private static void assertBalanced(PoolMachine pool) {
+    long total = 0;
+    long early = 0;
+    for (var area : pool.cma.areas()) {
+      total += area.count();
+      long used = area.activated() ? pool.cma.bitsInUse(area) << area.orderPerBit() : 0;
+      early += area.activated() ? used : 0;
+      assertEquals(area.count() - used, area.availableCount());
+    }
+    assertEquals(total, pool.pageAlloc.totalcmaPages());
+    long free = 0;
+    long freeCma = 0;
+    for (int nid = 0; nid < 2; nid++) {
+      for (Zone zone : pool.mm.nodes().nodeData(nid).zones()) {
+        free += pool.pageAlloc.nrFreePages(zone);
+        freeCma += pool.pageAlloc.nrFreeCmaPages(zone);
+      }
+    }
+    assertEquals(free, pool.owned(Owner.BUDDY));
+    assertTrue(freeCma <= total - early);
+  }
+
+  // ---------------------------------------------------------------- command line
+
+  /** What is written on the command line, and what the kernel makes of it. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "64M | reserve 64 MiB, up to 32 MiB per node / reserved 32 MiB on node 0 / reserved 32 MiB"
+            + " on node 1",
+        "24M | reserve 24 MiB, up to 16 MiB per node / reserved 16 MiB on node 0 / reserved 8 MiB on"
+            + " node 1",
+        "8M | reserve 8 MiB, up to 8 MiB per node / reserved 8 MiB on node 0",
+        "0x800000 | reserve 8 MiB, up to 8 MiB per node / reserved 8 MiB on node 0",
+        "3M | cma area must be a multiple of 8 MiB",
+        "0:16M,1:8M | reserved 16 MiB on node 0 / reserved 8 MiB on node 1",
+        "1:16M | reserved 16 MiB on node 1",
+        "1:16M, | reserved 16 MiB on node 1",
+        "1:16M;0:8M | reserved 16 MiB on node 1",
+        "0:8M,5:16M | invalid node 5 specified / reserved 8 MiB on node 0",
+        "5:16M | invalid node 5 specified",
+        "0:8M,1:3M | cma area of node 1 must be a multiple of 8 MiB / reserved 8 MiB on node 0",
+        "0:8M,2000:8M | reserved 8 MiB on node 0",
+        "10% | reserve 48 MiB (10%), up to 24 MiB per node / reserved 24 MiB on node 0 / reserved"
+            + " 24 MiB on node 1",
+        "1% | reservation size rounded down to 0 from 5 MiB (1%)",
+        "101% | invalid percentage 101",
+        "1:10% | reserved 24 MiB (10%) on node 1",
+        "0:2% | reservation size rounded down to 0 from 5 MiB (2%) on node 0",
+        "0:2%,1:8M | reservation size rounded down to 0 from 5 MiB (2%) on node 0 / reserved 8 MiB"
+            + " on node 1",
+        "1:8M,0:101% | invalid percentage 101 for node 0 / reserved 8 MiB on node 1",
+        "0:8M,16M | ''",
+        "1:8M,16M | cma area must be a multiple of 8 MiB",
+        "x | ''",
+        "0 | ''",
+        "1:0 | ''",
+      })
+  void cmdlineParseHugetlbCma_words_areReadAsTheKernelDoes(String words, String expected) {
+    PoolMachine pool = machine("hugetlb_cma=" + words).boot();
+    assertEquals(expected, said(pool));
+    assertBalanced(pool);
+  }
+
+  /** The parameter twice. Expect that the last word about all nodes wins, nodes only add. */
+  @Test
+  void cmdlineParseHugetlbCma_twice_lastOneWins() {
+    assertEquals(
+        "reserved 8 MiB on node 1", said(machine("hugetlb_cma=64M", "hugetlb_cma=1:8M").boot()));
+    assertEquals(
+        "reserve 8 MiB, up to 8 MiB per node / reserved 8 MiB on node 0",
+        said(machine("hugetlb_cma=1:64M", "hugetlb_cma=8M").boot()));
+    assertEquals(
+        "reserved 8 MiB on node 0 / reserved 16 MiB on node 1",
+        said(machine("hugetlb_cma=0:8M", "hugetlb_cma=1:16M").boot()));
+  }
+
+  /** No value, not even an empty one. Expect the kernel to follow the null pointer. */
+  @Test
+  void cmdlineParseHugetlbCma_noValue_crashesTheKernel() {
+    PoolMachine pool = machine();
+    KernelPanic oops =
+        assertThrows(KernelPanic.class, () -> pool.system.earlyParam("hugetlb_cma", null));
+    assertTrue(
+        String.valueOf(oops.getMessage()).contains("NULL pointer dereference"), oops::toString);
+    assertEquals(0, pool.system.earlyParam("hugetlb_cma", ""));
+  }
+
+  /** hugetlb_cma_only with and without sense. Expect -EINVAL for no boolean, and no effect. */
+  @Test
+  void cmdlineParseHugetlbCmaOnly_noBoolean_isInvalid() {
+    PoolMachine pool = machine();
+    assertEquals(-Errno.EINVAL, pool.system.earlyParam("hugetlb_cma_only", null));
+    assertEquals(-Errno.EINVAL, pool.system.earlyParam("hugetlb_cma_only", "maybe"));
+    assertFalse(pool.areas.hugetlbCmaExclusiveAlloc());
+    assertEquals(0, pool.system.earlyParam("hugetlb_cma_only", "on"));
+    assertTrue(pool.areas.hugetlbCmaExclusiveAlloc());
+    // Without areas there is nothing to be exclusive about.
+    pool.boot();
+    assertFalse(pool.areas.hugetlbCmaExclusiveAlloc());
+  }
+
+  // ---------------------------------------------------------------- reservation that fails
+
+  /**
+   * An architecture that wants no areas. Expect a line; and, as the kernel does not forget the size,
+   * that no gigantic page is allocated at boot although no area could give one.
+   */
+  @Test
+  void hugetlbCmaReserve_archWithoutOrder_keepsTheSize() {
+    PoolMachine pool =
+        new PoolMachine(
+                PoolMachine.config(),
+                HugetlbArch.of(PoolMachine.SIZE_2M, SIZE_8M),
+                new PoolMachine.Ram(0, 256 * MIB, 0))
+            .cmdline("hugetlb_cma=16M", "hugepagesz=8M", "hugepages=2")
+            .boot();
+    assertEquals("the option isn't supported by current arch", said(pool));
+    assertEquals(16 * MIB, pool.areas.hugetlbCmaTotalSize());
+    assertEquals(0, h8m(pool).nrHugePages);
+    assertTrue(
+        pool.log().contains("HugeTLB: hugetlb_cma is enabled, skip boot time allocation"));
+  }
+
+  /** The same with hugetlb_cma_only. Expect that no gigantic page can be had, ever. */
+  @Test
+  void hugetlbCmaReserve_archWithoutOrderAndOnly_leavesNoGiganticPages() {
+    PoolMachine pool =
+        new PoolMachine(
+                PoolMachine.config(),
+                HugetlbArch.of(PoolMachine.SIZE_2M, SIZE_8M),
+                new PoolMachine.Ram(0, 256 * MIB, 0))
+            .cmdline("hugetlb_cma=16M", ONLY, "hugepagesz=8M", "hugepages=2")
+            .boot();
+    assertEquals(0, h8m(pool).nrHugePages);
+    assertEquals(0, setPool(pool, 2));
+    assertEquals(0, h8m(pool).nrHugePages);
+  }
+
+  /**
+   * memblock fails on one node, or on both; each area makes one attempt, and then asks for ranges
+   * above 4 GiB, of which there are none.
+   *
+   * <p>Expect the other node's area, or none and the size forgotten: boot pages come from memblock.
+   */
+  @Test
+  void hugetlbCmaReserve_memblockFails_goesOnWithTheOtherNode() {
+    PoolMachine one = machine("hugetlb_cma=32M");
+    one.failNth(1, "memblock_alloc_range_nid");
+    one.boot();
+    assertEquals(
+        "reserve 32 MiB, up to 16 MiB per node / reservation failed: err -12, node 0 / reserved 16"
+            + " MiB on node 1",
+        said(one));
+    assertBalanced(one);
+
+    PoolMachine none = machine("hugetlb_cma=32M", ONLY, "hugepagesz=8M", "hugepages=2");
+    int[] asked = {0};
+    none.machine.faults().failFrom(1, s -> s.equals("memblock_alloc_range_nid") && asked[0]++ < 2);
+    none.boot();
+    assertEquals(
+        "reserve 32 MiB, up to 16 MiB per node / reservation failed: err -12, node 0 / reservation"
+            + " failed: err -12, node 1",
+        said(none));
+    assertEquals(0, none.areas.hugetlbCmaTotalSize());
+    assertFalse(none.areas.hugetlbCmaExclusiveAlloc());
+    assertEquals(2, h8m(none).nrHugePages);
+    assertBalanced(none);
+  }
+
+  // ---------------------------------------------------------------- run time
+
+  /** A pool that grows and shrinks. Expect pages from both areas, marked, and all of it back. */
+  @Test
+  void hugetlbCmaAllocFrozenFolio_poolGrows_takesFromTheAreas() {
+    PoolMachine pool = machine("hugetlb_cma=32M", ONLY, "hugetlb_free_vmemmap=on").boot();
+    assertEquals(0, setPool(pool, 8));
+    assertEquals(4, h8m(pool).nrHugePages);
+    assertEquals(2, h8m(pool).nrHugePagesNode[0]);
+    for (long pfn : pool.freePfns(h8m(pool), 1)) {
+      assertTrue(pool.system.folios().test(pool.folio(pfn), HugetlbPageFlag.HPG_CMA));
+      assertTrue(pool.optimized(pool.folio(pfn)));
+    }
+    assertEquals(0, pool.pageAlloc.nrFreeCmaPages(normal(pool, 0)));
+    assertBalanced(pool);
+
+    assertEquals(0, setPool(pool, 0));
+    assertEquals(2 * PAGES_8M, pool.pageAlloc.nrFreeCmaPages(normal(pool, 0)));
+    assertEquals(2 * PAGES_8M, normal(pool, 0).cmaPages);
+    assertEquals(0, pool.cma.bitsInUse(pool.cma.areas().getFirst()));
+    assertEquals(List.of(), pool.warnings());
+    assertBalanced(pool);
+  }
+
+  /** Node 0's area is used up. Expect node 1's only if the caller lets it. */
+  @Test
+  void hugetlbCmaAllocFrozenFolio_nodeUsedUp_goesToOthersUnlessThisNode() {
+    PoolMachine pool = machine("hugetlb_cma=0:8M,1:16M").boot();
+    Gfp gfp = Gfp.HIGHUSER_MOVABLE;
+    Folio first =
+        Objects.requireNonNull(pool.areas.hugetlbCmaAllocFrozenFolio(ORDER_8M, gfp, 0, null));
+    assertEquals(0, pool.mm.inline().folioNid(first));
+    assertNull(
+        pool.areas.hugetlbCmaAllocFrozenFolio(ORDER_8M, gfp.or(Gfp.THISNODE), 0, null));
+    assertNull(
+        pool.areas.hugetlbCmaAllocFrozenFolio(ORDER_8M, gfp, 0, java.util.Set.of(0)));
+    Folio other =
+        Objects.requireNonNull(pool.areas.hugetlbCmaAllocFrozenFolio(ORDER_8M, gfp, 0, null));
+    assertEquals(1, pool.mm.inline().folioNid(other));
+    pool.areas.hugetlbCmaFreeFrozenFolio(first);
+    pool.areas.hugetlbCmaFreeFrozenFolio(other);
+    assertEquals(List.of(), pool.warnings());
+    assertBalanced(pool);
+  }
+
+  /** Areas, but not exclusively: they are used up. Expect the next page from elsewhere. */
+  @Test
+  void allocGiganticFrozenFolio_areasUsedUp_fallsBackToContig() {
+    PoolMachine pool = machine("hugetlb_cma=16M").boot();
+    assertEquals(0, setPool(pool, 3));
+    assertEquals(3, h8m(pool).nrHugePages);
+    long cma =
+        pool.freePfns(h8m(pool), 0).stream()
+            .filter(pfn -> pool.system.folios().test(pool.folio(pfn), HugetlbPageFlag.HPG_CMA))
+            .count();
+    assertEquals(1, cma);
+    assertEquals(0, setPool(pool, 0));
+    assertBalanced(pool);
+  }
+
+  /** A page of an area is demoted, and the small pages freed. Expect them in the area again. */
+  @Test
+  void demote_pageOfAnArea_goesBackInParts() {
+    PoolMachine pool = machine("hugetlb_cma=0:16M", ONLY).boot();
+    assertEquals(0, setPool(pool, 1));
+    assertEquals(
+        0, pool.system.sysfs().write(NR_8M.replace("nr_hugepages", "demote"), "1"));
+    assertEquals(4, pool.h2m().nrHugePages);
+    assertEquals(4, pool.cma.bitsInUse(pool.cma.areas().getFirst()));
+    assertEquals(0, pool.setPool(1));
+    assertEquals(1, pool.cma.bitsInUse(pool.cma.areas().getFirst()));
+    assertEquals(0, pool.setPool(0));
+    assertEquals(4 * PAGES_8M / 2, pool.pageAlloc.nrFreeCmaPages(normal(pool, 0)));
+    assertEquals(List.of(), pool.warnings());
+    assertBalanced(pool);
+  }
+
+  // ---------------------------------------------------------------- boot pages
+
+  /** Two boot pages for a node whose area has room for one. Expect one: the node was named. */
+  @Test
+  void hugetlbCmaAllocBootmem_nodeNamed_doesNotGoElsewhere() {
+    PoolMachine pool =
+        machine("hugetlb_cma=0:8M,1:8M", ONLY, "hugepagesz=8M", "hugepages=0:2").boot();
+    assertEquals(1, h8m(pool).nrHugePages);
+    assertEquals(1, h8m(pool).nrHugePagesNode[0]);
+    assertEquals(PAGES_8M, normal(pool, 0).cmaPages);
+    assertEquals(0, pool.pageAlloc.nrFreeCmaPages(normal(pool, 0)));
+    assertBalanced(pool);
+  }
+
+  /**
+   * Three boot pages round the nodes; node 0 has no area. Expect node 1's until it is used up, and
+   * that the pages can leave the pool and come back.
+   */
+  @Test
+  void hugetlbCmaAllocBootmem_roundTheNodes_fallsBackToTheOther() {
+    PoolMachine pool =
+        machine("hugetlb_cma=1:16M", ONLY, "hugepagesz=8M", "hugepages=3").boot();
+    assertEquals(2, h8m(pool).nrHugePages);
+    assertEquals(2, h8m(pool).nrHugePagesNode[1]);
+    assertBalanced(pool);
+    assertEquals(0, setPool(pool, 0));
+    assertEquals(2 * PAGES_8M, pool.pageAlloc.nrFreeCmaPages(normal(pool, 1)));
+    assertEquals(0, setPool(pool, 1));
+    assertEquals(1, h8m(pool).nrHugePages);
+    assertEquals(List.of(), pool.warnings());
+    assertBalanced(pool);
+  }
+
+  /**
+   * Activation fails on node 0, on node 1, or on both, after each area gave a boot page. The kernel
+   * keeps the pointer to the dead area.
+   *
+   * <pre>
+   *   | boot page | rest: plain memory |
+   * </pre>
+   *
+   * Expect the pages in the pool, and, when they are freed, one warning and the memory of those of
+   * dead areas lost: cma_release_frozen() knows no range of an area with a count of 0.
+   */
+  @ParameterizedTest
+  @CsvSource({"1,false,1", "2,false,1", "1,true,2", "2,true,1"})
+  void cmaActivateArea_fails_leaksBootPagesWhenTheyAreFreed(long n, boolean from, long dead) {
+    PoolMachine pool =
+        machine("hugetlb_cma=0:16M,1:16M", ONLY, "hugepagesz=8M", "hugepages=2");
+    if (from) {
+      pool.failFrom(n, "cma_activate_area");
+    } else {
+      pool.failNth(n, "cma_activate_area");
+    }
+    pool.boot();
+    pool.machine.faults().disarm();
+    assertEquals(2, h8m(pool).nrHugePages);
+    assertEquals((2 - dead) * 2 * PAGES_8M, pool.pageAlloc.totalcmaPages());
+    assertBalanced(pool);
+
+    assertEquals(0, setPool(pool, 0));
+    assertEquals(
+        List.of("hugetlb_cma_free_frozen_folio: !cma_release_frozen(...)"), pool.warnings());
+    assertEquals(dead * PAGES_8M, pool.owned(Owner.HUGEPAGE));
+    assertBalanced(pool);
+    // The areas that live go on.
+    assertEquals(0, setPool(pool, 9));
+    assertEquals((2 - dead) * 2, h8m(pool).nrHugePages);
+  }
+
+  /** No boot pages, and activation fails everywhere. Expect no page for the pool, and no warning. */
+  @Test
+  void cmaActivateArea_failsEverywhere_leavesAnExclusivePoolEmpty() {
+    PoolMachine pool = machine("hugetlb_cma=32M", ONLY);
+    pool.failFrom(1, "cma_activate_area");
+    pool.boot();
+    pool.machine.faults().disarm();
+    assertEquals(32 * MIB, pool.areas.hugetlbCmaTotalSize());
+    assertEquals(0, setPool(pool, 1));
+    assertEquals(0, h8m(pool).nrHugePages);
+    assertEquals(0, pool.pageAlloc.nrFreeCmaPages(normal(pool, 0)));
+    assertEquals(List.of(), pool.warnings());
+    assertBalanced(pool);
+  }
+
+  /**
+   * A free 2 MiB hugepage lies in the area, and its memmap cannot be restored.
+   *
+   * <p>Expect the gigantic page not to be had, the error not to be "busy", and all accounts right.
+   */
+  @Test
+  void cmaRangeAlloc_smallHugepageInTheWay_failsWithoutALoss() {
+    PoolMachine pool = machine("hugetlb_cma=0:8M", ONLY, "hugetlb_free_vmemmap=on").boot();
+    pool.setPool(1_000);
+    long before = h8m(pool).nrHugePages;
+    pool.failFrom(1, "alloc_vmemmap_page_list");
+    setPool(pool, 1);
+    pool.machine.faults().disarm();
+    assertEquals(before, h8m(pool).nrHugePages);
+    assertEquals(0, pool.cma.bitsInUse(pool.cma.areas().getFirst()));
+    assertBalanced(pool);
+  }
+}
