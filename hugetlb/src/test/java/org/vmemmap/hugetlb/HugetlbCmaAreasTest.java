@@ -12,6 +12,8 @@ import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.vmemmap.pagealloc.CmaArea;
 import org.vmemmap.pagealloc.Gfp;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Folio;
@@ -399,20 +401,55 @@ class HugetlbCmaAreasTest {
   }
 
   /**
-   * A free 2 MiB hugepage lies in the area, and its memmap cannot be restored.
+   * Free 2 MiB hugepages fill all memory, the area too: they are movable, so it was lent to them.
    *
-   * <p>Expect the gigantic page not to be had, the error not to be "busy", and all accounts right.
+   * <pre>
+   *   | 2M | 2M | 2M | 2M |   area of 8 MiB
+   * </pre>
+   *
+   * Expect -ENOMEM, as there is no page to replace them with, and no second try.
    */
   @Test
-  void cmaRangeAlloc_smallHugepageInTheWay_failsWithoutALoss() {
-    PoolMachine pool = machine("hugetlb_cma=0:8M", ONLY, "hugetlb_free_vmemmap=on").boot();
-    pool.setPool(1_000);
-    long before = h8m(pool).nrHugePages;
-    pool.failFrom(1, "alloc_vmemmap_page_list");
-    setPool(pool, 1);
+  void cmaRangeAlloc_noReplacementForSmallHugepages_givesUp() {
+    PoolMachine pool = lentToSmallHugepages();
+    CmaArea area = pool.cma.areas().getFirst();
+    assertNull(pool.cma.cmaAllocFrozen(area, PAGES_8M, ORDER_8M, false));
+    assertTrue(
+        pool.log().contains(
+            "cma: __cma_alloc_frozen: hugetlb0: alloc failed, req-size: 2048 pages, ret: -12"));
+    assertEquals(0, pool.cma.bitsInUse(area));
+    assertBalanced(pool);
+  }
+
+  /**
+   * There is memory for replacements, but the old pages' memmap cannot be restored, once or ever.
+   *
+   * <p>Expect no gigantic page while that lasts, all accounts right, and the page afterwards.
+   */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void cmaRangeAlloc_smallHugepageCannotBeRestored_isBusy(boolean from) {
+    PoolMachine pool = lentToSmallHugepages();
+    assertEquals(0, pool.setPool(pool.h2m().nrHugePages - 8));
+    if (from) {
+      pool.failFrom(1, "alloc_vmemmap_page_list");
+    } else {
+      pool.failNth(1, "alloc_vmemmap_page_list");
+    }
+    assertEquals(0, setPool(pool, 1));
+    assertTrue(pool.machine.faults().failed() > 0);
     pool.machine.faults().disarm();
-    assertEquals(before, h8m(pool).nrHugePages);
+    assertEquals(0, h8m(pool).nrHugePages);
     assertEquals(0, pool.cma.bitsInUse(pool.cma.areas().getFirst()));
     assertBalanced(pool);
+  }
+
+  private static PoolMachine lentToSmallHugepages() {
+    PoolMachine pool = machine("hugetlb_cma=0:8M", ONLY, "hugetlb_free_vmemmap=on").boot();
+    pool.setPool(1_000);
+    var range = pool.cma.areas().getFirst().ranges().getFirst();
+    assertTrue(
+        pool.freePfns(0).stream().anyMatch(p -> range.basePfn() <= p && p < range.endPfn()));
+    return pool;
   }
 }

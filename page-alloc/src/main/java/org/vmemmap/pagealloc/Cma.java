@@ -4,6 +4,7 @@ package org.vmemmap.pagealloc;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
+import java.util.function.LongConsumer;
 import java.util.function.ToIntFunction;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.types.Align;
@@ -159,15 +160,21 @@ public final class Cma {
 
   /** Set bits of an activated area, for checks. */
   public long bitsInUse(CmaArea cma) {
-    long used = 0;
+    long[] used = {0};
+    forEachBitInUse(cma, pfn -> used[0]++);
+    return used[0];
+  }
+
+  /** The first pfn of what each set bit of an activated area stands for, for checks. */
+  public void forEachBitInUse(CmaArea cma, LongConsumer visit) {
     for (CmaMemrange cmr : cma.ranges) {
       long maxno = cma.cmaBitmapMaxno(cmr);
-      for (long at = 0; at < maxno; at++) {
-        at = bitmaps.findNextBit(cmr.bitmap, maxno, at);
-        used += at < maxno ? 1 : 0;
+      long bit = bitmaps.findNextBit(cmr.bitmap, maxno, 0);
+      while (bit < maxno) {
+        visit.accept(cmr.basePfn + (bit << cma.orderPerBit));
+        bit = bitmaps.findNextBit(cmr.bitmap, maxno, bit + 1);
       }
     }
-    return used;
   }
 
   // ---- activation ----

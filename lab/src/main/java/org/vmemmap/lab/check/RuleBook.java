@@ -37,6 +37,7 @@ public final class RuleBook {
   private static final String SPARSE_VMEMMAP = "mm/sparse-vmemmap.c";
   private static final String HUGETLB_VMEMMAP = "mm/hugetlb_vmemmap.c";
   private static final String PAGE_ALLOC = "mm/page_alloc.c";
+  private static final String CMA = "mm/cma.c";
   private static final String MM_INIT = "mm/mm_init.c";
 
   private RuleBook() {}
@@ -125,7 +126,17 @@ public final class RuleBook {
             "free-frames-booked",
             "the free pages of all zones are the frames that buddy owns",
             "a difference is a page lost or free twice",
-            "O(zones)", PAGE_ALLOC, "free_unref_page"));
+            "O(zones)", PAGE_ALLOC, "free_unref_page"),
+        new Rule(
+            "cma-counts",
+            "totalcma_pages, each zone's cma_pages and nr_free_cma are what areas and lists have",
+            "watermarks leave CMA pages out for those who may not use them",
+            "O(pageblocks of areas)", CMA, "cma_activate_area"),
+        new Rule(
+            "cma-bitmap",
+            "what an area's bitmap has in use is not free, and the rest is its available_count",
+            "the next allocation of the area takes what is clear",
+            "O(bits of areas)", CMA, "cma_clear_bitmap"));
   }
 
   private static List<Rule> operations() {

@@ -79,6 +79,7 @@ public final class Invariants {
     new TailRules(kernel.mm(), tails, found).check();
     new StructPageRules(kernel, marked, tails, devices, arch, found).check();
     new BuddyRules(kernel.mm(), kernel.pageAlloc()::nrFreePages, found).check();
+    new CmaRules(kernel, found).check();
     new TlbRules(kernel.mm(), found).check();
     return found.report();
   }

@@ -39,6 +39,8 @@ class RuleBookTest {
     // Expect the same names, and the rules of operations on top.
     assertTrue(names.containsAll(checked), checked::toString);
     names.removeAll(checked);
+    // This machine has no CMA areas; CmaRulesTest has.
+    names.removeAll(Set.of("cma-counts", "cma-bitmap"));
     assertEquals(
         Set.of(RuleBook.FAILED_OPERATION, RuleBook.PANIC, RuleBook.CRASH, RuleBook.WARNING,
             RuleBook.STEP, RuleBook.READER, RuleBook.STALE, RuleBook.DEADLOCK, RuleBook.LOCKS),

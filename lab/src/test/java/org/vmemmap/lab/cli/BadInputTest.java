@@ -146,4 +146,16 @@ class BadInputTest {
     assertEquals(Main.OK, Run.of("--help").code());
     assertEquals(Run.of().out(), Run.of("--help").out());
   }
+
+  /** hugetlb_cma without a value, which the kernel follows as a pointer. Expect its oops, code 1. */
+  @Test
+  void boot_hugetlbCmaWithoutValue_isAKernelThatCrashes() {
+    Run run = Run.of("boot", "--mem", "128M", "--nodes", "1", "--cmdline", "hugetlb_cma");
+    assertEquals(
+        "vmemmap: Kernel panic - not syncing: BUG: kernel NULL pointer dereference, address:"
+            + " 0000000000000000 in cmdline_parse_hugetlb_cma: hugetlb_cma without ="
+            + System.lineSeparator(),
+        run.err());
+    assertEquals(Main.FAILED, run.code());
+  }
 }
