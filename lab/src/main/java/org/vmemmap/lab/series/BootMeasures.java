@@ -80,6 +80,14 @@ final class BootMeasures {
     return h.maxHugePages;
   }
 
+  /** Nodes that HugeTLB has a CMA area on, when that of node 0 lies in two zones. */
+  static long cmaAreas(Level level) {
+    LabKernel kernel = LabKernel.bootEarly(level.on(SeriesMachine.cmaSpec(List.of())));
+    return kernel.mm().printk().lines().stream()
+        .filter(line -> line.text().startsWith("hugetlb_cma: reserved 1024 MiB on node"))
+        .count();
+  }
+
   /** nr_memmap_boot_pages of 4 GiB with an optimised boot page of 1 GiB. */
   static long bootPages(Level level, boolean tailFails) {
     MachineSpec spec = SeriesMachine.spec(4L << 30, HVO, "hugepagesz=1G", "hugepages=1");

@@ -31,6 +31,8 @@ public final class Observables {
             BootMeasures::memmapForTwoOfFour),
         of("zones-at-section-init", "zones of the GiB at 6G", CROSS + "; asked when sections are made",
             level -> level.crossZone().crosses() ? "2" : "not known"),
+        of("cma-areas", "areas", "two nodes of 5G, CMA area of 1G on each, node 0's in two zones",
+            level -> number(BootMeasures.cmaAreas(level))),
         of("cross-zone-hugepages", "hugepages reckoned with", CROSS + "; memmap complete",
             level -> number(BootMeasures.hugepagesReckoned(level.crossZone().kernel()))),
         of("no-tail-boot", BOOT, "4G with a boot page of 1G, no memory for its shared tail",

@@ -84,6 +84,25 @@ final class SeriesMachine {
     return spec(8L << 30, words.toArray(String[]::new));
   }
 
+  /**
+   * Two nodes of 5 GiB with a CMA area of 1 GiB on each, and one boot page from there, which is node
+   * 0's turn. ZONE_MOVABLE of node 0 starts in its area.
+   *
+   * <pre>
+   *   node 0                                 node 1
+   *   | 3G RAM | hole | 4G area | 5G       6G|    area  | 7G         11G
+   *                   | Normal |   Movable   |     Normal       | Movable |
+   * </pre>
+   */
+  static MachineSpec cmaSpec(List<String> more) {
+    List<String> words = new ArrayList<>(more);
+    words.addAll(
+        List.of(
+            "movablecore=3G", "hugetlb_cma=2G", "hugetlb_cma_only=on", "hugepagesz=1G",
+            "hugepages=1"));
+    return MachineSpecs.ofSize(10L << 30, 2, List.of(), 4, words);
+  }
+
   LabKernel kernel() {
     return kernel;
   }

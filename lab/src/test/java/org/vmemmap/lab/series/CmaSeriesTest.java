@@ -10,7 +10,6 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.vmemmap.lab.boot.MachineSpecs;
 import org.vmemmap.lab.observe.Invariants;
 import org.vmemmap.types.Series;
 
@@ -20,15 +19,9 @@ class CmaSeriesTest {
       "/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages";
 
   /**
-   * An area of 1 GiB on each of two nodes, and one boot page, which is node 0's turn.
+   * An area of 1 GiB on each of two nodes, node 0's in two zones; see {@link SeriesMachine#cmaSpec}.
    *
-   * <pre>
-   *   node 0                                 node 1
-   *   | 3G RAM | hole | 4G area | 5G       6G|    area  | 7G         11G
-   *                   | Normal |   Movable   |     Normal       | Movable |
-   * </pre>
-   *
-   * Expect that before patch 14 the page comes from node 0's area and is discarded later; with it
+   * <p>Expect that before patch 14 the page comes from node 0's area and is discarded later; with it
    * there is no such area, and the page comes from node 1's. Both kernels give the memory of node
    * 0's area to the page allocator, and each frame has one owner.
    */
@@ -36,6 +29,8 @@ class CmaSeriesTest {
   @ValueSource(strings = {"on", "off"})
   @Tag("patch-14")
   void hugetlbCmaReserve_areaInTwoZones_isRefusedAtOnce(String hvo) {
+    assertEquals("2", Seen.at(13, "cma-areas"));
+    assertEquals("1", Seen.at(14, "cma-areas"));
     SeriesMachine before = machine(Series.at(13), hvo);
     assertEquals("0", before.kernel().read(NR_HUGEPAGES));
     String log = log(before);
@@ -69,19 +64,7 @@ class CmaSeriesTest {
 
   private static SeriesMachine machine(Series series, String hvo) {
     return new SeriesMachine(
-        MachineSpecs.ofSize(
-                10L << 30,
-                2,
-                List.of(),
-                4,
-                List.of(
-                    "hugetlb_free_vmemmap=" + hvo,
-                    "movablecore=3G",
-                    "hugetlb_cma=2G",
-                    "hugepagesz=1G",
-                    "hugepages=1",
-                    "hugetlb_cma_only=on"))
-            .withSeries(series));
+        SeriesMachine.cmaSpec(List.of("hugetlb_free_vmemmap=" + hvo)).withSeries(series));
   }
 
   private static String log(SeriesMachine machine) {
