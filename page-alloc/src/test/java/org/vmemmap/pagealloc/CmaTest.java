@@ -351,7 +351,8 @@ class CmaTest {
           public int replaceFreeHugepageFolios(long startPfn, long endPfn) {
             return -Errno.ENOMEM;
           }
-        });
+        },
+        PageMigration.NONE);
     assertNull(cma.cmaAllocFrozen(area, 1, 0, false));
     assertTrue(bench.log().getFirst().endsWith("req-size: 1 pages, ret: -12"), bench.log()::toString);
     assertEquals(0, cma.bitsInUse(area));

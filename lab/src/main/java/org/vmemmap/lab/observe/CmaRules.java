@@ -2,7 +2,6 @@
 package org.vmemmap.lab.observe;
 
 import java.util.IdentityHashMap;
-import java.util.Map;
 import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.machine.Ledger;
 import org.vmemmap.pagealloc.CmaArea;
@@ -37,7 +36,7 @@ final class CmaRules {
       return;
     }
     long total = 0;
-    Map<Zone, Long> blocks = new IdentityHashMap<>();
+    IdentityHashMap<Zone, Long> blocks = new IdentityHashMap<>();
     for (CmaArea area : kernel.cma().areas()) {
       total += area.count();
       area.ranges().forEach(range -> pageblocks(range, blocks));
@@ -60,7 +59,7 @@ final class CmaRules {
   }
 
   /** Adds up the CMA pageblocks of a range by zone; an area that failed may have some. */
-  private void pageblocks(CmaMemrange range, Map<Zone, Long> blocks) {
+  private void pageblocks(CmaMemrange range, IdentityHashMap<Zone, Long> blocks) {
     long step = mm.mmzone().pageblockNrPages();
     for (long pfn = range.basePfn(); pfn < range.endPfn(); pfn += step) {
       Page page = mm.model().pfnToPage(pfn);
