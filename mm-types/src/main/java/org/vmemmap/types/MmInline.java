@@ -4,6 +4,7 @@ package org.vmemmap.types;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
+import org.vmemmap.machine.MachineFault;
 
 /** What a struct page says of its node and zone, and how compound pages are put together. */
 @Kernel(file = "include/linux/mm.h", symbol = "page_zone")
@@ -61,10 +62,19 @@ public final class MmInline {
     return zonenum(struct.flags(page));
   }
 
-  /** {@code memdesc_zonenum()}: the zone number in word 0. */
+  /**
+   * {@code memdesc_zonenum()}: the zone number in word 0.
+   *
+   * @throws MachineFault {@code no-such-zone} for a number behind the last zone, where C would take
+   *     what lies behind node_zones[] for a zone
+   */
   @Kernel(file = "include/linux/mmzone.h", symbol = "memdesc_zonenum")
   public ZoneType zonenum(long word0) {
-    return zones.get((int) (word0 >>> zonesPgshift) & ((1 << zonesShift) - 1));
+    int number = (int) (word0 >>> zonesPgshift) & ((1 << zonesShift) - 1);
+    if (number >= zones.size()) {
+      throw new MachineFault("no-such-zone", "zone", number, "flags", word0);
+    }
+    return zones.get(number);
   }
 
   /** {@code page_to_nid()}. */

@@ -108,9 +108,7 @@ public final class Boards {
   public static MachineSpec ofSize(
       Profile profile, long mem, int nodes, List<DaxOption> dax, List<String> cmdline) {
     boolean arm64 = profile.arch().equals(Profile.ARM64);
-    Profile fitted = arm64 ? profile : withBlocks(profile, mem);
-    MmConfig config = fitted.config();
-    long section = 1L << config.sectionSizeBits();
+    long section = 1L << profile.config().sectionSizeBits();
     if (mem < 256 * MIB || mem % section != 0 || mem / nodes < section) {
       throw new BadInput(
           "--mem %s --nodes %d: wanted at least 256M, and whole sections of %s on each node"
@@ -120,11 +118,37 @@ public final class Boards {
     List<Ram> ram = ram(base, mem, nodes, section);
     List<Ram> soft = new ArrayList<>();
     List<Ram> pmem = new ArrayList<>();
-    addDax(fitted, dax, nodes, base + mem, soft, pmem);
-    long block = arm64 ? section : POWERPC_BLOCK * MIB;
-    Profile placed = arm64 ? withBase(fitted, config, base, base + mem) : fitted;
+    addDax(profile, dax, nodes, base + mem, soft, pmem);
+    return of(profile, ram, soft, pmem, List.of(), cmdline);
+  }
+
+  /**
+   * A machine with exactly this memory.
+   *
+   * @param profile from {@link #arm64} or {@link #powerpc}
+   * @param ram ascending, cut to pages
+   * @param soft set aside for device DAX
+   * @param pmem persistent memory
+   * @param device memory that only drivers know
+   */
+  public static MachineSpec of(
+      Profile profile,
+      List<Ram> ram,
+      List<Ram> soft,
+      List<Ram> pmem,
+      List<Ram> device,
+      List<String> cmdline) {
+    boolean arm64 = profile.arch().equals(Profile.ARM64);
+    long bytes = ram.stream().mapToLong(Ram::size).sum();
+    Profile fitted = arm64 ? profile : withBlocks(profile, bytes);
+    MmConfig config = fitted.config();
+    long block = arm64 ? 1L << config.sectionSizeBits() : POWERPC_BLOCK * MIB;
+    Profile placed =
+        arm64
+            ? withBase(fitted, config, ram.getFirst().start(), ram.getLast().end())
+            : fitted;
     return new MachineSpec(
-        placed, config, ram, List.of(), soft, pmem, List.of(), cmdline, block);
+        placed, config, ram, List.of(), soft, pmem, device, cmdline, block);
   }
 
   private static List<Ram> ram(long base, long mem, int nodes, long section) {
@@ -208,5 +232,13 @@ public final class Boards {
   /** Bytes of the hugepages that a kernel has by default; 0 for none. */
   public static long hugepageSize(MachineSpec spec) {
     return Platform.of(spec, org.vmemmap.pagealloc.Placement.NONE).hugetlbArch().hpageSize();
+  }
+
+  /** Sizes of all hugepages that a kernel has, in bytes, ascending. */
+  public static List<Long> hugepageSizes(MachineSpec spec) {
+    var arch = Platform.of(spec, org.vmemmap.pagealloc.Placement.NONE).hugetlbArch();
+    List<Long> sizes = new ArrayList<>(arch.initcallSizes());
+    sizes.add(arch.hpageSize());
+    return sizes.stream().filter(size -> size > 0).distinct().sorted().toList();
   }
 }

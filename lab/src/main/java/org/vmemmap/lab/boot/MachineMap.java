@@ -69,10 +69,9 @@ public final class MachineMap {
     }
     int physmemBits = levels == 5 ? 52 : 46;
     MmConfig config = MmConfig.debianX86().withMaxPhysmemBits(physmemBits);
-    long base = levels == 5 ? MachineSpec.VMEMMAP_BASE_L5 : MachineSpec.VMEMMAP_BASE_L4;
     MachineSpec spec =
         new MachineSpec(
-            "x86-64", levels, base, config, ram, holes, soft, pmem, cmdline, blockSize(ram));
+            "x86-64", levels, vmemmapBase(levels), config, ram, holes, soft, pmem, cmdline, blockSize(ram));
     if (spec.endOfMemory() > 1L << physmemBits) {
       throw new BadInput(
           "memory up to 0x%x: a %d-level kernel addresses %s"
@@ -165,6 +164,11 @@ public final class MachineMap {
 
   private static long roundUp(long address) {
     return (address + PAGE_SIZE - 1) & -PAGE_SIZE;
+  }
+
+  /** VMEMMAP_START of a kernel without address randomisation. */
+  static long vmemmapBase(int levels) {
+    return levels == 5 ? MachineSpec.VMEMMAP_BASE_L5 : MachineSpec.VMEMMAP_BASE_L4;
   }
 
   /** Size of a memory block on a virtual machine, as probe_memory_block_size() picks it. */

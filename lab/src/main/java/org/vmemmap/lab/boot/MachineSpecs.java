@@ -55,6 +55,27 @@ public final class MachineSpecs {
     return map.toSpec(levels, cmdline);
   }
 
+  /**
+   * A virtual PC with exactly this memory, as {@code mem=} and {@code memmap=} have left it.
+   *
+   * @param ram ascending, cut to pages
+   * @param soft set aside for device DAX
+   * @param pmem persistent memory
+   * @param device memory that only drivers know
+   */
+  public static MachineSpec of(
+      List<Ram> ram,
+      List<Ram> soft,
+      List<Ram> pmem,
+      List<Ram> device,
+      int levels,
+      List<String> cmdline) {
+    Profile profile = Profile.x86(levels, MachineMap.vmemmapBase(levels));
+    return new MachineSpec(
+        profile, profile.config(), ram, List.of(), soft, pmem, device, cmdline,
+        MachineMap.blockSize(ram));
+  }
+
   private static void addNodes(MachineMap map, long mem, long low, int nodes) {
     long share = mem / nodes / MIB * MIB;
     for (int node = 0; node < nodes; node++) {

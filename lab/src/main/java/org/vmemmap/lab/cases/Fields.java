@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.BadInput;
 
 /** The members of an object with their types checked; every complaint names the place. */
-final class Fields {
+public final class Fields {
   private final String file;
   private final JsonNode.Obj object;
   private final String what;
@@ -25,7 +25,7 @@ final class Fields {
   }
 
   /** The node as an object. */
-  static Fields of(String file, JsonNode node, String what) {
+  public static Fields of(String file, JsonNode node, String what) {
     if (node instanceof JsonNode.Obj object) {
       return new Fields(file, object, what);
     }
@@ -36,18 +36,23 @@ final class Fields {
     return object;
   }
 
+  /** The names of all members. */
+  public java.util.Set<String> keys() {
+    return object.members().keySet();
+  }
+
   String file() {
     return file;
   }
 
   /** True when the member is there and not null. */
-  boolean has(String key) {
+  public boolean has(String key) {
     JsonNode node = object.members().get(key);
     return node != null && !(node instanceof JsonNode.Null);
   }
 
   /** The member, which must be there. */
-  JsonNode need(String key) {
+  public JsonNode need(String key) {
     JsonNode node = object.members().get(key);
     if (node == null) {
       throw JsonParser.at(file, object.pos(), what + " has no \"" + key + "\"; wanted this field");
@@ -56,7 +61,7 @@ final class Fields {
   }
 
   /** A complaint about the member's type. */
-  BadInput wrong(String key, String wanted) {
+  public BadInput wrong(String key, String wanted) {
     JsonNode node = need(key);
     String found =
         node instanceof JsonNode.Text || node instanceof JsonNode.Num
@@ -66,29 +71,34 @@ final class Fields {
         file, node.pos(), "\"" + key + "\" of " + what + " is " + found + "; wanted " + wanted);
   }
 
-  String text(String key) {
+  /** The member as text. */
+  public String text(String key) {
     if (need(key) instanceof JsonNode.Text text) {
       return text.value();
     }
     throw wrong(key, "a string");
   }
 
-  @Nullable String optionalText(String key) {
+  /** The member as text; null when it is absent. */
+  public @Nullable String optionalText(String key) {
     return has(key) ? text(key) : null;
   }
 
-  boolean bool(String key) {
+  /** The member as a truth value. */
+  public boolean bool(String key) {
     if (need(key) instanceof JsonNode.Bool bool) {
       return bool.value();
     }
     throw wrong(key, "true or false");
   }
 
-  boolean boolOr(String key, boolean absent) {
+  /** The member as a truth value, or {@code absent}. */
+  public boolean boolOr(String key, boolean absent) {
     return has(key) ? bool(key) : absent;
   }
 
-  long number(String key) {
+  /** The member as a whole number. */
+  public long number(String key) {
     if (need(key) instanceof JsonNode.Num number) {
       try {
         return Long.parseLong(number.text());
@@ -99,7 +109,8 @@ final class Fields {
     throw wrong(key, "a whole number");
   }
 
-  int small(String key) {
+  /** The member as a whole number from 0 on. */
+  public int small(String key) {
     long value = number(key);
     if (value < 0 || value > Integer.MAX_VALUE) {
       throw wrong(key, "a whole number of 0 or more");
@@ -107,12 +118,13 @@ final class Fields {
     return (int) value;
   }
 
-  long numberOr(String key, long absent) {
+  /** The member as a whole number, or {@code absent}. */
+  public long numberOr(String key, long absent) {
     return has(key) ? number(key) : absent;
   }
 
   /** A string {@code 0x...} as 64 bits. */
-  long hex(String key) {
+  public long hex(String key) {
     try {
       return parseHex(text(key));
     } catch (NumberFormatException e) {
@@ -133,7 +145,7 @@ final class Fields {
   }
 
   /** The items of a list of objects; none when the member is absent. */
-  <T> List<T> list(String key, String item, Function<Fields, T> reader) {
+  public <T> List<T> list(String key, String item, Function<Fields, T> reader) {
     List<T> items = new ArrayList<>();
     for (JsonNode node : nodes(key)) {
       items.add(reader.apply(of(file, node, item)));
@@ -142,7 +154,7 @@ final class Fields {
   }
 
   /** The items of a list; none when the member is absent. */
-  List<JsonNode> nodes(String key) {
+  public List<JsonNode> nodes(String key) {
     if (!has(key)) {
       return List.of();
     }

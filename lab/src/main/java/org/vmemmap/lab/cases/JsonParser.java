@@ -68,7 +68,7 @@ public final class JsonParser {
   }
 
   /** An error at a place of a file, in the one form that all of them have. */
-  static BadInput at(String file, JsonNode.Pos pos, String text) {
+  public static BadInput at(String file, JsonNode.Pos pos, String text) {
     return new BadInput(file + ":" + pos.line() + ":" + pos.column() + ": " + text);
   }
 

@@ -11,13 +11,26 @@ import java.util.List;
  * @param detail frame or pfn, and what was found
  * @param site the kernel functions whose allocation failed; empty for none
  * @param trace the last shared steps
+ * @param finding title in docs/FINDINGS.md when the kernel is known to do so; empty otherwise
  * @param replay the command that runs it again
  */
 public record Deviation(
-    String rule, String step, String detail, String site, List<String> trace, String replay) {
+    String rule, String step, String detail, String site, List<String> trace,
+    String finding, String replay) {
+  /** One that no finding is looked up for. */
+  public Deviation(
+      String rule, String step, String detail, String site, List<String> trace, String replay) {
+    this(rule, step, detail, site, trace, "", replay);
+  }
+
   /** Copies the trace. */
   public Deviation {
     trace = List.copyOf(trace);
+  }
+
+  /** True for what the kernel is known to do. */
+  public boolean known() {
+    return !finding.isEmpty();
   }
 
   /** The report. */
@@ -34,6 +47,9 @@ public record Deviation(
     }
     for (int i = 0; i < trace.size(); i++) {
       text.append(i == 0 ? "trace     " : "          ").append(trace.get(i)).append('\n');
+    }
+    if (known()) {
+      text.append("known     ").append(finding).append(" (docs/FINDINGS.md)\n");
     }
     return text.append("replay    ").append(replay).append('\n').toString();
   }

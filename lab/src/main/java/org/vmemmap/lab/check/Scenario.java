@@ -6,6 +6,8 @@ import java.util.List;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.DaxOption;
 import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.lab.boot.Ram;
+import org.vmemmap.lab.boot.Sizes;
 
 /**
  * A machine and what is done to it.
@@ -13,25 +15,21 @@ import org.vmemmap.lab.boot.MachineSpec;
  * @param name its name
  * @param about what it is for, in a line
  * @param world the kind of machine
- * @param mem bytes of RAM
- * @param nodes number of nodes
- * @param device a DAX device; those of scenarios without steps on it are not bound
- * @param withDevice whether the machine has it
- * @param cmdline kernel parameters
+ * @param spec the machine, its kernel and its command line
  * @param steps what is done after boot
- * @param failBoot whether fallible steps of the boot are made to fail, or those of the steps
+ * @param strict whether each step must succeed when nothing is made to fail
+ * @param failBoot whether fallible steps are counted from the start of the boot, or from its end
+ * @param failing which of them fail; each step of the scenario may have its own, too
  */
 public record Scenario(
     String name,
     String about,
     World world,
-    long mem,
-    int nodes,
-    DaxOption device,
-    boolean withDevice,
-    List<String> cmdline,
+    MachineSpec spec,
     List<Step> steps,
-    boolean failBoot) {
+    boolean strict,
+    boolean failBoot,
+    Selection failing) {
   /** Names of the standard scenarios. */
   public static final List<String> NAMES = List.of("page", "boot", "pool", "dax", "gigantic");
 
@@ -40,9 +38,8 @@ public record Scenario(
       "/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages";
   private static final long GIGANTIC_MEM = 2176L << 20;
 
-  /** Copies the lists. */
+  /** Copies the list. */
   public Scenario {
-    cmdline = List.copyOf(cmdline);
     steps = List.copyOf(steps);
   }
 
@@ -69,46 +66,55 @@ public record Scenario(
           List.of(), true);
       case "pool" -> make(name, "pool grows and shrinks with HVO on", world, List.of(HVO),
           List.of(Step.pool(4), Step.pool(0), Step.pool(3), Step.pool(1)), false);
-      case "dax" -> make(name, "a compound device is bound, unbound, bound", world, List.of(HVO),
-          List.of(Step.bind(), Step.unbind(), Step.bind()), false);
+      case "dax" -> dax(name, world);
       default -> make(name, "a 1G page is made at boot, freed, made again", world,
           List.of(HVO, "hugepagesz=1G", "hugepages=1"),
           List.of(Step.write(POOL_1G, "0"), Step.write(POOL_1G, "1")), true);
     };
   }
 
+  private static Scenario dax(String name, World world) {
+    DaxOption device = world.device();
+    MachineSpec spec = world.spec(world.memory(), 1, List.of(device), List.of(HVO));
+    Ram range = device.pmem() ? spec.pmem().getFirst() : spec.softReserved().getFirst();
+    String start = "0x" + Long.toHexString(range.start());
+    String arguments =
+        start + " " + Sizes.text(device.size()) + " " + Sizes.text(device.align()) + " mem";
+    Step bind = new Step("bind", arguments);
+    List<Step> steps = List.of(bind, new Step("unbind", start), bind);
+    String about = "a compound device is bound, unbound, bound";
+    return new Scenario(name, about, world, spec, steps, true, false, Selection.NONE);
+  }
+
   private static Scenario make(
       String name, String about, World world, List<String> cmdline, List<Step> steps,
       boolean failBoot) {
-    boolean dax = name.equals("dax");
     long mem = name.equals("gigantic") ? GIGANTIC_MEM : world.memory();
-    return new Scenario(
-        name, about, world, mem, 1, world.device(), dax, cmdline, steps, failBoot);
-  }
-
-  /** The machine. */
-  MachineSpec spec() {
-    return world.spec(mem, nodes, withDevice ? List.of(device) : List.of(), cmdline);
+    MachineSpec spec = world.spec(mem, 1, List.of(), cmdline);
+    return new Scenario(name, about, world, spec, steps, true, failBoot, Selection.NONE);
   }
 
   /** The same with other steps. */
-  Scenario withSteps(List<Step> newSteps) {
-    return new Scenario(
-        name, about, world, mem, nodes, device, withDevice, cmdline, newSteps, failBoot);
+  Scenario withSteps(List<Step> other) {
+    return new Scenario(name, about, world, spec, other, strict, failBoot, failing);
   }
 
-  /** The same with another command line. */
-  Scenario withCmdline(List<String> words) {
-    return new Scenario(
-        name, about, world, mem, nodes, device, withDevice, words, steps, failBoot);
+  /** The same on another machine of its kind. */
+  Scenario withSpec(MachineSpec other) {
+    return new Scenario(name, about, world, other, steps, strict, failBoot, failing);
+  }
+
+  /** The same with other words. */
+  Scenario withName(String newName, String newAbout) {
+    return new Scenario(newName, newAbout, world, spec, steps, strict, failBoot, failing);
   }
 
   /** Text for a report: the machine in a line, then each step in one. */
   String text() {
     StringBuilder text = new StringBuilder();
-    text.append(world.name()).append(" mem=").append(mem >> 20).append("M nodes=").append(nodes);
-    text.append(withDevice ? " dax " + device.text() : "");
-    text.append(" cmdline: ").append(String.join(" ", cmdline)).append('\n');
+    text.append(world.name()).append(" at ").append(spec.series().name());
+    text.append(" mem=").append(Sizes.text(spec.ramBytes()));
+    text.append(" cmdline: ").append(String.join(" ", spec.cmdline())).append('\n');
     steps.forEach(step -> text.append("  ").append(step.text()).append('\n'));
     return text.toString();
   }

@@ -4,6 +4,8 @@ package org.vmemmap.lab.check;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Predicate;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.Numbers;
 
@@ -16,6 +18,8 @@ import org.vmemmap.lab.boot.Numbers;
  */
 public record Selection(String mode, long first, long second) {
   private static final int MOST = 1_000_000;
+  private static final Pattern FORM =
+      Pattern.compile("(only|from|pair) ([1-9][0-9]{0,8})(?:,([1-9][0-9]{0,8}))?");
 
   /** Nothing fails. */
   static final Selection NONE = new Selection("none", 0, 0);
@@ -67,6 +71,20 @@ public record Selection(String mode, long first, long second) {
     };
   }
 
+  /**
+   * Reads what {@link #text} wrote.
+   *
+   * @throws BadInput for anything else
+   */
+  static Selection parse(String text) {
+    Matcher matcher = FORM.matcher(text.strip());
+    if (!matcher.matches() || matcher.group(1).equals("pair") != (matcher.group(3) != null)) {
+      throw new BadInput("failing \"" + text.strip() + "\": wanted only N, from N or pair N,M");
+    }
+    long second = matcher.group(3) == null ? 0 : Long.parseLong(matcher.group(3));
+    return new Selection(matcher.group(1), Long.parseLong(matcher.group(2)), second);
+  }
+
   /** As in {@code only 7} or {@code pair 3,9}. */
   String text() {
     return mode + " " + first + (second == 0 ? "" : "," + second);
@@ -76,7 +94,6 @@ public record Selection(String mode, long first, long second) {
   static final class Counter implements Predicate<String> {
     private final Selection selection;
     private final List<String> sites = new ArrayList<>();
-    private final List<String> failed = new ArrayList<>();
     private final int before;
 
     Counter(Selection selection) {
@@ -97,21 +114,12 @@ public record Selection(String mode, long first, long second) {
     @Override
     public boolean test(String site) {
       sites.add(site);
-      boolean hit = selection.hits(count());
-      if (hit) {
-        failed.add(site);
-      }
-      return hit;
+      return selection.hits(count());
     }
 
     /** The sites met, in order. */
     List<String> sites() {
       return List.copyOf(sites);
-    }
-
-    /** The sites that failed, in order. */
-    List<String> failed() {
-      return List.copyOf(failed);
     }
   }
 }

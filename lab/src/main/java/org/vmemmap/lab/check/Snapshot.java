@@ -6,6 +6,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.StringJoiner;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
@@ -126,13 +127,17 @@ final class Snapshot {
     return own != null || atMark == null ? own : atMark.hashes(page);
   }
 
-  /** The first difference of {@code later}; empty for none. */
+  /** All counts that differ in {@code later}, or the first page; empty for none. */
   String difference(Snapshot later) {
+    StringJoiner text = new StringJoiner(", ");
     for (Map.Entry<String, Long> count : counts.entrySet()) {
       Long now = later.counts.get(count.getKey());
       if (!count.getValue().equals(now)) {
-        return count.getKey() + " were " + count.getValue() + ", are " + now;
+        text.add(count.getKey() + " were " + count.getValue() + ", are " + now);
       }
+    }
+    if (text.length() > 0) {
+      return text.toString();
     }
     if (!used.equals(later.used)) {
       return "other pages are in use: " + differentRun(used, later.used);

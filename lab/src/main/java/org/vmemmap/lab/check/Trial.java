@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.function.Consumer;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.LabKernel;
@@ -22,17 +23,28 @@ import org.vmemmap.types.Mm;
 /** One run of a scenario with some fallible steps failing. */
 final class Trial {
   /** Warnings with which the kernel itself answers a failed allocation. */
-  private static final Set<String> FAILURE_WARNINGS = Set.of("add_pages: ret");
+  private static final Set<String> FAILURE_WARNINGS = 
+      Set.of("add_pages: ret", "__add_memory_resource: register_node()");
+
+  /** What boot says when the machine is too small for it. */
+  private static final Pattern OUT_OF_MEMORY = Pattern.compile("(Failed|Cannot) (to )?allocate");
 
   private final Scenario scenario;
   private final Selection.Counter counter;
+  private Selection.Counter current;
   private final @Nullable Tracer tracer;
   private final Consumer<Machine> prepare;
   private final List<String> outcome = new ArrayList<>();
+  private final List<String> failed = new ArrayList<>();
+  private int lastError;
+  private int warned;
   private String rule = "";
   private String detail = "";
+  private String finding = "";
+  private @Nullable Step underway;
   private String at = "boot";
   private final LabKernel kernel;
+  private final Workbench bench;
   private @Nullable MarkedMemmap marked;
   private @Nullable Snapshot atMark;
   private int steps;
@@ -42,9 +54,11 @@ final class Trial {
       Scenario scenario, Selection selection, @Nullable Tracer tracer, Consumer<Machine> prepare) {
     this.scenario = scenario;
     this.counter = new Selection.Counter(selection);
+    this.current = counter;
     this.prepare = prepare;
     this.tracer = tracer;
     this.kernel = LabKernel.off(scenario.spec(), new Hooks());
+    this.bench = new Workbench(kernel);
   }
 
   /** A run of which nothing has been done yet. */
@@ -65,15 +79,18 @@ final class Trial {
       @Nullable Snapshot atMark) {
     this.scenario = start.scenario;
     this.counter = new Selection.Counter(selection, start.counter.count());
+    this.current = counter;
     this.tracer = null;
     this.prepare = start.prepare;
     this.kernel = start.kernel;
+    this.bench = new Workbench(start.bench);
+    this.warned = start.warned;
     this.steps = start.steps;
     this.at = start.at;
     this.marked = marked;
     this.atMark = atMark;
     if (scenario.failBoot() || kernel.booted()) {
-      arm();
+      arm(kernel.mm().machine());
     }
   }
 
@@ -86,7 +103,17 @@ final class Trial {
    * @param deviation what went wrong; null for nothing
    */
   record Result(
-      List<String> sites, List<String> failed, String outcome, @Nullable Deviation deviation) {}
+      List<String> sites, List<String> failed, String outcome, @Nullable Deviation deviation) {
+    /** The outcomes of the steps, each once; {@code ok} when none returned an error. */
+    List<String> outcomes() {
+      return List.of(outcome.split(" ", -1));
+    }
+  }
+
+  /** Runs it with what it says to fail, on a machine that {@code prepare} has seen first. */
+  static Result run(Scenario scenario, String replay, Consumer<Machine> prepare) {
+    return run(scenario, scenario.failing(), replay, prepare);
+  }
 
   /** Runs it; when it deviates, once more with a trace. */
   static Result run(Scenario scenario, Selection selection, String replay) {
@@ -104,9 +131,10 @@ final class Trial {
     Tracer tracer = new Tracer();
     Trial again = new Trial(scenario, selection, tracer, prepare);
     again.go();
-    String failed = String.join(", ", trial.counter.failed().stream().distinct().toList());
+    String failed = String.join(", ", trial.failed.stream().distinct().toList());
     return trial.result(
-        new Deviation(trial.rule, trial.at, trial.detail, failed, tracer.lines(), replay));
+        new Deviation(
+            trial.rule, trial.at, trial.detail, failed, tracer.lines(), trial.finding, replay));
   }
 
   /** How it ended; for a run that does not deviate. */
@@ -116,7 +144,7 @@ final class Trial {
 
   private Result result(@Nullable Deviation deviation) {
     String text = outcome.isEmpty() ? "ok" : String.join(" ", outcome.stream().distinct().toList());
-    return new Result(counter.sites(), counter.failed(), text, deviation);
+    return new Result(counter.sites(), List.copyOf(failed), text, deviation);
   }
 
   /** Does all stages that are left, until a rule is broken. */
@@ -174,7 +202,7 @@ final class Trial {
     kernel.bootOn(LabKernel.Listener.NONE);
     if (kernel.booted()) {
       if (!scenario.failBoot()) {
-        arm();
+        arm(kernel.mm().machine());
       }
       rest();
     }
@@ -188,7 +216,8 @@ final class Trial {
   private void panic(KernelPanic e) {
     panicked = true;
     outcome.add("panic");
-    boolean expected = at.equals("boot") && !counter.failed().isEmpty();
+    boolean tooSmall = OUT_OF_MEMORY.matcher(String.valueOf(e.getMessage())).find();
+    boolean expected = at.equals("boot") && (tooSmall || !failed.isEmpty());
     if (!expected) {
       broke(RuleBook.PANIC, "Kernel panic - not syncing: " + e.getMessage());
     }
@@ -196,16 +225,21 @@ final class Trial {
 
   private void step(Step step) {
     at = step.text();
+    underway = step;
     Snapshot before = snapshot();
-    int failures = counter.failed().size();
-    int rc = step.run(kernel, scenario.device());
-    boolean failed = counter.failed().size() > failures;
+    boolean own = !step.failing().equals(Selection.NONE);
+    current = own ? new Selection.Counter(step.failing()) : counter;
+    arm(kernel.mm().machine());
+    int rc = bench.run(step);
+    current = counter;
+    arm(kernel.mm().machine());
+    lastError = rc;
     if (rc < 0) {
       outcome.add(Errno.name(rc));
       String difference = before.difference(snapshot());
       if (!difference.isEmpty()) {
         broke(RuleBook.FAILED_OPERATION, Errno.name(rc) + ", but " + difference);
-      } else if (!failed && counter.failed().isEmpty()) {
+      } else if (scenario.strict() && failed.isEmpty()) {
         broke(RuleBook.STEP, "returns " + Errno.name(rc));
       }
     }
@@ -217,31 +251,51 @@ final class Trial {
   }
 
   private void rest() {
+    // The trace is of what the kernel does, not of what the checks read.
+    kernel.mm().machine().yields().listen(null);
     List<Invariants.Violation> violations = Invariants.check(kernel, marked).violations();
     if (!violations.isEmpty()) {
       String text = violations.getFirst().toString();
       broke(violations.getFirst().rule(), text.substring(text.indexOf(' ') + 1));
     }
     warnings();
+    kernel.mm().machine().yields().listen(tracer);
   }
 
   private void warnings() {
-    for (String warning : kernel.mm().printk().warnings()) {
-      if (counter.failed().isEmpty() || !FAILURE_WARNINGS.contains(warning)) {
+    List<String> all = kernel.mm().printk().warnings();
+    for (String warning : all.subList(warned, all.size())) {
+      boolean answers = !failed.isEmpty() || lastError == -Errno.ENOMEM;
+      if (!answers || !FAILURE_WARNINGS.contains(warning)) {
         broke(RuleBook.WARNING, "WARNING: " + warning);
       }
     }
+    warned = all.size();
   }
 
   private void broke(String broken, String found) {
     if (rule.isEmpty()) {
       rule = broken;
       detail = found;
+      finding =
+          KnownFindings.explain(
+              new KnownFindings.Sight(scenario, kernel, underway, broken, found, failed));
     }
   }
 
-  private void arm() {
-    kernel.mm().machine().faults().failFrom(1, counter);
+  private void arm(Machine machine) {
+    Selection.Counter counting = current;
+    machine
+        .faults()
+        .failFrom(
+            1,
+            site -> {
+              boolean fails = counting.test(site);
+              if (fails) {
+                failed.add(site);
+              }
+              return fails;
+            });
   }
 
   /** Sets the hooks as soon as the machine exists. */
@@ -255,7 +309,7 @@ final class Trial {
       machine.check(Checks.entryWrites());
       prepare.accept(machine);
       if (scenario.failBoot()) {
-        machine.faults().failFrom(1, counter);
+        arm(machine);
       }
     }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.lab.cli;
 
+import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -9,8 +11,10 @@ import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.Numbers;
+import org.vmemmap.lab.check.RandomWorlds;
 import org.vmemmap.lab.check.RuleBook;
 import org.vmemmap.lab.check.Scenario;
+import org.vmemmap.lab.check.ScenarioFile;
 import org.vmemmap.lab.check.Selection;
 import org.vmemmap.lab.check.Sweep;
 import org.vmemmap.lab.check.World;
@@ -29,11 +33,16 @@ import picocli.CommandLine.Parameters;
       "  sweep [SCENARIO]   fails each allocation of page, boot, pool, dax or gigantic (all of"
           + " them when none is named): only the n-th, and all from the n-th",
       "  races [NAME]       several CPUs in every order up to a bound (check races --help)",
+      "  random             draws machines and what is done to them from a seed, checks all rules"
+          + " after each step, and makes what breaks one as small as it can",
+      "  run FILE           runs a scenario file, as random writes them",
       ""
     },
     footer = {"", "Exit code: 0 nothing found, 1 a rule is broken, 2 bad input."})
 final class CheckCommand implements Callable<Integer> {
   private static final int MOST = 1_000_000;
+  private static final int MOST_RUNS = 100_000_000;
+  private static final int MOST_STEPS = 1000;
 
   private final PrintWriter out;
 
@@ -70,11 +79,35 @@ final class CheckCommand implements Callable<Integer> {
       description = "Show this help.")
   boolean help;
 
-  @Parameters(index = "0", arity = "0..1", paramLabel = "WHAT", description = "sweep")
+  @Parameters(index = "0", arity = "0..1", paramLabel = "WHAT", description = "sweep, random or run")
   @Nullable String what;
 
-  @Parameters(index = "1", arity = "0..1", paramLabel = "SCENARIO", description = "A scenario.")
+  @Parameters(index = "1", arity = "0..1", paramLabel = "SCENARIO", description = "A scenario, or a file of one.")
   @Nullable String scenario;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "S",
+      description = "random: run number i is that of seed S + i; default 1.")
+  @Nullable String seed;
+
+  @Option(names = "--runs", paramLabel = "N", description = "random: number of runs (default 1000).")
+  @Nullable String runs;
+
+  @Option(names = "--steps", paramLabel = "K", description = "random: most steps of a run (default 8).")
+  @Nullable String steps;
+
+  @Option(
+      names = {"--at", "--profile"},
+      paramLabel = "N",
+      description = "random: the kernel after N patches of the series, or 7.1, 7.2, 7.3; default: any.")
+  @Nullable String level;
+
+  @Option(
+      names = "--out",
+      paramLabel = "FILE",
+      description = "random: write the smallest scenario of what is found; more to FILE-2, ...")
+  @Nullable Path output;
 
   CheckCommand(PrintWriter out) {
     this.out = out;
@@ -86,19 +119,67 @@ final class CheckCommand implements Callable<Integer> {
       out.println(json ? RuleBook.json() : RuleBook.table());
       return Main.OK;
     }
-    if (what == null || !what.equals("sweep")) {
-      throw new BadInput("check " + (what == null ? "" : what) + ": wanted sweep or --list");
+    return switch (what == null ? "" : what) {
+      case "sweep" -> sweep();
+      case "random" -> random();
+      case "run" -> runFile();
+      default ->
+          throw new BadInput(
+              "check " + (what == null ? "" : what) + ": wanted sweep, races, random, run or --list");
+    };
+  }
+
+  private int random() {
+    int most = Numbers.parse("--steps", steps == null ? "8" : steps, 1, MOST_STEPS);
+    int count = Numbers.parse("--runs", runs == null ? "1000" : runs, 1, MOST_RUNS);
+    long from = Numbers.parse("--seed", seed == null ? "1" : seed, 0, Integer.MAX_VALUE);
+    String at = level;
+    int[] part = part();
+    RandomWorlds worlds =
+        new RandomWorlds(worlds(), at == null ? null : MachineOptions.level("--at", at), most);
+    worlds.run(from, count, part[0], part[1], this::progress);
+    out.println(worlds.text());
+    write(worlds.found());
+    return worlds.broken() == 0 ? Main.OK : Main.FAILED;
+  }
+
+  private void write(List<RandomWorlds.Found> found) {
+    Path file = output;
+    for (int i = 0; file != null && i < found.size(); i++) {
+      Path to = i == 0 ? file : file.resolveSibling(file.getFileName() + "-" + (i + 1));
+      try {
+        Files.writeString(to, ScenarioFile.text(found.get(i).scenario()) + "\n");
+      } catch (IOException e) {
+        throw new BadInput("--out " + to + ": cannot be written, wanted a path that can");
+      }
     }
-    return sweep();
+  }
+
+  private int runFile() {
+    String file = scenario;
+    if (file == null) {
+      throw new BadInput("check run: wanted a scenario file");
+    }
+    RandomWorlds.Run run = RandomWorlds.run(ScenarioFile.read(Path.of(file)), file);
+    out.println(run.text());
+    return run.broken() ? Main.FAILED : Main.OK;
+  }
+
+  private void progress(String text) {
+    out.println("# " + text);
+    out.flush();
+  }
+
+  private List<World> worlds() {
+    String one = world;
+    return one == null ? World.all() : List.of(World.of(one));
   }
 
   private int sweep() {
-    String one = world;
-    List<World> worlds = one == null ? World.all() : List.of(World.of(one));
     String name = scenario;
     List<Scenario> scenarios = new ArrayList<>();
     for (String each : name == null ? Scenario.NAMES : List.of(name)) {
-      scenarios.addAll(Scenario.standard(each, worlds));
+      scenarios.addAll(Scenario.standard(each, worlds()));
     }
     int[] part = part();
     Sweep sweep = new Sweep(pairs, part[0], part[1], state);
@@ -106,12 +187,7 @@ final class CheckCommand implements Callable<Integer> {
     if (failing != null) {
       sweep.runOnly(scenarios, Selection.parseOption(failing));
     } else {
-      sweep.run(
-          scenarios,
-          text -> {
-            out.println("# " + text);
-            out.flush();
-          });
+      sweep.run(scenarios, this::progress);
     }
     out.println(sweep.text());
     return sweep.broken() == 0 ? Main.OK : Main.FAILED;

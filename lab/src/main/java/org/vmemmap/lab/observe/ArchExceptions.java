@@ -11,6 +11,9 @@ import org.vmemmap.lab.boot.Profile;
  *   <li>powerpc: a leaf, a bolted block or, with 64K pages, a single page serves the memmap of
  *       several sections. Each section counts what it would need alone, in whole pages, so the
  *       counters are not the number of frames. They still are the sum over the sections.
+ *   <li>A struct page whose size is no power of two: the memmap of a section does not end with a
+ *       leaf, so neighbours share one, and the memory behind the last is in nobody's count. Here,
+ *       too, the counters are the sum over the sections.
  *   <li>powerpc: a page-table page is cut into smaller tables, and those of the pud level come from
  *       slabs. A page goes back when all its tables have been handed out and freed, so there may be
  *       pages without a table in use.
@@ -28,6 +31,7 @@ record ArchExceptions(boolean countsFrames, boolean tablesFillFrames, boolean ta
     boolean powerpc = spec.arch().equals(Profile.POWERPC);
     boolean arm64 = spec.arch().equals(Profile.ARM64);
     boolean large = spec.profile().pageSize() > 4096;
-    return new ArchExceptions(!powerpc, !powerpc, arm64 && large);
+    boolean wholeLeaves = spec.config().structPageIsPowerOf2();
+    return new ArchExceptions(!powerpc && wholeLeaves, !powerpc, arm64 && large);
   }
 }

@@ -68,7 +68,7 @@ final class StructPageRules {
   /** Checks the pfns from {@code start} to {@code end} - 1; {@code node} is -1 for any. */
   private void pages(long start, long end, int node) {
     for (long pfn = start; pfn < end; ) {
-      long stop = Math.min(end, pfn / perPage * perPage + perPage);
+      long stop = Math.min(end, nextRun(pfn));
       long paddr = reader.paddr(reader.address(pfn));
       if (paddr < 0 && arch.takesSharedPages() && devices.atBorder(pfn)) {
         pfn = stop;
@@ -100,9 +100,15 @@ final class StructPageRules {
         && marked.holds(start / perPage, paddr, node < 0);
   }
 
+  /** First pfn behind those whose struct pages lie in the page of memmap of {@code pfn}, and whole. */
+  private long nextRun(long pfn) {
+    return mm.config().structPageIsPowerOf2() ? pfn / perPage * perPage + perPage : pfn + 1;
+  }
+
   private void page(long pfn, long paddr, int node) {
     long flags = memory.getLong(paddr);
-    long info = memory.getLong(paddr + 8);
+    boolean whole = mm.config().structPageIsPowerOf2();
+    long info = whole ? memory.getLong(paddr + 8) : reader.word(pfn, 1);
     if (node < 0 && !devices.initialised(pfn) && !mm.mmzone().pfnOnline(pfn)) {
       return;
     }

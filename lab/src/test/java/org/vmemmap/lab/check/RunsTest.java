@@ -72,9 +72,10 @@ class RunsTest {
     Fork fork = Fork.of(kernel);
     String before = seen(kernel);
     List<String> ends = new ArrayList<>();
+    Workbench bench = new Workbench(kernel);
     for (int round = 0; round < 3; round++) {
       for (Step step : scenario.steps()) {
-        step.run(kernel, scenario.device());
+        bench.run(step);
       }
       kernel.write("/proc/sys/vm/nr_hugepages", "1000");
       ends.add(seen(kernel));

@@ -4,6 +4,8 @@ package org.vmemmap.lab.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.nio.file.Files;
+import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 
 /** {@code vmemmap check}. */
@@ -41,10 +43,24 @@ class CheckCommandTest {
     assertTrue(run.out().contains("-ENOMEM"), run.out());
   }
 
+  /** Three machines from a seed, and one of the scenarios of docs/FINDINGS.md. Expect the numbers. */
+  @Test
+  void random_someRuns_endsWithTheNumbers() {
+    Run run =
+        Run.of(
+            "check", "random", "--seed", "9", "--runs", "3", "--world", "x86-64-4", "--at", "49");
+    assertEquals(0, run.code(), run.out());
+    assertTrue(run.out().contains("3 runs, "), run.out());
+    Path docs = Files.isDirectory(Path.of("docs")) ? Path.of("docs") : Path.of("..", "docs");
+    Run known = Run.of("check", "run", docs.resolve("findings/half-added.json").toString());
+    assertEquals(0, known.code(), known.out());
+    assertTrue(known.out().contains("known     Hot-add that fails"), known.out());
+  }
+
   /** What cannot be used is named in one line. */
   @Test
   void check_badInput_isNamedInOneLine() {
-    refused("check fly: wanted sweep or --list", "check", "fly");
+    refused("check fly: wanted sweep, races, random, run or --list", "check", "fly");
     refused(
         "check sweep zoo: wanted one of page, boot, pool, dax, gigantic",
         "check", "sweep", "zoo", "--world", "x86-64-4");
@@ -54,6 +70,7 @@ class CheckCommandTest {
     refused(
         "--fail 99: wanted at most 13, page on x86-64-4 has no more steps that can fail",
         "check", "sweep", "page", "--world", "x86-64-4", "--fail", "99");
+    refused("no.json: cannot be read, wanted a scenario file", "check", "run", "no.json");
     refused("--shard 3: wanted I/N, as in 2/8", "check", "sweep", "boot", "--shard", "3");
   }
 }

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.lab.check;
+
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import java.util.Map;
+import org.vmemmap.dax.DaxBus;
+import org.vmemmap.lab.boot.BadInput;
+import org.vmemmap.lab.boot.LabKernel;
+import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.lab.boot.Ram;
+import org.vmemmap.lab.boot.Sizes;
+import org.vmemmap.types.DevPagemap;
+import org.vmemmap.types.Errno;
+
+/**
+ * Does steps on a booted machine, and remembers what processes hold.
+ *
+ * <pre>
+ *   echo VALUE > PATH               writes to a file
+ *   bind START SIZE ALIGN mem|dev   device DAX, on soft-reserved or persistent memory
+ *   unbind START
+ *   kmem START SIZE NODE yes|no     memory of a device as RAM; with its memmap in it, or not
+ *   unkmem START
+ *   dimm START SIZE NODE            ACPI plugs a DIMM
+ *   eject START
+ *   map SIZE                        a process maps a hugepage and touches it
+ *   unmap SIZE                      the process that did so first ends
+ *   isolate PFN PAGES               free hugepages in the way of a contiguous allocation are replaced
+ * </pre>
+ */
+final class Workbench {
+  private static final Map<String, String> VERBS =
+      Map.ofEntries(
+          Map.entry("bind", "START SIZE ALIGN mem|dev"),
+          Map.entry("unbind", "START"),
+          Map.entry("kmem", "START SIZE NODE yes|no"),
+          Map.entry("unkmem", "START"),
+          Map.entry("dimm", "START SIZE NODE"),
+          Map.entry("eject", "START"),
+          Map.entry("map", "SIZE"),
+          Map.entry("unmap", "SIZE"),
+          Map.entry("isolate", "PFN PAGES"));
+
+  private static final int REGIONS = 8;
+
+  private record Held(long size, long pfn) {}
+
+  private final LabKernel kernel;
+  private final Deque<Held> held = new ArrayDeque<>();
+
+  Workbench(LabKernel kernel) {
+    this.kernel = kernel;
+  }
+
+  /** The same kernel, in which processes hold the same pages. */
+  Workbench(Workbench other) {
+    this.kernel = other.kernel;
+    this.held.addAll(other.held);
+  }
+
+  /** Refuses what is no step. */
+  static void requireVerb(String verb, String arguments, String text) {
+    String wanted = VERBS.get(verb);
+    if (wanted == null) {
+      throw new BadInput(
+          "step \"" + text + "\": wanted 'echo VALUE > PATH' or one of "
+              + String.join(", ", VERBS.keySet().stream().sorted().toList()));
+    }
+    List<String> words = words(arguments);
+    if (words.size() != words(wanted).size()) {
+      throw new BadInput("step \"" + text + "\": wanted " + verb + " " + wanted);
+    }
+    List<String> kinds = words(wanted);
+    for (int i = 0; i < words.size(); i++) {
+      boolean word = kinds.get(i).indexOf('|') > 0;
+      boolean right = word ? List.of(kinds.get(i).split("\\|", -1)).contains(words.get(i))
+          : isNumber(words.get(i));
+      if (!right) {
+        throw new BadInput("step \"" + text + "\": wanted " + verb + " " + wanted);
+      }
+    }
+  }
+
+  private static List<String> words(String text) {
+    return text.isBlank() ? List.of() : List.of(text.strip().split(" +", -1));
+  }
+
+  private static boolean isNumber(String text) {
+    Sizes.Parsed parsed = Sizes.memparse(text, 0);
+    return parsed.end() > 0 && parsed.end() == text.length();
+  }
+
+  /** Does it. Returns 0 or a negative error code. */
+  int run(Step step) {
+    if (step.writes()) {
+      return kernel.write(step.what(), step.value());
+    }
+    List<String> args = words(step.value());
+    long first = Sizes.memparse(args.getFirst(), 0).value();
+    return switch (step.what()) {
+      case "bind" -> bind(first, number(args, 1), number(args, 2), args.get(3));
+      case "unbind" -> unbind(first);
+      case "kmem" ->
+          kernel.dax().bindKmem(
+              kernel.hotplug(), first, number(args, 1), (int) number(args, 2),
+              args.get(3).equals("yes"));
+      case "unkmem" -> kernel.dax().unbindKmem(first);
+      case "dimm" ->
+          kernel.hotplugDrivers().plugDimm(first, number(args, 1), (int) number(args, 2));
+      case "eject" -> kernel.hotplugDrivers().ejectDimm(first);
+      case "map" -> map(first);
+      case "unmap" -> unmap(first);
+      default -> isolate(first, first + number(args, 1));
+    };
+  }
+
+  private static long number(List<String> args, int at) {
+    return Sizes.memparse(args.get(at), 0).value();
+  }
+
+  private int bind(long start, long size, long align, String map) {
+    MachineSpec spec = kernel.spec();
+    boolean pmem = in(spec.pmem(), start);
+    DaxBus.Source source = pmem ? DaxBus.Source.PMEM : DaxBus.Source.HMEM;
+    DaxBus.MapTo to = map.equals("dev") ? DaxBus.MapTo.DEV : DaxBus.MapTo.MEM;
+    int rc = -Errno.ENODEV;
+    for (int id = 0; id < REGIONS && rc == -Errno.ENODEV; id++) {
+      rc = kernel.dax().bind("dax" + id + ".0", source, start, size, align, to);
+    }
+    return rc;
+  }
+
+  private static boolean in(List<Ram> ranges, long address) {
+    return ranges.stream().anyMatch(r -> r.start() <= address && address < r.end());
+  }
+
+  private int unbind(long start) {
+    int shift = kernel.mm().model().pageShift();
+    for (DaxBus.Bound bound : new ArrayList<>(kernel.dax().bound())) {
+      DevPagemap.Range mapped = bound.pgmap().ranges[0];
+      boolean inside = mapped.start() <= start && start <= mapped.end();
+      if (inside || bound.dataPfn() == start >>> shift) {
+        return kernel.dax().unbind(bound.device());
+      }
+    }
+    return -Errno.ENODEV;
+  }
+
+  /** Only where all pages are in use by the page allocator, as its caller sees to. */
+  private int isolate(long start, long end) {
+    for (long pfn = start; pfn < end; pfn++) {
+      if (!kernel.mm().mmzone().pfnOnline(pfn)) {
+        return -Errno.EINVAL;
+      }
+    }
+    return kernel.hugetlb().migrate().replaceFreeHugepageFolios(start, end);
+  }
+
+  private int map(long size) {
+    long pfn = kernel.hugetlb().task().mapHugepage(size, -1);
+    if (pfn < 0) {
+      return (int) pfn;
+    }
+    held.add(new Held(size, pfn));
+    return 0;
+  }
+
+  private int unmap(long size) {
+    for (Held each : held) {
+      if (each.size() == size) {
+        held.remove(each);
+        return kernel.hugetlb().task().unmapHugepage(size, each.pfn());
+      }
+    }
+    return -Errno.EINVAL;
+  }
+}
