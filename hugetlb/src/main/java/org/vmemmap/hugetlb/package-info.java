@@ -21,7 +21,8 @@
  * org.vmemmap.hugetlb.Hugetlb} is the pool at run time, {@link
  * org.vmemmap.hugetlb.HugetlbBootmem} what happens before there is a page allocator, {@link
  * org.vmemmap.hugetlb.HugetlbParams} the command line, {@link org.vmemmap.hugetlb.Hstates} the
- * variables that they share, and {@link org.vmemmap.hugetlb.HugetlbSysfs} the files that an
+ * variables that they share, {@link org.vmemmap.hugetlb.HugetlbCmaAreas} memory that is set aside
+ * for gigantic pages, and {@link org.vmemmap.hugetlb.HugetlbSysfs} the files that an
  * administrator writes to. {@link org.vmemmap.hugetlb.HugetlbTask} stands for a process that uses
  * a hugepage.
  */

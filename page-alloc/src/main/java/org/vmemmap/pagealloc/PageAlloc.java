@@ -238,13 +238,18 @@ public final class PageAlloc {
     mm.printk()
         .vmWarnOnOnce(
             order > mm.config().maxPageOrder(), "free_reserved_pages: order > MAX_PAGE_ORDER");
-    PageCursor p = new PageCursor(mm, page);
+    unreserve(page, nrPages);
+    adjustManagedPageCount(page, nrPages);
+    pcp.freeFrozenPages0(page, order, FreeLists.FPI_NONE);
+  }
+
+  /** {@code __ClearPageReserved()} and a reference count of 0 for {@code nrPages}, upwards. */
+  public void unreserve(Page first, long nrPages) {
+    PageCursor p = new PageCursor(mm, first);
     for (long i = 0; i < nrPages; i++, p.next()) {
       p.set(StructPage.PAGE_TYPE, p.get(StructPage.PAGE_TYPE) & 0xffff_ffffL);
       p.set(StructPage.FLAGS, p.get(StructPage.FLAGS) & ~(1L << PageFlags.PG_RESERVED));
     }
-    adjustManagedPageCount(page, nrPages);
-    pcp.freeFrozenPages0(page, order, FreeLists.FPI_NONE);
   }
 
   // ---- freeing ----

@@ -7,7 +7,8 @@
  * and what of it is spoken for. It needs no struct page, so it is what the memmap itself is made
  * from. When struct pages exist, everything that memblock still has goes to {@link
  * org.vmemmap.pagealloc.PageAlloc}, the buddy allocator. Small objects come from {@link
- * org.vmemmap.pagealloc.Slab}, which takes whole pages from the buddy allocator.
+ * org.vmemmap.pagealloc.Slab}, which takes whole pages from the buddy allocator. {@link
+ * org.vmemmap.pagealloc.Cma} keeps some memory of both for large requests.
  *
  * <p>The mechanism of the buddy allocator: a free block of 2^order pages is one struct page, the
  * first, marked PageBuddy with its order in {@code private} and linked through {@code lru} into the

@@ -115,11 +115,7 @@ final class CmaBench implements Cma.MmInitHooks {
 
   @Override
   public void initCmaReservedPageblock(Page page) {
-    for (long i = 0; i < BLOCK; i++) {
-      Page p = bench.mm.struct().add(page, i);
-      bench.mm.flags().clear(p, PageFlags.PG_RESERVED);
-      bench.mm.refs().setPageCount(p, 0);
-    }
+    bench.alloc.unreserve(page, BLOCK);
     bench.alloc.initPageblockMigratetype(page, Migratetype.MIGRATE_CMA, false);
     bench.mm.refs().setPageCount(page, 1);
     bench.alloc.freePages(page, bench.mm.config().pageblockOrder());

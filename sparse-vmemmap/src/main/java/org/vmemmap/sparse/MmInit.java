@@ -511,7 +511,7 @@ public final class MmInit implements Memblock.PageInit, Cma.MmInitHooks {
   @Override
   @Kernel(file = "mm/mm_init.c", symbol = "init_cma_reserved_pageblock")
   public void initCmaReservedPageblock(Page page) {
-    pages.unreserve(page, mm.mmzone().pageblockNrPages());
+    pageAlloc.unreserve(page, mm.mmzone().pageblockNrPages());
     pageAlloc.initPageblockMigratetype(page, Migratetype.MIGRATE_CMA, false);
     mm.refs().setPageCount(page, 1);
     pageAlloc.freePages(page, mm.config().pageblockOrder());

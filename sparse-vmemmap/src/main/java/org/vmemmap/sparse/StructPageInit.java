@@ -90,16 +90,6 @@ final class StructPageInit {
     writeRun(pfn, endPfn, words, step);
   }
 
-  /** {@code __ClearPageReserved()} and a reference count of 0 for all of the pages, upwards. */
-  void unreserve(Page first, long nrPages) {
-    long pfn = mm.model().pageToPfn(first);
-    for (long i = 0; i < nrPages; i++) {
-      Page p = mm.model().pfnToPage(pfn + i);
-      mm.flags().clear(p, PageFlags.PG_RESERVED);
-      mm.refs().setPageCount(p, 0);
-    }
-  }
-
   private void initAndMark(Page page, ZoneType zone, int nid, Mark mark) {
     initSinglePage(page, zone, nid);
     switch (mark) {
