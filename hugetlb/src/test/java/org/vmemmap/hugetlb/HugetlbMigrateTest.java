@@ -12,9 +12,11 @@ import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.vmemmap.pagealloc.PageIsolation;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Folio;
 import org.vmemmap.types.ListHead;
+import org.vmemmap.types.Owner;
 
 /** Getting hugepages out of the way, on a machine with pages of 2 MiB and, gigantic, 8 MiB. */
 final class HugetlbMigrateTest {
@@ -80,6 +82,72 @@ final class HugetlbMigrateTest {
     assertPool(pool, 3, 3, 1);
     assertTrue(pool.system.folios().folioTestHugetlb(old));
     assertTrue(pool.optimized(old));
+  }
+
+  /**
+   * While the new page is allocated somebody takes the old one; it may be moved, or may not. Expect
+   * it isolated, or -EBUSY, and the new page gone again with its memmap whole.
+   */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void isolateOrDissolve_takenMeanwhile_dropsTheNewPage(boolean movable) {
+    PoolMachine pool = filled(1);
+    Folio old = first(pool);
+    meanwhile(
+        pool,
+        () -> {
+          pool.system.reserve().hugetlbAllocFolio(pool.h2m(), 0, 0);
+          if (movable) {
+            pool.system.folios().set(old, HugetlbPageFlag.HPG_MIGRATABLE);
+          }
+        });
+    ListHead list = pool.mm.lists().localHead();
+    int rc = pool.system.migrate().isolateOrDissolveHugeFolio(old, list);
+    assertEquals(movable ? 0 : -Errno.EBUSY, rc);
+    assertEquals(movable ? 2 : 1, pool.mm.refs().folioRefCount(old));
+    assertEquals(!movable, pool.mm.lists().listEmpty(list));
+    assertPool(pool, 1, 0, 0);
+    assertEquals(512, pool.owned(Owner.HUGEPAGE));
+    assertTrue(pool.warnings().isEmpty());
+  }
+
+  /**
+   * Meanwhile somebody dissolves the old page. Its pageblock is isolated, as for a contiguous range;
+   * otherwise the new page could be the old one, and the wait for it to be free would never end.
+   * Expect 0, and the new page gone again.
+   */
+  @Test
+  void isolateOrDissolve_dissolvedMeanwhile_dropsTheNewPage() {
+    PoolMachine pool = filled(1);
+    Folio old = first(pool);
+    long pfn = pool.freePfns(0).get(0);
+    PageIsolation isolation = pool.pageAlloc.isolation();
+    assertEquals(0, isolation.startIsolatePageRange(pfn, pfn + 512, PageIsolation.Mode.OTHER));
+    meanwhile(pool, () -> pool.hugetlb.dissolveFreeHugetlbFolio(old));
+    assertEquals(0, dissolve(pool, old));
+    assertPool(pool, 0, 0, 0);
+    assertEquals(0, pool.owned(Owner.HUGEPAGE));
+    assertTrue(pool.warnings().isEmpty());
+  }
+
+  /** The old page is frozen but on no list yet. Expect to wait until it is on one. */
+  @Test
+  void isolateOrDissolve_notEnqueuedYet_waits() {
+    PoolMachine pool = filled(1);
+    Folio old = first(pool);
+    pool.system.folios().clear(old, HugetlbPageFlag.HPG_FREED);
+    int[] waits = {0};
+    pool.machine
+        .yields()
+        .listen(
+            (what, where) -> {
+              if (what.equals("cond_resched") && where == old.va() && ++waits[0] == 3) {
+                pool.system.folios().set(old, HugetlbPageFlag.HPG_FREED);
+              }
+            });
+    assertEquals(0, dissolve(pool, old));
+    assertEquals(3, waits[0]);
+    assertPool(pool, 1, 1, 0);
   }
 
   /** A page in use that may be moved. Expect it on the list, held; and back in use when put. */
@@ -205,6 +273,22 @@ final class HugetlbMigrateTest {
     int rc = pool.system.migrate().isolateOrDissolveHugeFolio(folio, list);
     pool.mm.lists().release(list);
     return rc;
+  }
+
+  /** Does {@code what} once, while a hugepage is being allocated without hugetlb_lock. */
+  private static void meanwhile(PoolMachine pool, Runnable what) {
+    boolean[] done = {false};
+    pool.machine
+        .faults()
+        .failFrom(
+            1,
+            site -> {
+              if (site.equals(BUDDY) && !done[0]) {
+                done[0] = true;
+                what.run();
+              }
+              return false;
+            });
   }
 
   private static void fail(PoolMachine pool, boolean from, int n, String site) {

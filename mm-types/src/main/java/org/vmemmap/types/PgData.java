@@ -22,6 +22,9 @@ public final class PgData {
   /** First pfn whose struct page is initialised late; {@link Long#MAX_VALUE} for none (ULONG_MAX). */
   public long firstDeferredPfn = Long.MAX_VALUE;
 
+  /** {@code per_cpu_nodestats}: the node has counters of its own, not those that all share at boot. */
+  public boolean perCpuNodestats;
+
   /** Makes an empty node. */
   public PgData(int nodeId, int nrVmemmapTails) {
     this.nodeId = nodeId;

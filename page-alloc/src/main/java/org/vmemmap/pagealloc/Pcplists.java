@@ -466,7 +466,7 @@ final class Pcplists {
     }
   }
 
-  /** {@code setup_per_cpu_pageset()}: from now on populated zones have lists. */
+  /** {@code setup_per_cpu_pageset()}: populated zones have lists and nodes counters from now on. */
   @Kernel(file = "mm/page_alloc.c", symbol = "setup_per_cpu_pageset")
   void setupPerCpuPageset() {
     for (Zone zone : marks.zones()) {
@@ -474,6 +474,7 @@ final class Pcplists {
         setupZonePageset(zone);
       }
     }
+    mm.nodes().online().forEach(pgdat -> pgdat.perCpuNodestats = true);
   }
 
   /** {@code zone_pcp_disable()}: nothing stays on the zone's lists until enabled again. */

@@ -108,6 +108,11 @@ public final class Slab {
     return va;
   }
 
+  /** Not kernel code: how many objects are allocated. */
+  public long objectsInUse() {
+    return pages.values().stream().distinct().mapToLong(slab -> slab.inUse).sum();
+  }
+
   private @Nullable SlabPage newSlab(long size, long key, int nid) {
     long pageSize = mm.model().pageSize();
     int order = 0;

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.sparse;
 
-import java.util.HashSet;
 import java.util.List;
-import java.util.Set;
 import java.util.SortedSet;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
@@ -57,7 +55,6 @@ public final class MmInit implements Memblock.PageInit, Cma.MmInitHooks {
   private final StructPageInit pages;
   private final DeferredInit deferred;
   private final MemmapInit memmap;
-  private final Set<Integer> bootNodestats = new HashSet<>();
   private HugetlbBootHooks hugetlb = HugetlbBootHooks.NONE;
   private long earlyPfnnidStart;
   private long earlyPfnnidEnd;
@@ -336,11 +333,11 @@ public final class MmInit implements Memblock.PageInit, Cma.MmInitHooks {
    */
   @Kernel(file = "mm/mm_init.c", symbol = "free_area_init_core_hotplug")
   public int freeAreaInitCoreHotplug(PgData pgdat) {
-    if (bootNodestats.contains(pgdat.nodeId())) {
+    if (!pgdat.perCpuNodestats) {
       if (mm.mayFail("free_area_init_core_hotplug")) {
         return -Errno.ENOMEM;
       }
-      bootNodestats.remove(pgdat.nodeId());
+      pgdat.perCpuNodestats = true;
     }
     pgdat.nrZones = 0;
     pgdat.nodeStartPfn = 0;
@@ -355,7 +352,6 @@ public final class MmInit implements Memblock.PageInit, Cma.MmInitHooks {
 
   @Kernel(file = "mm/mm_init.c", symbol = "free_area_init_core")
   private void freeAreaInitCore(PgData pgdat) {
-    bootNodestats.add(pgdat.nodeId());
     for (Zone zone : pgdat.zones()) {
       // memblock_free_all() counts managed pages anew.
       zoneInitInternals(zone, zone.presentPages);

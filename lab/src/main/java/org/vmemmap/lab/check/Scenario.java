@@ -30,7 +30,7 @@ public record Scenario(
     boolean strict,
     boolean failBoot,
     Selection failing) {
-  /** Names of the standard scenarios. */
+  /** Names of the standard scenarios; {@link MemoryScenarios#NAMES} are more of them. */
   public static final List<String> NAMES = List.of("page", "boot", "pool", "dax", "gigantic");
 
   private static final String HVO = "hugetlb_free_vmemmap=on";
@@ -45,6 +45,9 @@ public record Scenario(
 
   /** The standard scenario {@code name} on all {@code worlds} that have it. */
   public static List<Scenario> standard(String name, List<World> worlds) {
+    if (MemoryScenarios.NAMES.contains(name)) {
+      return MemoryScenarios.standard(name, worlds);
+    }
     if (!NAMES.contains(name)) {
       throw new BadInput("check sweep " + name + ": wanted one of " + String.join(", ", NAMES));
     }

@@ -12,7 +12,8 @@ import org.vmemmap.lab.boot.Numbers;
 /**
  * Which of the fallible steps of a run fail, counted from 1, and where they are.
  *
- * @param mode {@code none}, {@code only}, {@code from} or {@code pair}
+ * @param mode {@code none}, {@code only}, {@code from}, {@code pair}, or {@code same}: the step and all
+ *     later ones at its place
  * @param first the step that fails, or the first of them
  * @param second the other step of a pair; 0 otherwise
  */
@@ -36,9 +37,13 @@ public record Selection(String mode, long first, long second) {
     return new Selection("pair", n, m);
   }
 
+  static Selection same(long n) {
+    return new Selection("same", n, 0);
+  }
+
   boolean hits(long n) {
     return switch (mode) {
-      case "only" -> n == first;
+      case "only", "same" -> n == first;
       case "from" -> n >= first;
       case "pair" -> n == first || n == second;
       default -> false;
@@ -114,7 +119,12 @@ public record Selection(String mode, long first, long second) {
     @Override
     public boolean test(String site) {
       sites.add(site);
-      return selection.hits(count());
+      return selection.hits(count()) || isSame(site);
+    }
+
+    private boolean isSame(String site) {
+      boolean later = selection.mode.equals("same") && count() > selection.first;
+      return later && sites.get((int) selection.first - before - 1).equals(site);
     }
 
     /** The sites met, in order. */

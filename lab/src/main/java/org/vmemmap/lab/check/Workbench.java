@@ -23,7 +23,10 @@ import org.vmemmap.types.Errno;
  *   bind START SIZE ALIGN mem|dev   device DAX, on soft-reserved or persistent memory
  *   unbind START
  *   kmem START SIZE NODE yes|no     memory of a device as RAM; with its memmap in it, or not
+ *   state START unplugged|online_movable   the file of that name of such memory
  *   unkmem START
+ *   lmbs START SIZE NODE            the hypervisor gives logical memory blocks
+ *   unlmbs START SIZE               and takes them
  *   dimm START SIZE NODE            ACPI plugs a DIMM
  *   eject START
  *   map SIZE                        a process maps a hugepage and touches it
@@ -37,7 +40,10 @@ final class Workbench {
           Map.entry("bind", "START SIZE ALIGN mem|dev"),
           Map.entry("unbind", "START"),
           Map.entry("kmem", "START SIZE NODE yes|no"),
+          Map.entry("state", "START unplugged|online_movable"),
           Map.entry("unkmem", "START"),
+          Map.entry("lmbs", "START SIZE NODE"),
+          Map.entry("unlmbs", "START SIZE"),
           Map.entry("dimm", "START SIZE NODE"),
           Map.entry("eject", "START"),
           Map.entry("map", "SIZE"),
@@ -107,6 +113,13 @@ final class Workbench {
           kernel.dax().bindKmem(
               kernel.hotplug(), first, number(args, 1), (int) number(args, 2),
               args.get(3).equals("yes"));
+      case "state" -> state(args.get(1));
+      case "lmbs" ->
+          kernel.hotplugDrivers().addLmbs(
+              first, number(args, 1), kernel.spec().memoryBlockSize(), (int) number(args, 2));
+      case "unlmbs" ->
+          kernel.hotplugDrivers().removeLmbs(
+              first, number(args, 1), kernel.spec().memoryBlockSize());
       case "unkmem" -> kernel.dax().unbindKmem(first);
       case "dimm" ->
           kernel.hotplugDrivers().plugDimm(first, number(args, 1), (int) number(args, 2));
@@ -135,6 +148,17 @@ final class Workbench {
 
   private static boolean in(List<Ram> ranges, long address) {
     return ranges.stream().anyMatch(r -> r.start() <= address && address < r.end());
+  }
+
+  /** Of the first device that is System RAM; scenarios have one. */
+  private int state(String value) {
+    for (int id = 0; id < REGIONS; id++) {
+      String device = "dax" + id + ".0";
+      if (kernel.dax().kmemState(device) != null) {
+        return kernel.dax().writeKmemState(device, value);
+      }
+    }
+    return -Errno.ENOENT;
   }
 
   private int unbind(long start) {

@@ -31,7 +31,8 @@ import picocli.CommandLine.Parameters;
       "Looks for bugs without being told where:",
       "  --list             the rules that must hold",
       "  sweep [SCENARIO]   fails each allocation of page, boot, pool, dax or gigantic (all of"
-          + " them when none is named): only the n-th, and all from the n-th",
+          + " them when none is named), or of memory that comes and goes (dimm, dimm-node,"
+          + " dimm-on-memory, kmem, kmem-on-memory, lmbs): only the n-th, and all from the n-th",
       "  races [NAME]       several CPUs in every order up to a bound (check races --help)",
       "  random             draws machines and what is done to them from a seed, checks all rules"
           + " after each step, and makes what breaks one as small as it can",

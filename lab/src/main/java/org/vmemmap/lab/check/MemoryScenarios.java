@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.lab.check;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.vmemmap.lab.boot.DaxOption;
+import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.lab.boot.Profile;
+import org.vmemmap.lab.boot.Ram;
+
+/**
+ * Scenarios in which memory comes and goes. Each ends with the memory gone, so that what a failure
+ * left behind can be seen.
+ */
+public final class MemoryScenarios {
+  /** Their names. */
+  public static final List<String> NAMES =
+      List.of("dimm", "dimm-node", "dimm-on-memory", "kmem", "kmem-on-memory", "lmbs");
+
+  private static final String ON = "memory_hotplug.memmap_on_memory=on";
+  private static final long GIB = 1L << 30;
+
+  private MemoryScenarios() {}
+
+  /** The scenario {@code name} on all {@code worlds} that have it. */
+  static List<Scenario> standard(String name, List<World> worlds) {
+    List<Scenario> all = new ArrayList<>();
+    for (World world : worlds) {
+      boolean powerpc = world.name().startsWith(Profile.POWERPC);
+      boolean has =
+          switch (name) {
+            case "lmbs" -> powerpc;
+            case "kmem", "kmem-on-memory" -> !powerpc;
+            default -> world.profile() == null;
+          };
+      if (has) {
+        all.add(standard(name, world));
+      }
+    }
+    return all;
+  }
+
+  private static Scenario standard(String name, World world) {
+    return switch (name) {
+      case "dimm" -> dimm(name, "a module comes, goes online, offline, and leaves", world, 1, 0);
+      case "dimm-node" -> dimm(name, "the module brings a node", world, 1, 1);
+      case "dimm-on-memory" ->
+          dimm(name, "the module's blocks host their memmap", world, 2, 0);
+      case "kmem" ->
+          kmem(name, "device memory becomes System RAM and comes back", world);
+      case "kmem-on-memory" -> kmem(name, "the same with the memmap inside", world);
+      default -> lmbs(name, "the hypervisor gives memory and takes it", world);
+    };
+  }
+
+  private static List<String> cmdline(String name) {
+    return name.endsWith("-on-memory") ? List.of(ON) : List.of();
+  }
+
+  /** A machine with room for some memory blocks that nobody knows of at boot. */
+  private static MachineSpec withRoom(String name, World world, int blocks, int node) {
+    MachineSpec spec = world.spec(world.memory(), 1, List.of(), cmdline(name));
+    long start = (spec.endOfMemory() + GIB - 1) / GIB * GIB;
+    long end = start + blocks * spec.memoryBlockSize();
+    return spec.withDeviceMemory(List.of(new Ram(start, end, node)));
+  }
+
+  private static Scenario dimm(String name, String about, World world, int blocks, int node) {
+    MachineSpec spec = withRoom(name, world, blocks, node);
+    Ram room = spec.deviceMemory().getFirst();
+    List<Step> steps = new ArrayList<>();
+    steps.add(new Step("dimm", hex(room.start()) + " " + hex(room.size()) + " " + node));
+    for (String state : List.of("online_movable", "offline")) {
+      for (int i = 0; i < blocks; i++) {
+        steps.add(block(spec, room, i, state));
+      }
+    }
+    steps.add(new Step("eject", hex(room.start())));
+    return make(name, about, world, spec, steps);
+  }
+
+  private static Scenario kmem(String name, String about, World world) {
+    boolean onMemory = name.endsWith("-on-memory");
+    MachineSpec bare = world.spec(world.memory(), 1, List.of(), List.of());
+    long size = (onMemory ? 2 : 1) * bare.memoryBlockSize();
+    DaxOption device = new DaxOption(size, world.device().align(), false, false, 0);
+    MachineSpec spec = world.spec(world.memory(), 1, List.of(device), cmdline(name));
+    Ram room = spec.softReserved().getFirst();
+    String start = hex(room.start());
+    List<Step> steps = new ArrayList<>();
+    String yes = onMemory ? "yes" : "no";
+    steps.add(new Step("kmem", start + " " + hex(size) + " 0 " + yes));
+    if (onMemory) {
+      steps.add(block(spec, room, 0, "online_movable"));
+      steps.add(block(spec, room, 0, "offline"));
+    } else {
+      steps.add(new Step("state", start + " unplugged"));
+      steps.add(new Step("state", start + " online_movable"));
+      steps.add(new Step("state", start + " unplugged"));
+    }
+    steps.add(new Step("unkmem", start));
+    return make(name, about, world, spec, steps);
+  }
+
+  private static Scenario lmbs(String name, String about, World world) {
+    MachineSpec spec = withRoom(name, world, 2, 0);
+    Ram room = spec.deviceMemory().getFirst();
+    String range = hex(room.start()) + " " + hex(room.size());
+    List<Step> steps = List.of(new Step("lmbs", range + " 0"), new Step("unlmbs", range));
+    return make(name, about, world, spec, steps);
+  }
+
+  private static Step block(MachineSpec spec, Ram room, int index, String state) {
+    long block = room.start() / spec.memoryBlockSize() + index;
+    return Step.write("/sys/devices/system/memory/memory" + block + "/state", state);
+  }
+
+  private static String hex(long value) {
+    return "0x" + Long.toHexString(value);
+  }
+
+  private static Scenario make(
+      String name, String about, World world, MachineSpec spec, List<Step> steps) {
+    return new Scenario(name, about, world, spec, steps, true, false, Selection.NONE);
+  }
+}
