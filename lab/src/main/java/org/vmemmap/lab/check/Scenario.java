@@ -3,11 +3,15 @@ package org.vmemmap.lab.check;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.DaxOption;
+import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.boot.MachineSpec;
 import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.lab.boot.Sizes;
+import org.vmemmap.pagealloc.Placement;
+import org.vmemmap.types.Series;
 
 /**
  * A machine and what is done to it.
@@ -110,6 +114,24 @@ public record Scenario(
   /** The same with other words. */
   Scenario withName(String newName, String newAbout) {
     return new Scenario(newName, newAbout, world, spec, steps, strict, failBoot, failing);
+  }
+
+  /**
+   * Boots its machine with another kernel and does the steps; nothing is made to fail, and what a
+   * step returns is not looked at: not every machine can do all of them.
+   *
+   * @param rest is called after the boot and after each step
+   * @return the machine after the last step
+   */
+  public LabKernel run(Series series, Consumer<LabKernel> rest) {
+    LabKernel kernel = LabKernel.boot(spec.withSeries(series), Placement.NONE);
+    rest.accept(kernel);
+    Workbench bench = new Workbench(kernel);
+    for (Step step : steps) {
+      bench.run(step);
+      rest.accept(kernel);
+    }
+    return kernel;
   }
 
   /** Text for a report: the machine in a line, then each step in one. */

@@ -40,7 +40,8 @@ import org.vmemmap.types.Series;
  * </pre>
  */
 public final class ScenarioFile {
-  private static final String SCHEMA = "vmemmap-scenario/1";
+  /** The schema that is read. */
+  public static final String SCHEMA = "vmemmap-scenario/1";
   private static final Set<String> KEYS =
       Set.of(
           "schema", "name", "about", "world", "at", "structPage", "deferredInit", "debugVm", "ram",

@@ -41,8 +41,8 @@ final class SeriesCommand implements Callable<Integer> {
       names = "--scenario",
       paramLabel = "FILE",
       description = {
-        "table: the machine of FILE instead of the standard one: a case file (.json), whose steps are"
-            + " done, or text as boot --machine takes it."
+        "table: the machine of FILE instead of the standard one: a case or a scenario of check, whose"
+            + " steps are done, or text as boot --machine takes it."
       })
   @Nullable String scenario;
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.lab.cli;
 
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -11,6 +13,8 @@ import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.cases.CaseFiles;
 import org.vmemmap.lab.cases.Replay;
 import org.vmemmap.lab.cases.VmemmapCase;
+import org.vmemmap.lab.check.Scenario;
+import org.vmemmap.lab.check.ScenarioFile;
 import org.vmemmap.lab.observe.Invariants;
 import org.vmemmap.lab.report.Numbers;
 import org.vmemmap.types.Series;
@@ -19,7 +23,7 @@ import org.vmemmap.types.Series;
 final class SeriesScenario {
   /** What the standard one is. */
   static final String STANDARD =
-      "5G of RAM, hugetlb_free_vmemmap=on, 8 hugepages of 2M and one of 1G, a device of 1G in pages"
+      "2304M of RAM, hugetlb_free_vmemmap=on, 8 hugepages of 2M and one of 1G, a device of 1G in pages"
           + " of 2M";
 
   private static final String BROKEN = "rules broken";
@@ -31,26 +35,46 @@ final class SeriesScenario {
   }
 
   /**
-   * The standard machine, or that of a file as {@code boot --machine} takes it; the steps of a case
-   * are done.
+   * The standard machine, or that of a file: a case or a scenario, whose steps are done, or text as
+   * {@code boot --machine} takes it.
    *
    * @throws BadInput for a file that is none of these
    */
   static SeriesScenario of(@Nullable String file) {
-    if (file != null && file.endsWith(".json")) {
+    if (file == null) {
+      return standard();
+    }
+    String text = read(file);
+    if (text.contains("\"" + ScenarioFile.SCHEMA + "\"")) {
+      Scenario scenario = ScenarioFile.read(Path.of(file));
+      return new SeriesScenario(series -> scenario.run(series, kernel -> {}));
+    }
+    if (file.endsWith(".json")) {
       VmemmapCase one = CaseFiles.read(Path.of(file));
       return new SeriesScenario(series -> Replay.machineAfter(one, series));
     }
     MachineOptions options = new MachineOptions();
     options.machine = file;
-    if (file == null) {
-      options.mem = "5G";
-      options.nodes = "1";
-      options.cmdline = "hugetlb_free_vmemmap=on hugepagesz=1G hugepages=1 hugepagesz=2M hugepages=8";
-      options.dax.add("size=1G,align=2M");
+    return new SeriesScenario(new Bench(options)::with);
+  }
+
+  private static SeriesScenario standard() {
+    MachineOptions options = new MachineOptions();
+    options.mem = "2304M";
+    options.nodes = "1";
+    options.cmdline = "hugetlb_free_vmemmap=on hugepagesz=1G hugepages=1 hugepagesz=2M hugepages=8";
+    options.dax.add("size=1G,align=2M");
+    return new SeriesScenario(new Bench(options)::with);
+  }
+
+  private static String read(String file) {
+    try {
+      return Files.readString(Path.of(file));
+    } catch (IOException e) {
+      throw new BadInput(
+          "--scenario " + file + ": cannot be read, wanted a case, a scenario or text as boot"
+              + " --machine takes it");
     }
-    Bench bench = new Bench(options);
-    return new SeriesScenario(bench::with);
   }
 
   /** The numbers of the machine at the end and the rules that it breaks, or how it broke down. */

@@ -64,7 +64,9 @@ class SeriesCommandTest {
     Run bad = Run.of("series", "table", "--scenario", file.toString());
     assertEquals(2, bad.code());
     assertEquals(1, bad.err().lines().count(), bad.err());
-    assertEquals(2, Run.of("series", "table", "--scenario", folder + "/none.json").code());
+    Run none = Run.of("series", "table", "--scenario", folder + "/none.json");
+    assertEquals(2, none.code());
+    assertTrue(none.err().contains("--scenario " + folder + "/none.json: cannot be read"));
     assertEquals(2, Run.of("series", "--scenario", file.toString()).code());
   }
 
