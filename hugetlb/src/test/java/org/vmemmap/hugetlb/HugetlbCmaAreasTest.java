@@ -315,6 +315,31 @@ class HugetlbCmaAreasTest {
     assertBalanced(pool);
   }
 
+  /**
+   * A page of an area cannot be restored while memory is short, and goes back into the pool without
+   * its mark; later it is freed.
+   *
+   * <p>Expect its memory free, but the area's bits set for ever: the area can give one page only.
+   */
+  @Test
+  void addHugetlbFolio_pageOfAnArea_isLostToTheArea() {
+    PoolMachine pool = machine("hugetlb_cma=0:16M", ONLY, "hugetlb_free_vmemmap=on").boot();
+    assertEquals(0, setPool(pool, 1));
+    pool.failFrom(1, "alloc_vmemmap_page_list");
+    setPool(pool, 0);
+    pool.machine.faults().disarm();
+    assertEquals(1, h8m(pool).surplusHugePages);
+    // The surplus page has to become an ordinary one before a write can free it.
+    assertEquals(0, setPool(pool, 1));
+    assertEquals(0, setPool(pool, 0));
+    assertEquals(0, h8m(pool).nrHugePages);
+    assertEquals(2 * PAGES_8M, pool.pageAlloc.nrFreeCmaPages(normal(pool, 0)));
+    assertEquals(4, pool.cma.bitsInUse(pool.cma.areas().getFirst()));
+    assertEquals(0, setPool(pool, 2));
+    assertEquals(1, h8m(pool).nrHugePages);
+    assertEquals(List.of(), pool.warnings());
+  }
+
   // ---------------------------------------------------------------- boot pages
 
   /** Two boot pages for a node whose area has room for one. Expect one: the node was named. */
