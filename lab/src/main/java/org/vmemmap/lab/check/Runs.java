@@ -5,6 +5,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.observe.MarkedMemmap;
 
@@ -21,6 +22,7 @@ import org.vmemmap.lab.observe.MarkedMemmap;
  */
 final class Runs {
   private final Scenario scenario;
+  private final BiConsumer<String, Selection> refused;
   private final Trial.Result clean;
   private final List<Integer> sitesAfter = new ArrayList<>();
   private final Deque<Start> starts = new ArrayDeque<>();
@@ -60,8 +62,10 @@ final class Runs {
    * Does the run in which nothing fails.
    *
    * @param replay the command that does so
+   * @param refused hears of each step that fails in later runs, in the middle of it
    */
-  Runs(Scenario scenario, String replay) {
+  Runs(Scenario scenario, String replay, BiConsumer<String, Selection> refused) {
+    this.refused = refused;
     this.scenario = scenario;
     Trial first = new Trial(scenario, Selection.NONE);
     while (!scenario.failBoot() && !first.kernel().booted() && !first.deviates()) {
@@ -94,6 +98,7 @@ final class Runs {
       return Trial.run(scenario, selection, replay);
     }
     Trial trial = startBefore(selection.first()).run(selection);
+    trial.listen(site -> refused.accept(site, selection));
     trial.go();
     if (!trial.deviates()) {
       return trial.result();

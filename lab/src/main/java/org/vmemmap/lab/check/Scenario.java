@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.lab.check;
 
-import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 import org.vmemmap.lab.boot.BadInput;
@@ -35,12 +34,19 @@ public record Scenario(
     boolean failBoot,
     Selection failing) {
   /** Names of the standard scenarios; {@link MemoryScenarios#NAMES} are more of them. */
-  public static final List<String> NAMES = List.of("page", "boot", "pool", "dax", "gigantic");
+  public static final List<String> NAMES =
+      List.of(
+          "page", "boot", "pool", "replace", "dax", "altmap", "part", "far", "far-part", "gigantic");
 
   private static final String HVO = "hugetlb_free_vmemmap=on";
   private static final String POOL_1G =
       "/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages";
   private static final long GIGANTIC_MEM = 2176L << 20;
+  private static final long PART = 64L << 20;
+  private static final long PART_ALIGN = 2L << 20;
+
+  /** Far enough for a section root and a table of the memmap's that boot did not make. */
+  private static final long FAR = 80L << 30;
 
   /** Copies the list. */
   public Scenario {
@@ -55,14 +61,21 @@ public record Scenario(
     if (!NAMES.contains(name)) {
       throw new BadInput("check sweep " + name + ": wanted one of " + String.join(", ", NAMES));
     }
-    List<Scenario> all = new ArrayList<>();
-    for (World world : worlds) {
-      boolean gigantic = world.profile() == null || world.name().startsWith("arm64-4K");
-      if (!name.equals("gigantic") || gigantic) {
-        all.add(standard(name, world));
-      }
-    }
-    return all;
+    return worlds.stream()
+        .filter(world -> has(name, world))
+        .map(world -> standard(name, world))
+        .toList();
+  }
+
+  /** True when a machine of this kind can do what the scenario does. */
+  private static boolean has(String name, World world) {
+    boolean pc = world.profile() == null;
+    return switch (name) {
+      case "gigantic" -> pc || world.name().startsWith("arm64-4K");
+      case "part", "far-part" -> world.hugepage() == PART_ALIGN;
+      case "page", "pool", "replace" -> !world.name().equals("powerpc-4K-hash");
+      default -> true;
+    };
   }
 
   private static Scenario standard(String name, World world) {
@@ -73,24 +86,59 @@ public record Scenario(
           List.of(), true);
       case "pool" -> make(name, "pool grows and shrinks with HVO on", world, List.of(HVO),
           List.of(Step.pool(4), Step.pool(0), Step.pool(3), Step.pool(1)), false);
-      case "dax" -> dax(name, world);
+      case "replace" -> make(name, "a free hugepage is replaced, twice", world, List.of(),
+          replace(world), false);
+      case "dax" -> device(name, "a compound device is bound, unbound, bound", world,
+          world.device(), 0);
+      case "altmap" -> device(name, "a device keeps its memmap itself", world,
+          pmem(world.device(), true), 0);
+      case "part" -> device(name, "a device smaller than a section", world,
+          new DaxOption(PART, PART_ALIGN, false, world.device().pmem(), 0), 0);
+      case "far" -> device(name, "a device that needs roots and tables of its own", world,
+          pmem(world.device(), false), FAR);
+      case "far-part" -> device(name, "one that begins inside of a compound page", world,
+          new DaxOption(PART, PART_ALIGN, false, true, 0), FAR + PART_ALIGN);
       default -> make(name, "a 1G page is made at boot, freed, made again", world,
           List.of(HVO, "hugepagesz=1G", "hugepages=1"),
           List.of(Step.write(POOL_1G, "0"), Step.write(POOL_1G, "1")), true);
     };
   }
 
-  private static Scenario dax(String name, World world) {
-    DaxOption device = world.device();
+  /** Memory is looked through for hugepages; the first one is made without HVO. */
+  private static List<Step> replace(World world) {
+    MachineSpec spec = world.spec(world.memory(), 1, List.of(), List.of());
+    int shift = Long.numberOfTrailingZeros(spec.profile().pageSize());
+    Ram range = spec.ram().getLast();
+    Step isolate =
+        new Step("isolate", (range.start() >>> shift) + " " + (range.size() >>> shift));
+    Step optimize = Step.write("/proc/sys/vm/hugetlb_optimize_vmemmap", "1");
+    return List.of(Step.pool(1), optimize, isolate, isolate);
+  }
+
+  private static DaxOption pmem(DaxOption device, boolean mapDev) {
+    return new DaxOption(device.size(), device.align(), mapDev, true, 0);
+  }
+
+  /** A device is bound, unbound and bound again; at {@code at}, or behind RAM when that is 0. */
+  private static Scenario device(
+      String name, String about, World world, DaxOption device, long at) {
     MachineSpec spec = world.spec(world.memory(), 1, List.of(device), List.of(HVO));
-    Ram range = device.pmem() ? spec.pmem().getFirst() : spec.softReserved().getFirst();
-    String start = "0x" + Long.toHexString(range.start());
+    Ram behind = device.pmem() ? spec.pmem().getFirst() : spec.softReserved().getFirst();
+    long from = at == 0 ? behind.start() : at;
+    if (at != 0) {
+      Ram moved = new Ram(at, at + device.size(), 0);
+      World.Memory memory =
+          new World.Memory(spec.ram(), List.of(), List.of(moved), spec.deviceMemory());
+      spec = world.spec(memory, List.of(HVO));
+    }
+    String start = "0x" + Long.toHexString(from);
     String arguments =
-        start + " " + Sizes.text(device.size()) + " " + Sizes.text(device.align()) + " mem";
+        start + " " + Sizes.text(device.size()) + " " + Sizes.text(device.align())
+            + (device.mapDev() ? " dev" : " mem");
     Step bind = new Step("bind", arguments);
     List<Step> steps = List.of(bind, new Step("unbind", start), bind);
-    String about = "a compound device is bound, unbound, bound";
-    return new Scenario(name, about, world, spec, steps, true, false, Selection.NONE);
+    return new Scenario(name, about, world, spec, steps, true, false, Selection.NONE)
+        .at(Series.at(Series.LAST));
   }
 
   private static Scenario make(
@@ -98,7 +146,13 @@ public record Scenario(
       boolean failBoot) {
     long mem = name.equals("gigantic") ? GIGANTIC_MEM : world.memory();
     MachineSpec spec = world.spec(mem, 1, List.of(), cmdline);
-    return new Scenario(name, about, world, spec, steps, true, failBoot, Selection.NONE);
+    return new Scenario(name, about, world, spec, steps, true, failBoot, Selection.NONE)
+        .at(Series.at(Series.LAST));
+  }
+
+  /** The same with another kernel. */
+  public Scenario at(Series series) {
+    return withSpec(spec.withSeries(series));
   }
 
   /** The same with other steps. */

@@ -11,6 +11,7 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.LabKernel;
+import org.vmemmap.lab.observe.ArchExceptions;
 import org.vmemmap.lab.observe.MarkedMemmap;
 import org.vmemmap.lab.observe.MemmapReader;
 import org.vmemmap.lab.observe.PageRanges;
@@ -74,8 +75,12 @@ final class Snapshot {
     var mm = kernel.mm();
     counts.put("nr_memmap_pages", mm.vmstat().nrMemmapPages());
     counts.put("nr_memmap_boot_pages", mm.vmstat().nrMemmapBootPages());
+    // A shared tail stays for good, and a page of which tables are cut for the next table.
+    boolean cut = !ArchExceptions.of(kernel.spec()).tablesFillFrames();
     for (FrameOwner owner : mm.machine().ledger().owners()) {
-      if (owner != Owner.BUDDY && owner != Owner.SLAB) {
+      boolean moves =
+          owner == Owner.BUDDY || owner == Owner.SLAB || owner == Owner.SHARED_TAIL;
+      if (!moves && !(cut && owner == Owner.PAGE_TABLE)) {
         counts.put("frames of " + owner.name(), mm.machine().ledger().count(owner));
       }
     }

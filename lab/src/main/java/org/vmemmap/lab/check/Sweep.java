@@ -15,6 +15,7 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.report.Table;
+import org.vmemmap.types.Series;
 
 /** Fails each fallible step of scenarios, one run for each, and holds the rules against each end. */
 public final class Sweep {
@@ -27,6 +28,7 @@ public final class Sweep {
   private final Map<String, String> done = new HashMap<>();
   private final Map<String, Map<String, Integer>> outcomes = new TreeMap<>();
   private final List<Deviation> deviations = new ArrayList<>();
+  private final Exits exits = new Exits();
   private long sites;
   private long runs;
   private long number;
@@ -67,7 +69,8 @@ public final class Sweep {
   /** Sweeps all {@code scenarios}; {@code progress} hears of each before it begins. */
   public void run(List<Scenario> scenarios, Consumer<String> progress) {
     for (Scenario scenario : scenarios) {
-      progress.accept(scenario.name() + " on " + scenario.world().name());
+      progress.accept(
+          scenario.name() + " on " + scenario.world().name() + " at " + scenario.spec().series().name());
       sweep(scenario);
     }
   }
@@ -92,7 +95,12 @@ public final class Sweep {
   }
 
   private void sweep(Scenario scenario) {
-    Runs each = new Runs(scenario, replay(scenario, Selection.NONE));
+    String where = scenario.name() + " on " + scenario.world().name();
+    Runs each =
+        new Runs(
+            scenario,
+            replay(scenario, Selection.NONE),
+            (site, selection) -> exits.refused(site, selection.mode(), where));
     Trial.Result clean = each.clean();
     count(clean, "-");
     int steps = clean.sites().size();
@@ -123,12 +131,16 @@ public final class Sweep {
   }
 
   private static String key(Scenario scenario, Selection selection) {
-    return scenario.name() + " " + scenario.world().name() + " " + selection.text();
+    return scenario.name() + " " + scenario.world().name() + " " + scenario.spec().series().name() + " "
+        + selection.text();
   }
 
   private static String replay(Scenario scenario, Selection selection) {
     String fail = selection.option().isEmpty() ? "" : " --fail " + selection.option();
-    return "vmemmap check sweep " + scenario.name() + " --world " + scenario.world().name() + fail;
+    String level = scenario.spec().series().name();
+    String at = level.equals(Series.at(Series.LAST).name()) ? "" : " --at " + level;
+    return "vmemmap check sweep " + scenario.name() + " --world " + scenario.world().name() + at
+        + fail;
   }
 
   private String count(Trial.Result result, String site) {
@@ -164,6 +176,11 @@ public final class Sweep {
   /** Fallible steps counted. */
   public long sites() {
     return sites;
+  }
+
+  /** The failure exits, and which were reached. */
+  public Exits exits() {
+    return exits;
   }
 
   /** Runs done, or taken from the state file. */

@@ -47,6 +47,7 @@ final class Trial {
   private final Workbench bench;
   private @Nullable MarkedMemmap marked;
   private @Nullable Snapshot atMark;
+  private Consumer<String> refused = site -> {};
   private int steps;
   private boolean panicked;
 
@@ -135,6 +136,11 @@ final class Trial {
     return trial.result(
         new Deviation(
             trial.rule, trial.at, trial.detail, failed, tracer.lines(), trial.finding, replay));
+  }
+
+  /** Tells {@code listener} of each site that fails from now on. */
+  void listen(Consumer<String> listener) {
+    refused = listener;
   }
 
   /** How it ended; for a run that does not deviate. */
@@ -237,7 +243,9 @@ final class Trial {
     if (rc < 0) {
       outcome.add(Errno.name(rc));
       String difference = before.difference(snapshot());
-      if (!difference.isEmpty()) {
+      // A range is replaced page by page, and nobody puts the first ones back.
+      boolean undone = !step.what().equals("isolate");
+      if (undone && !difference.isEmpty()) {
         broke(RuleBook.FAILED_OPERATION, Errno.name(rc) + ", but " + difference);
       } else if (scenario.strict() && failed.isEmpty()) {
         broke(RuleBook.STEP, "returns " + Errno.name(rc));
@@ -293,6 +301,7 @@ final class Trial {
               boolean fails = counting.test(site);
               if (fails) {
                 failed.add(site);
+                refused.accept(site);
               }
               return fails;
             });

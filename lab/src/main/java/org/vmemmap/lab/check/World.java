@@ -60,7 +60,8 @@ public record World(String name, @Nullable Profile profile, int levels) {
   /** A device that this machine can have. */
   DaxOption device() {
     boolean pmem = name.startsWith(Profile.POWERPC);
-    long align = Math.max(2 * MIB, hugepage());
+    // The hash MMU with 4K pages has no leaf that a device could be aligned to.
+    long align = name.equals("powerpc-4K-hash") ? 4L << 10 : Math.max(2 * MIB, hugepage());
     return new DaxOption(Math.max(128 * MIB, 2 * align), align, false, pmem, 0);
   }
 

@@ -18,6 +18,7 @@ import org.vmemmap.lab.check.ScenarioFile;
 import org.vmemmap.lab.check.Selection;
 import org.vmemmap.lab.check.Sweep;
 import org.vmemmap.lab.check.World;
+import org.vmemmap.types.Series;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -55,6 +56,9 @@ final class CheckCommand implements Callable<Integer> {
 
   @Option(names = "--world", paramLabel = "NAME", description = "Only this kind of machine.")
   @Nullable String world;
+
+  @Option(names = "--exits", description = "Show which failure exits were reached, and from where.")
+  boolean exits;
 
   @Option(names = "--pairs", description = "Fail any two allocations together, too.")
   boolean pairs;
@@ -101,7 +105,7 @@ final class CheckCommand implements Callable<Integer> {
   @Option(
       names = {"--at", "--profile"},
       paramLabel = "N",
-      description = "random: the kernel after N patches of the series, or 7.1, 7.2, 7.3; default: any.")
+      description = "The kernel after N patches, or 7.1, 7.2, 7.3; sweep: 49 by default, random: any.")
   @Nullable String level;
 
   @Option(
@@ -179,8 +183,10 @@ final class CheckCommand implements Callable<Integer> {
   private int sweep() {
     String name = scenario;
     List<Scenario> scenarios = new ArrayList<>();
+    String at = level;
+    Series series = at == null ? Series.at(Series.LAST) : MachineOptions.level("--at", at);
     for (String each : name == null ? Scenario.NAMES : List.of(name)) {
-      scenarios.addAll(Scenario.standard(each, worlds()));
+      Scenario.standard(each, worlds()).forEach(made -> scenarios.add(made.at(series)));
     }
     int[] part = part();
     Sweep sweep = new Sweep(pairs, part[0], part[1], state);
@@ -189,6 +195,9 @@ final class CheckCommand implements Callable<Integer> {
       sweep.runOnly(scenarios, Selection.parseOption(failing));
     } else {
       sweep.run(scenarios, this::progress);
+    }
+    if (exits) {
+      out.println(json ? sweep.exits().json() : sweep.exits().table());
     }
     out.println(sweep.text());
     return sweep.broken() == 0 ? Main.OK : Main.FAILED;

@@ -25,9 +25,9 @@ import org.vmemmap.lab.boot.Profile;
  * @param tablesFillFrames each table has a frame of its own, owned as page table
  * @param takesSharedPages a page of memmap goes with the first of its users
  */
-record ArchExceptions(boolean countsFrames, boolean tablesFillFrames, boolean takesSharedPages) {
+public record ArchExceptions(boolean countsFrames, boolean tablesFillFrames, boolean takesSharedPages) {
   /** Those of a machine. */
-  static ArchExceptions of(MachineSpec spec) {
+  public static ArchExceptions of(MachineSpec spec) {
     boolean powerpc = spec.arch().equals(Profile.POWERPC);
     boolean arm64 = spec.arch().equals(Profile.ARM64);
     boolean large = spec.profile().pageSize() > 4096;

@@ -34,7 +34,7 @@ class RunsTest {
   @Test
   void run_fromAFork_endsAsFromPowerOn() {
     for (Scenario scenario : List.of(scenario("page"), scenario("boot"))) {
-      Runs runs = new Runs(scenario, "");
+      Runs runs = new Runs(scenario, "", (site, selection) -> {});
       int sites = runs.clean().sites().size();
       assertTrue(sites > 8, () -> sites + " sites");
       for (int n = 1; n <= sites; n++) {
@@ -51,7 +51,7 @@ class RunsTest {
   /** An earlier step again after a later one. Expect the end that it had before. */
   @Test
   void run_backToAnEarlierStep_endsAsBefore() {
-    Runs runs = new Runs(scenario("page"), "");
+    Runs runs = new Runs(scenario("page"), "", (site, selection) -> {});
     List<String> first = new ArrayList<>();
     for (int n = 1; n <= runs.clean().sites().size(); n++) {
       first.add(end(runs.run(Selection.only(n), "")));
