@@ -245,7 +245,8 @@ public final class HugetlbVmemmap implements EarlyHook {
           head != null
               ? mm.struct().add(head, pgtable.arch().index(addr, Pgtable.PTE))
               : pgtable.ptePage(pgtable.ptepGet(pgtable.pteOffsetKernel(pmd, addr)));
-      if (mm.flags().pageVmemmapSelfHosted(page)) {
+      if (mm.flags().pageVmemmapSelfHosted(page)
+          && !mm.machine().omits("PageVmemmapSelfHosted")) {
         ret = -Errno.ENOTSUPP;
       }
     }
@@ -289,7 +290,7 @@ public final class HugetlbVmemmap implements EarlyHook {
   /** Frees a page of the memmap to where it came from, which its reserved flag tells. */
   @Kernel(file = "mm/hugetlb_vmemmap.c", symbol = "free_vmemmap_page")
   private void freeVmemmapPage(Page page) {
-    if (mm.flags().pageReserved(page)) {
+    if (mm.flags().pageReserved(page) && !mm.machine().omits("PageReserved")) {
       mm.vmstat().memmapBootPagesAdd(-1);
       if (!mm.series().forgetsBootmemInfo() && mm.refs().pageRefCount(page) > 1) {
         // free_bootmem_page(): drops what register_page_bootmem_memmap() took.
@@ -464,7 +465,7 @@ public final class HugetlbVmemmap implements EarlyHook {
     vmWarnOnOnce(
         () -> mm.refs().folioRefCount(folio) != 0,
         "__hugetlb_vmemmap_restore_folio: folio_ref_count(folio)");
-    if (!folios.test(folio, HugetlbPageFlag.HPG_VMEMMAP_OPTIMIZED)) {
+    if (!optimized(folio)) {
       return 0;
     }
     long vmemmapStart = folio.va();
@@ -506,7 +507,7 @@ public final class HugetlbVmemmap implements EarlyHook {
     for (ListHead at = lists.first(folioList), next; !at.equals(folioList); at = next) {
       next = lists.next(at);
       Folio folio = new Folio(mm.struct().ofLru(at));
-      if (folios.test(folio, HugetlbPageFlag.HPG_VMEMMAP_OPTIMIZED)) {
+      if (optimized(folio)) {
         ret = hugetlbVmemmapRestoreFolio0(h, folio, VMEMMAP_REMAP_NO_TLB_FLUSH);
         if (ret != 0) {
           break;
@@ -519,6 +520,12 @@ public final class HugetlbVmemmap implements EarlyHook {
       pgtable.flushTlbAll();
     }
     return ret != 0 ? ret : restored;
+  }
+
+  /** {@code folio_test_hugetlb_vmemmap_optimized()}. */
+  private boolean optimized(Folio folio) {
+    return folios.test(folio, HugetlbPageFlag.HPG_VMEMMAP_OPTIMIZED)
+        || mm.machine().omits("folio_test_hugetlb_vmemmap_optimized");
   }
 
   // ---------------------------------------------------------------- optimise
@@ -978,7 +985,9 @@ public final class HugetlbVmemmap implements EarlyHook {
 
   /** {@code copy_page()} between any two addresses, each through its own mapping. */
   private void copyPage(long to, long from) {
-    mm.machine().cpu().copy(to, from, mm.model().pageSize());
+    if (!mm.machine().omits("copy_page")) {
+      mm.machine().cpu().copy(to, from, mm.model().pageSize());
+    }
   }
 
   /** Tells the scheduler that a shared step is next. */

@@ -184,6 +184,9 @@ public final class Cpu {
       paddr = format.present(entry.entry(), entry.level()) ? mmu.target(entry, va) : -1;
     }
     if (paddr >= 0) {
+      if (va - linearStart != paddr) {
+        machine.yields().translated(paddr >>> format.pageShift());
+      }
       machine.yields().access(paddr, bytes, write);
     }
   }

@@ -32,6 +32,12 @@ public final class YieldPoints {
      * of page-table entries, and of all else on a machine that watches (see {@link Machine#check}).
      */
     default void access(long paddr, long bytes, boolean write) {}
+
+    /** The access that comes next found the frame through a translation, so it may be an old one. */
+    default void translated(long frame) {}
+
+    /** The running CPU is about to give the {@code n} frames from {@code frame} a new owner. */
+    default void moved(long frame, long n) {}
   }
 
   private @Nullable Listener listener;
@@ -67,6 +73,22 @@ public final class YieldPoints {
     Listener current = listener;
     if (current != null) {
       current.unlock(name, number);
+    }
+  }
+
+  /** Called before an access through a translation that leads to {@code frame}. */
+  public void translated(long frame) {
+    Listener current = listener;
+    if (current != null) {
+      current.translated(frame);
+    }
+  }
+
+  /** Called before the {@code n} frames from {@code frame} get a new owner. */
+  public void moved(long frame, long n) {
+    Listener current = listener;
+    if (current != null) {
+      current.moved(frame, n);
     }
   }
 

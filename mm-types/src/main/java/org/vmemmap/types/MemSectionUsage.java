@@ -7,6 +7,7 @@ public final class MemSectionUsage {
   private final long va;
   private final long[] subsectionMap;
   private final long[] pageblockFlags;
+  private boolean freed;
 
   /**
    * Describes a usage record, all bits clear.
@@ -26,8 +27,16 @@ public final class MemSectionUsage {
     return va;
   }
 
+  /** The record is given back: nobody may look at it any more. */
+  public void free() {
+    freed = true;
+  }
+
   /** The bitmap of subsections, changed in place. */
   public long[] subsectionMap() {
+    if (freed) {
+      throw new KernelBug("use-after-free: struct mem_section_usage at 0x" + Long.toHexString(va));
+    }
     return subsectionMap;
   }
 

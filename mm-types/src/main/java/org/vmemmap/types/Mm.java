@@ -13,6 +13,7 @@ public final class Mm {
   private final MmConfig config;
   private final Printk printk;
   private final MemoryModel model;
+  private final Rcu rcu;
   private final Mmzone mmzone;
   private final Nodes nodes;
   private final StructPage struct;
@@ -40,7 +41,8 @@ public final class Mm {
     this.config = config;
     this.printk = new Printk(config.debugVm());
     this.model = new MemoryModel(machine, config, image.vmemmapBase());
-    this.mmzone = new Mmzone(config, arch.pageShift());
+    this.rcu = new Rcu(machine);
+    this.mmzone = new Mmzone(config, arch.pageShift(), rcu, machine.yields());
     this.nodes = new Nodes(config.vmemmapOptimization() ? mmzone.nrVmemmapTails() : 0);
     this.struct = new StructPage(machine, config);
     this.flags = new PageFlags(struct, printk, config);
@@ -75,6 +77,11 @@ public final class Mm {
   /** pfn, page and address conversions. */
   public MemoryModel model() {
     return model;
+  }
+
+  /** Who reads without locks. */
+  public Rcu rcu() {
+    return rcu;
   }
 
   /** Sections. */
@@ -154,6 +161,7 @@ public final class Mm {
 
   /** Books {@code n} frames from {@code pfn} to {@code owner}, from whoever owns all of them. */
   public void own(long pfn, long n, Owner owner) {
+    machine.yields().moved(pfn, n);
     machine.ledger().transfer(pfn, n, machine.ledger().ownerOf(pfn), owner);
   }
 }

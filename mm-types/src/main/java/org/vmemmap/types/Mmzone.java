@@ -3,6 +3,7 @@ package org.vmemmap.types;
 
 import java.util.function.LongPredicate;
 import org.jspecify.annotations.Nullable;
+import org.vmemmap.machine.YieldPoints;
 
 /** Sections of the sparse memory model, and the orders up to which folios and tails can go. */
 @Kernel(file = "include/linux/mmzone.h", symbol = "__nr_to_section")
@@ -26,13 +27,17 @@ public final class Mmzone {
   private final int pfnSectionShift;
   private final int sectionsPerRoot;
   private final MemSection[] @Nullable [] memSection;
+  private final Rcu rcu;
+  private final YieldPoints yields;
 
   private LongPredicate devicePfns = pfn -> false;
 
   /** {@code __highest_present_section_nr}. */
   public long highestPresentSectionNr;
 
-  Mmzone(MmConfig config, int pageShift) {
+  Mmzone(MmConfig config, int pageShift, Rcu rcu, YieldPoints yields) {
+    this.rcu = rcu;
+    this.yields = yields;
     this.config = config;
     this.pageShift = pageShift;
     this.pfnSectionShift = config.sectionSizeBits() - pageShift;
@@ -282,6 +287,7 @@ public final class Mmzone {
   public boolean pfnSectionValid(MemSection ms, long pfn) {
     MemSectionUsage usage = ms.usage;
     int idx = subsectionMapIndex(pfn);
+    yields.at("READ_ONCE ms->usage", pfn);
     return usage != null && (usage.subsectionMap()[idx >>> 6] & 1L << idx) != 0;
   }
 
@@ -292,7 +298,12 @@ public final class Mmzone {
       return false;
     }
     MemSection ms = pfnToSection(pfn);
-    return ms != null && validSection(ms) && (earlySection(ms) || pfnSectionValid(ms, pfn));
+    rcu.readLock();
+    try {
+      return ms != null && validSection(ms) && (earlySection(ms) || pfnSectionValid(ms, pfn));
+    } finally {
+      rcu.readUnlock();
+    }
   }
 
   /** {@code pfn_section_first_valid()}: the first pfn at or behind {@code pfn} in use; -1 for none. */

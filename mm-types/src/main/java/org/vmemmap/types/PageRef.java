@@ -59,6 +59,25 @@ public final class PageRef {
     return struct.addRefcount(page, -1) == 0;
   }
 
+  /**
+   * {@code page_ref_add_unless_zero()}: false when the count is 0. Looks first and exchanges then:
+   * what was no tail at the look may be one at the exchange, which writes even when it fails.
+   */
+  @Kernel(file = "include/linux/page_ref.h", symbol = "page_ref_add_unless_zero")
+  public boolean pageRefAddUnlessZero(Page page, int nr) {
+    int count;
+    do {
+      count = struct.refcount(page);
+    } while (count != 0 && !struct.casRefcount(page, count, count + nr));
+    return count != 0;
+  }
+
+  /** {@code folio_try_get()}: one reference more, unless there is none. */
+  @Kernel(file = "include/linux/page_ref.h", symbol = "folio_try_get")
+  public boolean folioTryGet(Folio folio) {
+    return pageRefAddUnlessZero(folio.page(), 1);
+  }
+
   /** {@code page_ref_freeze()}: from {@code count} to 0; false when the count is another. */
   @Kernel(file = "include/linux/page_ref.h", symbol = "page_ref_freeze")
   public boolean pageRefFreeze(Page page, int count) {

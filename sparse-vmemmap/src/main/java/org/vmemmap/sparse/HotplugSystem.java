@@ -38,7 +38,7 @@ public final class HotplugSystem {
       long memoryBlockSize) {
     this.memblock = memblock;
     this.hotplug = hotplug;
-    this.locks = new HotplugLocks(mm);
+    this.locks = hotplug.locks();
     this.params = new HotplugParams(mm, memoryBlockSize);
     this.groups = new MemoryGroups(mm, slab, memoryBlockSize);
     this.zones = new OnlineZones(mm, params, groups, hotplug);

@@ -35,6 +35,7 @@ import org.vmemmap.types.ZoneType;
 @Kernel(file = "mm/memory_hotplug.c", symbol = "__add_pages")
 public final class MemoryHotplug {
   private final Mm mm;
+  private final HotplugLocks locks;
   private final Mmzone mmzone;
   private final SparseVmemmap vmemmap;
   private final MmInit mmInit;
@@ -60,9 +61,15 @@ public final class MemoryHotplug {
   /** Takes what this file calls; the page allocator is for the part that is to come. */
   public MemoryHotplug(Mm mm, PageAlloc pageAlloc, SparseVmemmap vmemmap, MmInit mmInit) {
     this.mm = mm;
+    this.locks = new HotplugLocks(mm);
     this.mmzone = mm.mmzone();
     this.vmemmap = vmemmap;
     this.mmInit = mmInit;
+  }
+
+  /** The locks that guard what is added and removed. */
+  public HotplugLocks locks() {
+    return locks;
   }
 
   /** Sets the architecture; without one, {@link #archAddMemory} adds the memmap and no more. */

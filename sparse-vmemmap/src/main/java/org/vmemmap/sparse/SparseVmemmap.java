@@ -64,7 +64,6 @@ public final class SparseVmemmap {
 
   private static final long NULL = 0;
 
-  private final Rcu rcu = new Rcu();
   private final Mm mm;
   private final Mmzone mmzone;
   private final Pgtable pgtable;
@@ -1114,16 +1113,18 @@ public final class SparseVmemmap {
    */
   @Kernel(file = "mm/sparse-vmemmap.c", symbol = "section_deactivate")
   private void freeUsage(MemSection ms) {
-    long va = usage(ms).va();
+    MemSectionUsage usage = usage(ms);
+    long va = usage.va();
     if (!mm.flags().pageReserved(mm.model().virtToPage(va))) {
-      rcu.kfreeRcu(() -> slab.kfree(va));
+      mm.machine().yields().at("kfree_rcu ms->usage", va);
+      mm.rcu()
+          .kfreeRcu(
+              () -> {
+                usage.free();
+                slab.kfree(va);
+              });
       ms.usage = null;
     }
-  }
-
-  /** Who reads usage records, as pfn_valid() does, holds them by this. */
-  public Rcu rcu() {
-    return rcu;
   }
 
   /**

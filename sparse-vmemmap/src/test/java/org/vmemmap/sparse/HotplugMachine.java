@@ -138,6 +138,6 @@ final class HotplugMachine {
   void assertQuiet() {
     assertEquals(List.of(), m.warnings());
     assertFalse(h.locks().held());
-    assertEquals(0, m.vmemmap.rcu().waiting());
+    assertEquals(0, m.mm.rcu().waiting());
   }
 }

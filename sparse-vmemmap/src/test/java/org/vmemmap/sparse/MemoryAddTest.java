@@ -346,7 +346,7 @@ class MemoryAddTest {
       }
     }
     assertTrue(failed >= 5, "steps that failed: " + failed);
-    assertEquals(0, k.m.vmemmap.rcu().waiting());
+    assertEquals(0, k.m.mm.rcu().waiting());
     assertFalse(k.h.locks().held());
   }
 
@@ -415,14 +415,14 @@ class MemoryAddTest {
   @Test
   void sectionDeactivate_reader_delaysTheFree() {
     k.add(0, 1, MHP_NONE);
-    k.m.vmemmap.rcu().readLock();
-    k.m.vmemmap.rcu().readLock();
+    k.m.mm.rcu().readLock();
+    k.m.mm.rcu().readLock();
     assertEquals(0, k.remove(0, 1));
-    assertEquals(1, k.m.vmemmap.rcu().waiting());
-    k.m.vmemmap.rcu().readUnlock();
-    assertEquals(1, k.m.vmemmap.rcu().waiting());
-    k.m.vmemmap.rcu().readUnlock();
-    assertEquals(0, k.m.vmemmap.rcu().waiting());
-    assertThrows(KernelBug.class, () -> k.m.vmemmap.rcu().readUnlock());
+    assertEquals(1, k.m.mm.rcu().waiting());
+    k.m.mm.rcu().readUnlock();
+    assertEquals(1, k.m.mm.rcu().waiting());
+    k.m.mm.rcu().readUnlock();
+    assertEquals(0, k.m.mm.rcu().waiting());
+    assertThrows(KernelBug.class, () -> k.m.mm.rcu().readUnlock());
   }
 }

@@ -34,6 +34,9 @@ public final class RuleBook {
   /** A cached translation that the page tables do not give. */
   public static final String STALE = "tlb-agrees-with-tables";
 
+  /** A frame of a memmap that lies in the memory it describes, and is free. */
+  public static final String ALTMAP = "altmap-not-free";
+
   private static final String SPARSE_VMEMMAP = "mm/sparse-vmemmap.c";
   private static final String HUGETLB_VMEMMAP = "mm/hugetlb_vmemmap.c";
   private static final String PAGE_ALLOC = "mm/page_alloc.c";
@@ -180,6 +183,11 @@ public final class RuleBook {
             "at rest no CPU has a cached translation that the page tables do not give",
             "a flush that is left out lets a CPU go on with a memmap that is gone",
             "O(TLB entries)", HUGETLB_VMEMMAP, "vmemmap_remap_range"),
+        new Rule(
+            ALTMAP,
+            "no frame of an altmap is on a free list",
+            "its memory can be removed as a whole only, and the frame would be in use elsewhere",
+            "O(frames of altmaps)", HUGETLB_VMEMMAP, "vmemmap_pmd_entry"),
         new Rule(
             DEADLOCK,
             "each CPU gets the locks that it waits for, and comes to an end",

@@ -43,7 +43,8 @@ class RuleBookTest {
     names.removeAll(Set.of("cma-counts", "cma-bitmap"));
     assertEquals(
         Set.of(RuleBook.FAILED_OPERATION, RuleBook.PANIC, RuleBook.CRASH, RuleBook.WARNING,
-            RuleBook.STEP, RuleBook.READER, RuleBook.STALE, RuleBook.DEADLOCK, RuleBook.LOCKS),
+            RuleBook.STEP, RuleBook.READER, RuleBook.STALE, RuleBook.ALTMAP, RuleBook.DEADLOCK,
+            RuleBook.LOCKS),
         names);
     assertThrows(IllegalArgumentException.class, () -> RuleBook.of("no-such-rule"));
   }

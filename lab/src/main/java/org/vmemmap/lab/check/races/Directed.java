@@ -29,6 +29,11 @@ final class Directed implements Strategy {
     return Strategy.byDefault(moment);
   }
 
+  /** At how many steps something else could have been done. */
+  int choices() {
+    return candidates.size();
+  }
+
   /** The schedules with one turn more. */
   List<Schedule> children() {
     List<Schedule> children = new ArrayList<>();

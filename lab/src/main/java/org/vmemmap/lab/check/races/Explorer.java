@@ -20,7 +20,6 @@ public final class Explorer {
   private final boolean twin;
   private final Sharing sharing = new Sharing();
   private long runs;
-  private int steps;
   private boolean complete = true;
 
   private Explorer(RaceScenario scenario, boolean twin) {
@@ -87,23 +86,25 @@ public final class Explorer {
   private @Nullable Deviation run(Strategy strategy, Schedule schedule) {
     runs++;
     RaceRun.Result result = RaceRun.run(scenario, twin, strategy, sharing, null, "");
-    steps = Math.max(steps, result.steps());
     return result.deviation() == null ? null : replay(scenario, twin, schedule);
   }
 
   /** {@code runs} seeds from {@code seed} on, each with random priorities. */
   static Result random(RaceScenario scenario, boolean twin, long seed, long runs) {
     Explorer explorer = new Explorer(scenario, twin);
-    int cpus = explorer.roots().size();
-    for (int cpu = 0; cpu < cpus; cpu++) {
-      Schedule start = Schedule.startingWith(cpu);
-      Deviation found = explorer.run(new Directed(start), start);
+    List<Schedule> roots = explorer.roots();
+    int cpus = roots.size();
+    int steps = 0;
+    for (Schedule root : roots) {
+      Directed directed = new Directed(root);
+      Deviation found = explorer.run(directed, root);
       if (found != null) {
         return new Result(explorer.runs, 0, false, found);
       }
+      steps = Math.max(steps, directed.choices());
     }
     for (long i = 0; i < runs; i++) {
-      Priorities priorities = new Priorities(seed + i, cpus, DEPTH, explorer.steps);
+      Priorities priorities = new Priorities(seed + i, cpus, DEPTH, steps);
       explorer.runs++;
       RaceRun.Result result =
           RaceRun.run(scenario, twin, priorities, explorer.sharing, null, "");

@@ -11,8 +11,8 @@ import java.util.TreeMap;
 import org.vmemmap.machine.StoreBuffers.Drain;
 
 /**
- * Random priorities: the ready CPU with the highest one runs, and at a few random steps the one that
- * runs falls behind all others. A bug that needs d such falls in a run of k steps of n CPUs is found
+ * Random priorities: the ready CPU with the highest one runs, and at a few random steps that others
+ * can notice the one that runs falls behind. A bug that needs d such falls in k steps of n CPUs is found
  * by a seed with a probability of at least 1 / (n k^(d-1)) (Burckhardt et al., "A randomized
  * scheduler with probabilistic guarantees of finding bugs", 2010).
  */
@@ -22,6 +22,7 @@ final class Priorities implements Strategy {
   private final Random random;
   private final List<Integer> order = new ArrayList<>();
   private final Set<Integer> falls = new HashSet<>();
+  private int noticed;
   private Schedule taken = new Schedule(new TreeMap<>());
 
   /**
@@ -29,7 +30,7 @@ final class Priorities implements Strategy {
    *
    * @param cpus number of CPUs
    * @param depth how often a CPU falls behind
-   * @param steps how many steps a run has, about
+   * @param steps how many steps of a run others can notice, about
    */
   Priorities(long seed, int cpus, int depth, int steps) {
     this.random = new Random(seed);
@@ -45,7 +46,7 @@ final class Priorities implements Strategy {
   @Override
   public Turn next(Moment moment) {
     int running = moment.cpu();
-    if (running >= 0 && falls.contains(moment.step())) {
+    if (running >= 0 && moment.shared() && falls.contains(++noticed)) {
       order.removeIf(cpu -> cpu == running);
       order.add(running);
     }

@@ -73,8 +73,9 @@ final class RaceRun {
       machine.addCpu();
     }
     machine.check(new Checks(false, false, true, owner -> owner != Owner.BUDDY));
-    if (twin) {
-      machine.omit(scenario.omitted());
+    RaceScenario.Twin broken = scenario.twin();
+    if (twin && broken != null) {
+      machine.omit(broken.omitted());
     }
     StoreBuffers buffers = scenario.weak() ? machine.bufferStores() : null;
     Scheduler scheduler = new Scheduler(machine, strategy, sharing, buffers, trail);
@@ -101,6 +102,7 @@ final class RaceRun {
       String text = violations.getFirst().toString();
       broke(violations.getFirst().rule(), text.substring(text.indexOf(' ') + 1));
     }
+    stale(kernel).forEach(found -> broke(RuleBook.STALE, found));
     kernel.mm().printk().warnings().forEach(text -> broke(RuleBook.WARNING, "WARNING: " + text));
   }
 

@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Function;
 import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.MachineSpec;
 
@@ -14,27 +15,58 @@ import org.vmemmap.lab.boot.MachineSpec;
  *
  * @param name its name
  * @param about who meets, in a line
- * @param twin what the twin leaves out, in a line
  * @param weak whether stores wait in buffers
- * @param bound switches beyond the forced ones that are tried exhaustively
  * @param spec the machine
  * @param race prepares the machine and says what runs
- * @param omitted which steps the twin leaves out, by the names that {@code Machine.omit} knows
+ * @param twin what the twin leaves out; null for a scenario that breaks as it is
+ * @param finding the entry of docs/FINDINGS.md that tells how it breaks; empty when it must hold
  */
 record RaceScenario(
     String name,
     String about,
-    String twin,
     boolean weak,
-    int bound,
     MachineSpec spec,
     Function<RaceWorld, Race> race,
-    Predicate<String> omitted) {
+    @Nullable Twin twin,
+    String finding) {
+
+  /**
+   * The step that a twin is without.
+   *
+   * @param without the step, in a line
+   * @param omitted the same by the names that {@code Machine.omit} knows
+   */
+  record Twin(String without, Predicate<String> omitted) {
+    static Twin without(String step, String text) {
+      return new Twin(text, step::equals);
+    }
+  }
+
+  /** A scenario with stores that are seen at once. */
+  static RaceScenario strong(
+      String name, String about, MachineSpec spec, Function<RaceWorld, Race> race, Twin twin) {
+    return new RaceScenario(name, about, false, spec, race, twin, "");
+  }
+
+  /** A scenario in which others see plain stores late, and in any order that barriers allow. */
+  static RaceScenario weak(
+      String name, String about, MachineSpec spec, Function<RaceWorld, Race> race, Twin twin) {
+    return new RaceScenario(name, about, true, spec, race, twin, "");
+  }
+
+  /** A scenario in which the kernel breaks a rule, as docs/FINDINGS.md tells. */
+  static RaceScenario found(
+      String name, String about, MachineSpec spec, Function<RaceWorld, Race> race,
+      String finding) {
+    return new RaceScenario(name, about, false, spec, race, null, finding);
+  }
 
   /** All of them. */
   static List<RaceScenario> all() {
     List<RaceScenario> all = new ArrayList<>();
     all.addAll(RemapRaces.all());
+    all.addAll(PoolRaces.all());
+    all.addAll(HotplugRaces.all());
     return List.copyOf(all);
   }
 

@@ -3,13 +3,20 @@ package org.vmemmap.lab.check.races;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
+import org.vmemmap.dax.DaxBus;
 import org.vmemmap.hugetlb.Hstate;
+import org.vmemmap.hugetlb.HugetlbReserve;
 import org.vmemmap.hugetlb.HugetlbVmemmap;
 import org.vmemmap.lab.boot.LabKernel;
+import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.lab.boot.MachineSpecs;
 import org.vmemmap.lab.check.RuleBook;
+import org.vmemmap.machine.MachineFault;
 import org.vmemmap.types.Folio;
 import org.vmemmap.types.ListHead;
 import org.vmemmap.types.Mm;
+import org.vmemmap.types.Owner;
 import org.vmemmap.types.Page;
 
 /** A booted machine, and what scenarios do on it. */
@@ -17,12 +24,30 @@ final class RaceWorld {
   static final String POOL = "/proc/sys/vm/nr_hugepages";
   static final String SWITCH = "/proc/sys/vm/hugetlb_optimize_vmemmap";
 
+  /** What a CPU does that lets others go first. */
+  static final String RELAX = "cpu_relax";
+
+  private static final int LEVELS = 4;
+  private static final String MEMORY = "/sys/devices/system/memory/memory";
+
   private final LabKernel kernel;
   private final Mm mm;
 
   RaceWorld(LabKernel kernel) {
     this.kernel = kernel;
     this.mm = kernel.mm();
+  }
+
+  /** A PC with {@code mib} MiB and HVO on, unless {@code cmdline} says otherwise. */
+  static MachineSpec pc(long mib, String... cmdline) {
+    List<String> words = new ArrayList<>(List.of("hugetlb_free_vmemmap=on"));
+    words.addAll(List.of(cmdline));
+    return MachineSpecs.ofSize(mib << 20, 1, List.of(), LEVELS, words);
+  }
+
+  /** A PC with the memory of {@code iomem}, lines as in /proc/iomem. */
+  static MachineSpec map(List<String> iomem, String... cmdline) {
+    return MachineSpecs.ofText("races", iomem, List.of(), LEVELS, List.of(cmdline));
   }
 
   LabKernel kernel() {
@@ -58,9 +83,13 @@ final class RaceWorld {
     return free();
   }
 
-  /** The free hugepages of node 0. */
+  /** The free hugepages of the default size on node 0. */
   List<Folio> free() {
-    ListHead head = hstate().hugepageFreelists(0);
+    return free(hstate());
+  }
+
+  private List<Folio> free(Hstate h) {
+    ListHead head = h.hugepageFreelists(0);
     List<Folio> folios = new ArrayList<>();
     for (ListHead at = mm.lists().first(head); !at.equals(head); at = mm.lists().next(at)) {
       folios.add(new Folio(mm.struct().ofLru(at)));
@@ -68,12 +97,91 @@ final class RaceWorld {
     return folios;
   }
 
+  /** The free page of 1 GiB. */
+  Folio gigantic() {
+    return free(giganticHstate()).getFirst();
+  }
+
+  Hstate giganticHstate() {
+    return Objects.requireNonNull(kernel.hugetlb().hstates().sizeToHstate(1L << 30));
+  }
+
   void optimise(Folio folio) {
     vmemmap().hugetlbVmemmapOptimizeFolio(hstate(), folio);
   }
 
+  /** Optimises all as a batch; they leave the free list for that, and come back. */
+  void optimiseAll(List<Folio> folios) {
+    ListHead list = mm.lists().localHead();
+    for (Folio folio : folios) {
+      mm.lists().listMoveTail(mm.struct().lru(folio.page()), list);
+    }
+    vmemmap().hugetlbVmemmapOptimizeFolios(hstate(), list);
+    mm.lists().listSpliceInit(list, hstate().hugepageFreelists(0));
+    mm.lists().release(list);
+  }
+
   void restore(Folio folio) {
     vmemmap().hugetlbVmemmapRestoreFolio(hstate(), folio);
+  }
+
+  /** The {@code n}-th allocation at {@code site} from now on fails. */
+  void fail(String site, long n) {
+    mm.machine().faults().failNth(n, site::equals);
+  }
+
+  /** Takes a hugepage from the pool for a process, if there is one. */
+  void take() {
+    HugetlbReserve reserve = kernel.hugetlb().reserve();
+    if (reserve.hugetlbAcctMemory(hstate(), 1) == 0) {
+      reserve.hugetlbAllocFolio(
+          hstate(), 0, HugetlbReserve.HUGETLB_ALLOC_USE_GLOBAL_RESERVATIONS);
+    }
+  }
+
+  /** Plugs a DIMM and makes it online. Returns its first pfn. */
+  long plug(long start, long bytes) {
+    int rc = kernel.hotplugDrivers().plugDimm(start, bytes, 0);
+    if (rc != 0) {
+      throw new RuleBroken(RuleBook.STEP, "plugging a DIMM returns " + rc);
+    }
+    echo(MEMORY + start / kernel.spec().memoryBlockSize() + "/state", "online");
+    return start >>> mm.model().pageShift();
+  }
+
+  /** The DIMM at {@code first} holds its memmap: no frame of that may be free. */
+  void checkAltmap(long first) {
+    long frames = mm.mmzone().pagesPerSection() * mm.struct().size() / mm.model().pageSize();
+    for (long frame = first; frame < first + frames; frame++) {
+      if (mm.machine().ledger().ownerOf(frame) == Owner.BUDDY) {
+        throw new RuleBroken(RuleBook.ALTMAP, "frame=0x%x is free".formatted(frame));
+      }
+    }
+  }
+
+  /** Binds a device as memory with a compound memmap. */
+  void bind(String name, long start, long bytes) {
+    int rc =
+        kernel.dax().bind(name, DaxBus.Source.HMEM, start, bytes, 2L << 20, DaxBus.MapTo.MEM);
+    if (rc != 0) {
+      throw new RuleBroken(RuleBook.STEP, "binding " + name + " returns " + rc);
+    }
+  }
+
+  /** Unbinds a device. */
+  void unbind(String name) {
+    int rc = kernel.dax().unbind(name);
+    if (rc != 0) {
+      throw new RuleBroken(RuleBook.STEP, "unbinding " + name + " returns " + rc);
+    }
+  }
+
+  /** Of {@code folios} the first that lies at or above {@code pfn}, or the first below. */
+  Folio beside(List<Folio> folios, long pfn, boolean above) {
+    return folios.stream()
+        .filter(folio -> mm.model().pageToPfn(folio.page()) >= pfn == above)
+        .findFirst()
+        .orElseThrow();
   }
 
   /** The {@code n}-th page of memmap of a folio begins with this struct page. */
@@ -93,6 +201,55 @@ final class RaceWorld {
     if (!mm.flags().pageHead(head)) {
       long pfn = mm.model().pageToPfn(head);
       throw new RuleBroken(RuleBook.READER, "pfn=0x%x is no head".formatted(pfn));
+    }
+  }
+
+  /** The same for some tails of {@code folio}, {@code times} times each. */
+  void findHeads(Folio folio, int times) {
+    for (int i = 0; i < times; i++) {
+      findHead(tail(folio, 2), folio);
+    }
+  }
+
+  /** Lets other CPUs run first. */
+  void relax() {
+    mm.machine().yields().at(RELAX, 0);
+  }
+
+  /** Reads a struct page, as a walker of pfns does. What it finds may be old when it is used. */
+  void look(Page page) {
+    mm.flags().compoundHead(page);
+  }
+
+  /** Takes a reference on the folio of {@code page} if there is one, looks at it, gives it back. */
+  void visit(Page page) {
+    Folio folio = mm.flags().pageFolio(page);
+    if (!tryGet(folio)) {
+      return;
+    }
+    if (mm.flags().pageFolio(page).equals(folio)) {
+      look(page);
+    }
+    put(folio.page());
+  }
+
+  private boolean tryGet(Folio folio) {
+    if (mm.machine().omits("folio_try_get")) {
+      mm.refs().pageRefAdd(folio.page(), 1);
+      return true;
+    }
+    return mm.refs().folioTryGet(folio);
+  }
+
+  /** Gives a reference on a page back; with the last one the page is freed. */
+  void put(Page page) {
+    kernel.pageAlloc().freePage(page);
+  }
+
+  /** Takes {@code oops} for what the hardware should do; another fault is thrown on. */
+  static void expect(MachineFault oops, String rule) {
+    if (!oops.rule().equals(rule)) {
+      throw oops;
     }
   }
 }

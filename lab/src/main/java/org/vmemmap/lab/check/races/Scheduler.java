@@ -25,6 +25,10 @@ final class Scheduler implements YieldPoints.Listener, Moment {
   /** A run with more steps than this makes no progress. */
   private static final int MOST_STEPS = 200_000;
 
+  /** Steps on what is no memory of the machine, at which the order of CPUs matters. */
+  private static final List<String> CHOICES =
+      List.of("flush", "cmpxchg zone", "cond_resched", "READ_ONCE", "kfree_rcu");
+
   private final Machine machine;
   private final Strategy strategy;
   private final Sharing sharing;
@@ -35,6 +39,7 @@ final class Scheduler implements YieldPoints.Listener, Moment {
   private final Semaphore ended = new Semaphore(0);
   private @Nullable Task running;
   private @Nullable Throwable failure;
+  private @Nullable Task resting;
   private boolean leaving;
   private boolean shared;
   private boolean storedShared;
@@ -75,6 +80,7 @@ final class Scheduler implements YieldPoints.Listener, Moment {
     final Thread thread;
     final List<String> held = new ArrayList<>();
     @Nullable String wanted;
+    boolean throughShared;
     boolean done;
 
     Task(int cpu, Runnable body) {
@@ -83,7 +89,7 @@ final class Scheduler implements YieldPoints.Listener, Moment {
     }
 
     boolean ready() {
-      return !done && (wanted == null || !holders.containsKey(wanted));
+      return !done && this != resting && (wanted == null || !holders.containsKey(wanted));
     }
   }
 
@@ -215,8 +221,11 @@ final class Scheduler implements YieldPoints.Listener, Moment {
   @Override
   public void reached(String what, long where) {
     Task me = me();
-    boolean ordered = what.startsWith("flush") || what.startsWith("cmpxchg");
-    if (ordered || what.startsWith("cond_resched")) {
+    if (what.equals(RaceWorld.RELAX)) {
+      rest(me);
+      return;
+    }
+    if (CHOICES.stream().anyMatch(what::startsWith)) {
       point(me, true);
     }
     note(me.cpu, what + " 0x" + Long.toHexString(where));
@@ -226,6 +235,8 @@ final class Scheduler implements YieldPoints.Listener, Moment {
   public void access(long paddr, long bytes, boolean write) {
     Task me = me();
     boolean noticed = sharing.access(paddr, bytes, write, me.cpu);
+    noticed |= me.throughShared;
+    me.throughShared = false;
     point(me, noticed);
     if (noticed) {
       note(me.cpu, (write ? "write" : "read") + " paddr=0x" + Long.toHexString(paddr));
@@ -234,11 +245,26 @@ final class Scheduler implements YieldPoints.Listener, Moment {
   }
 
   @Override
+  public void translated(long frame) {
+    Task me = me();
+    me.throughShared = sharing.translated(frame, me.cpu);
+  }
+
+  @Override
+  public void moved(long frame, long n) {
+    Task me = me();
+    boolean noticed = sharing.moved(frame, n, me.cpu);
+    point(me, noticed);
+    if (noticed) {
+      note(me.cpu, "new owner of frame=0x" + Long.toHexString(frame));
+    }
+  }
+
+  @Override
   public void lock(String name, long number) {
     Task me = me();
     String lock = name + " " + number;
     boolean noticed = sharing.wants(lock, me.cpu);
-    machine.drainStores();
     point(me, noticed);
     if (machine.omits("lock " + name)) {
       return;
@@ -276,6 +302,20 @@ final class Scheduler implements YieldPoints.Listener, Moment {
     machine.drainStores();
     holders.remove(lock);
     sharing.leaves(lock, me.cpu);
+  }
+
+  /** The CPU lets others go first, if there are any. */
+  private void rest(Task me) {
+    resting = me;
+    if (ready().isEmpty()) {
+      resting = null;
+      return;
+    }
+    shared = true;
+    Turn turn = strategy.next(this);
+    step++;
+    resting = null;
+    handTo(me, turn);
   }
 
   private Task me() {

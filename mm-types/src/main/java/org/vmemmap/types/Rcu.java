@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-package org.vmemmap.sparse;
+package org.vmemmap.types;
 
 import java.util.ArrayDeque;
 import java.util.Deque;
-import org.vmemmap.types.Kernel;
-import org.vmemmap.types.KernelBug;
+import org.vmemmap.machine.Machine;
 
 /**
  * Read-copy-update, as far as the memmap needs it: what readers may still look at is freed when the
@@ -17,7 +16,12 @@ import org.vmemmap.types.KernelBug;
  */
 public final class Rcu {
   private final Deque<Runnable> callbacks = new ArrayDeque<>();
+  private final Machine machine;
   private int readers;
+
+  Rcu(Machine machine) {
+    this.machine = machine;
+  }
 
   /** Begins to read. Nests. */
   @Kernel(file = "include/linux/rcupdate.h", symbol = "rcu_read_lock_sched")
@@ -42,6 +46,10 @@ public final class Rcu {
       fidelity = Kernel.Fidelity.CUSTOM,
       why = "The grace period ends as soon as no reader is left, the earliest that RCU allows.")
   public void kfreeRcu(Runnable free) {
+    if (machine.omits("kfree_rcu")) {
+      free.run();
+      return;
+    }
     callbacks.add(free);
     run();
   }
