@@ -2,11 +2,15 @@
 package org.vmemmap.lab.check;
 
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Predicate;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.lab.boot.Profile;
 import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.lab.observe.MemmapReader;
 import org.vmemmap.types.MmConfig;
@@ -16,6 +20,9 @@ import org.vmemmap.types.MmConfig;
  * narrow as they can be told. docs/FINDINGS.md explains each under its title.
  */
 final class KnownFindings {
+  private static final Pattern PFN = Pattern.compile("pfn=0x([0-9a-f]+)");
+  private static final long SUBSECTION = 2L << 20;
+
   /** Memory is overwritten: any rule may break. */
   private static final String ANY = "";
 
@@ -28,7 +35,18 @@ final class KnownFindings {
 
   private static final String PLUGGED = "A DIMM without a resource counts as plugged";
   private static final String SHARED_BLOCK =
-      "Two nodes in one pageblock: its type changes under free pages";
+      "A shared pageblock: its type changes under free pages";
+
+  private static final String ZONE_END =
+      "Removing memory may cut off the last pages of a zone";
+  private static final String HASH_SECTION =
+      "powerpc hash with small blocks: the second device of a section finds its own mark";
+  private static final String RADIX_GAP =
+      "powerpc radix: rounding down to a leaf fills a gap that nobody frees";
+  private static final String SHARED_PAGE =
+      "arm64 with 16K and 64K pages: neighbours share a page of memmap, the first to go takes it";
+  private static final String ARM64_ALIGNMENT =
+      "arm64: the memmap is not aligned to that of the largest folio";
 
   private KnownFindings() {}
 
@@ -57,6 +75,14 @@ final class KnownFindings {
       return step != null && step.what().equals(what);
     }
 
+    /** True when device DAX has been bound by now, or is being bound. */
+    boolean bound() {
+      return verb("bind")
+          || scenario.steps().stream()
+              .takeWhile(each -> !each.equals(step))
+              .anyMatch(each -> each.what().equals("bind"));
+    }
+
     MachineSpec spec() {
       return scenario.spec();
     }
@@ -68,6 +94,11 @@ final class KnownFindings {
     return List.of(
         new Known(HALF_ADDED, RuleBook.FAILED_OPERATION, KnownFindings::halfAdded),
         new Known(ODD_LEAF, ANY, KnownFindings::oddLeaf),
+        new Known(ARM64_ALIGNMENT, RuleBook.WARNING, KnownFindings::alignment),
+        new Known(SHARED_PAGE, RuleBook.CRASH, KnownFindings::sharedPage),
+        new Known(ZONE_END, "struct-page-node-zone", KnownFindings::zoneEnd),
+        new Known(HASH_SECTION, RuleBook.CRASH, KnownFindings::hashSection),
+        new Known(RADIX_GAP, RuleBook.FAILED_OPERATION, KnownFindings::radixGap),
         new Known(PLUGGED, RuleBook.WARNING, KnownFindings::plugged),
         new Known(SHARED_BLOCK, RuleBook.WARNING, KnownFindings::sharedBlock),
         new Known(NO_ZONE, RuleBook.CRASH, KnownFindings::noZone));
@@ -99,25 +130,25 @@ final class KnownFindings {
   /** A device whose first or last struct page lies behind a leaf; no section of it was added whole. */
   private static boolean oddLeaf(Sight sight) {
     LabKernel kernel = sight.kernel();
-    if (!kernel.booted() || sight.spec().config().structPageIsPowerOf2() || !touchesDevice(sight)) {
+    if (!kernel.booted() || sight.spec().config().structPageIsPowerOf2() || !sight.bound()) {
       return false;
     }
     MemmapReader reader = new MemmapReader(kernel.mm());
     int shift = kernel.mm().model().pageShift();
-    World.Memory memory = World.Memory.of(sight.spec());
-    return Stream.concat(memory.soft().stream(), memory.pmem().stream())
+    return devices(sight)
         .anyMatch(
             range ->
                 reader.inLargeLeaf(range.start() >>> shift)
                     || reader.inLargeLeaf((range.end() - 1) >>> shift));
   }
 
-  /** True when device DAX has been bound by now. */
-  private static boolean touchesDevice(Sight sight) {
-    return sight.scenario().steps().stream()
-        .takeWhile(step -> !step.equals(sight.step()))
-        .anyMatch(step -> step.what().equals("bind"))
-        || sight.verb("bind");
+  /** Masks are used although HugeTLB's optimisation is not there for the architecture. */
+  private static boolean alignment(Sight sight) {
+    return sight.step() == null
+        && sight.spec().arch().equals(Profile.ARM64)
+        && sight.spec().config().debugVm()
+        && !sight.spec().config().hugetlbOptimizeVmemmap()
+        && sight.detail().contains("!IS_ALIGNED(pfn_to_page(0), MAX_FOLIO_VMEMMAP_ALIGN)");
   }
 
   /** A DIMM goes that request_resource() had no memory for when it came. */
@@ -127,23 +158,95 @@ final class KnownFindings {
         && sight.detail().contains("remove_memory_block_devices: !mem");
   }
 
-  /** The type is looked at, and one node's struct pages of a block are older than the other's. */
+  /** The type is looked at, and a block holds memory of two nodes, or RAM and a device. */
   private static boolean sharedBlock(Sight sight) {
     MmConfig config = sight.spec().config();
-    if (!config.debugVm() || !config.deferredStructPageInit()
-        || !sight.detail().contains("free_list: page type is MIGRATE_")) {
+    if (!config.debugVm() || !sight.detail().contains("free_list: page type is MIGRATE_")) {
       return false;
     }
     long block = (long) sight.spec().profile().pageSize() << config.pageblockOrder();
     List<Ram> ram = sight.spec().ram();
-    for (int i = 1; i < ram.size(); i++) {
-      Ram low = ram.get(i - 1);
-      Ram high = ram.get(i);
-      if (low.node() != high.node() && (low.end() - 1) / block == high.start() / block) {
+    for (int i = 1; config.deferredStructPageInit() && i < ram.size(); i++) {
+      if (ram.get(i - 1).node() != ram.get(i).node() && shares(ram.get(i - 1), ram.get(i), block)) {
         return true;
       }
     }
-    return false;
+    return sight.bound() && devices(sight).anyMatch(device -> anyShares(device, ram, block));
+  }
+
+  private static boolean shares(Ram one, Ram other, long block) {
+    return one.start() / block <= (other.end() - 1) / block
+        && other.start() / block <= (one.end() - 1) / block;
+  }
+
+  private static boolean anyShares(Ram device, List<Ram> ram, long block) {
+    return ram.stream().anyMatch(range -> shares(device, range, block));
+  }
+
+  private static Stream<Ram> devices(Sight sight) {
+    World.Memory memory = World.Memory.of(sight.spec());
+    return Stream.concat(memory.soft().stream(), memory.pmem().stream());
+  }
+
+  /** A device is bound that does not begin or end with a page of memmap. */
+  private static boolean sharedPage(Sight sight) {
+    Step step = sight.step();
+    if (step == null || !sight.spec().arch().equals(Profile.ARM64) || !sight.verb("bind")) {
+      return false;
+    }
+    int pageSize = sight.spec().profile().pageSize();
+    long covered = (long) pageSize * pageSize / sight.spec().config().sizeofStructPage();
+    List<Long> numbers = Workbench.numbers(step);
+    long start = numbers.get(0);
+    Ram asked = new Ram(start, start + numbers.get(1), 0);
+    boolean whole =
+        Stream.concat(Stream.of(asked), devices(sight).filter(asked::overlaps))
+            .allMatch(range -> range.start() % covered == 0 && range.end() % covered == 0);
+    return pageSize > 4096 && !whole && sight.detail().contains("not-present");
+  }
+
+  /** Memory went, and the page lies in the last sub-section of RAM, which is not whole. */
+  private static boolean zoneEnd(Sight sight) {
+    Matcher place = PFN.matcher(sight.detail());
+    if (!(sight.verb("eject") || sight.verb("unkmem")) || !place.find()) {
+      return false;
+    }
+    long address = Long.parseLong(place.group(1), 16) * sight.spec().profile().pageSize();
+    return sight.spec().ram().stream()
+        .anyMatch(
+            range ->
+                range.end() % SUBSECTION != 0
+                    && range.start() <= address
+                    && address < range.end()
+                    && address / SUBSECTION == range.end() / SUBSECTION);
+  }
+
+  /** The hash MMU, and a device in a section in which another one is bound. */
+  private static boolean hashSection(Sight sight) {
+    LabKernel kernel = sight.kernel();
+    if (!sight.spec().profile().hash() || !sight.verb("bind")
+        || !sight.detail().contains("not-present")) {
+      return false;
+    }
+    long section = 1L << sight.spec().config().sectionSizeBits();
+    List<Long> numbers = Workbench.numbers(Objects.requireNonNull(sight.step()));
+    Ram wanted = new Ram(numbers.get(0), numbers.get(0) + numbers.get(1), 0);
+    return kernel.dax().bound().stream()
+        .map(bound -> bound.pgmap().ranges[0])
+        .map(range -> new Ram(range.start(), range.end() + 1, 0))
+        .anyMatch(range -> shares(range, wanted, section));
+  }
+
+  /** Only page tables and memmap are left of memory whose memmap does not begin with a leaf. */
+  private static boolean radixGap(Sight sight) {
+    if (!sight.spec().profile().mmu().equals(Profile.RADIX) || !sight.verb("dimm")
+        || sight.detail().contains("present sections")) {
+      return false;
+    }
+    long start = Workbench.numbers(Objects.requireNonNull(sight.step())).getFirst();
+    MmConfig config = sight.spec().config();
+    long offset = start / sight.spec().profile().pageSize() * config.sizeofStructPage();
+    return offset % SUBSECTION != 0 && sight.detail().contains("frames of VMEMMAP were");
   }
 
   /** The VM_BUG_ON that would look at the zone is built in, and memory is soft-reserved. */

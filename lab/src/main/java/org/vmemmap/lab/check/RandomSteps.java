@@ -184,7 +184,7 @@ final class RandomSteps {
   }
 
   private long align() {
-    return dice.chance(30) ? pageSize : dice.pick(sizes);
+    return sizes.isEmpty() || dice.chance(30) ? pageSize : dice.pick(sizes);
   }
 
   private Step kmem() {

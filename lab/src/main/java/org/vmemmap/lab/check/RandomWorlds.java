@@ -13,9 +13,11 @@ import org.vmemmap.types.Series;
 
 /**
  * Runs random scenarios. Run number i of seed S is drawn from S + i alone, so {@code --seed S+i --runs
- * 1} is the same run.
+ * 1} is the same run. Neighbouring seeds share a machine: it is booted once, and goes back to that
+ * moment before each run.
  */
 public final class RandomWorlds {
+  private static final int PER_MACHINE = 50;
   private static final int REPORTS = 10;
   private static final int SHRINKING = 400;
 
@@ -79,27 +81,40 @@ public final class RandomWorlds {
 
   /** The scenario of a seed. */
   public Scenario scenario(long seed) {
-    Dice dice = new Dice(seed);
-    Scenario machine = RandomWorld.draw(dice, worlds, series);
-    String about = "seed " + seed;
+    return scenario(seed, machine(seed));
+  }
+
+  private Scenario machine(long seed) {
+    return RandomWorld.draw(new Dice(~(seed / PER_MACHINE)), worlds, series);
+  }
+
+  private Scenario scenario(long seed, Scenario machine) {
     return machine
-        .withSteps(RandomSteps.draw(dice, machine.spec(), steps))
-        .withName("random-" + seed, about);
+        .withSteps(RandomSteps.draw(new Dice(seed), machine.spec(), steps))
+        .withName("random-" + seed, "seed " + seed);
   }
 
   /** Runs the scenarios of {@code count} seeds from {@code seed} on, of each {@code shards} one. */
   public void run(long seed, long count, int shard, int shards, Consumer<String> progress) {
-    for (long i = shard - 1L; i < count; i += shards) {
-      one(seed + i);
-      if (++runs % 1000 == 0) {
-        progress.accept(lastLine());
+    long end = seed + count;
+    for (long block = seed / PER_MACHINE; block * PER_MACHINE < end; block++) {
+      if (block % shards != shard - 1) {
+        continue;
+      }
+      long first = Math.max(seed, block * PER_MACHINE);
+      RandomMachine machine = new RandomMachine(machine(first), prepare);
+      for (long each = first; each < Math.min(end, (block + 1) * PER_MACHINE); each++) {
+        one(each, machine);
+        if (++runs % 10_000 == 0) {
+          progress.accept(lastLine());
+        }
       }
     }
   }
 
-  private void one(long seed) {
-    Scenario scenario = scenario(seed);
-    Trial.Result result = Trial.run(scenario, replay(seed), prepare);
+  private void one(long seed, RandomMachine machine) {
+    Scenario scenario = scenario(seed, machine.scenario());
+    Trial.Result result = machine.run(scenario, replay(seed));
     done += scenario.steps().size();
     Deviation deviation = result.deviation();
     if (deviation == null) {

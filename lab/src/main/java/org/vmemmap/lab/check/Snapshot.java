@@ -95,12 +95,14 @@ final class Snapshot {
     counts.put("pages added after boot", late[0]);
   }
 
-  /** Notes what is in use: of RAM by its owner, of what was added later everything. */
-  private void use(Ledger ledger, long start, long end, int node) {
+  /** Notes what is in use: RAM by its owner, and devices. */
+  private void use(Ledger ledger, long start, long last, int node) {
+    long end = Math.min(last, ledger.frames());
     for (long at = start; at < end; ) {
-      FrameOwner owner = node < 0 ? Owner.HUGEPAGE : ledger.ownerOf(at);
-      long stop = node < 0 ? end : ledger.sameOwnerUntil(at, end);
-      if (owner == Owner.HUGEPAGE || owner == Owner.RESERVED) {
+      FrameOwner owner = ledger.ownerOf(at);
+      long stop = ledger.sameOwnerUntil(at, end);
+      boolean device = node < 0 && (owner == Owner.DEVICE || owner == Owner.ALTMAP);
+      if (owner == Owner.HUGEPAGE || owner == Owner.RESERVED || device) {
         used.add(new Run(at, stop));
       }
       at = stop;

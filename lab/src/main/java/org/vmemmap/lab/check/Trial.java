@@ -24,7 +24,10 @@ import org.vmemmap.types.Mm;
 final class Trial {
   /** Warnings with which the kernel itself answers a failed allocation. */
   private static final Set<String> FAILURE_WARNINGS = 
-      Set.of("add_pages: ret", "__add_memory_resource: register_node()");
+      Set.of(
+          "add_pages: ret",
+          "__add_memory_resource: register_node()",
+          "hash__vmemmap_remove_mapping: rc == -ENOENT");
 
   /** What boot says when the machine is too small for it. */
   private static final Pattern OUT_OF_MEMORY = Pattern.compile("(Failed|Cannot) (to )?allocate");
@@ -64,7 +67,12 @@ final class Trial {
 
   /** A run of which nothing has been done yet. */
   Trial(Scenario scenario, Selection selection) {
-    this(scenario, selection, null, machine -> {});
+    this(scenario, selection, machine -> {});
+  }
+
+  /** The same on a machine that {@code prepare} has seen first. */
+  Trial(Scenario scenario, Selection selection, Consumer<Machine> prepare) {
+    this(scenario, selection, null, prepare);
   }
 
   /**
@@ -78,7 +86,17 @@ final class Trial {
       Selection selection,
       @Nullable MarkedMemmap marked,
       @Nullable Snapshot atMark) {
-    this.scenario = start.scenario;
+    this(start, start.scenario, selection, marked, atMark);
+  }
+
+  /** The same with other steps that are left to do. */
+  Trial(
+      Trial start,
+      Scenario scenario,
+      Selection selection,
+      @Nullable MarkedMemmap marked,
+      @Nullable Snapshot atMark) {
+    this.scenario = scenario;
     this.counter = new Selection.Counter(selection, start.counter.count());
     this.current = counter;
     this.tracer = null;

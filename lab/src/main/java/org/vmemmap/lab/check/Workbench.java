@@ -130,6 +130,14 @@ final class Workbench {
     };
   }
 
+  /** The arguments of a step that are numbers, in their order. */
+  static List<Long> numbers(Step step) {
+    return words(step.value()).stream()
+        .filter(Workbench::isNumber)
+        .map(word -> Sizes.memparse(word, 0).value())
+        .toList();
+  }
+
   private static long number(List<String> args, int at) {
     return Sizes.memparse(args.get(at), 0).value();
   }

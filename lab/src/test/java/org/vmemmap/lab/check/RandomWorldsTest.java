@@ -32,14 +32,14 @@ class RandomWorldsTest {
   /** Some machines with all patches. Expect nothing beyond docs/FINDINGS.md. */
   @Test
   void run_allPatches_findsNothingNew() {
-    RandomWorlds worlds = run(Series.at(49), 1, 150);
+    RandomWorlds worlds = run(Series.at(49), 1, 200);
     assertEquals(0, worlds.broken(), worlds::text);
   }
 
   /** Some machines with the part of the series that 7.3 has. Expect the same. */
   @Test
   void run_released73_findsNothingNew() {
-    RandomWorlds worlds = run(Series.profile("7.3"), 1, 150);
+    RandomWorlds worlds = run(Series.profile("7.3"), 1, 200);
     assertEquals(0, worlds.broken(), worlds::text);
   }
 
