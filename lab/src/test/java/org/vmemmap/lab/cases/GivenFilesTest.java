@@ -15,7 +15,7 @@ class GivenFilesTest {
   @ParameterizedTest
   @CsvSource({
     "x86-64, 40",
-    "x86-64-more, 20",
+    "x86-64-more, 22",
     "arm64, 40",
     "powerpc, 71",
     "x86-64-7.1.3, 5",
