@@ -8,10 +8,12 @@ import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.LabKernel;
+import org.vmemmap.machine.MachineFault;
 import org.vmemmap.machine.PhysicalMemory;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.PgData;
 import org.vmemmap.types.Zone;
+import org.vmemmap.types.ZoneType;
 
 /**
  * The memmap of a machine that broke no rule when its memory was marked, so that later checks can
@@ -84,8 +86,15 @@ public final class MarkedMemmap {
     }
   }
 
+  /** Null for a struct page that nobody has initialised, as in a hole behind RAM. */
   private @Nullable Zone zone(long flags) {
-    return mm.nodes().nodeData(mm.inline().nid(flags)).zone(mm.inline().zonenum(flags));
+    ZoneType type;
+    try {
+      type = mm.inline().zonenum(flags);
+    } catch (MachineFault e) {
+      return null;
+    }
+    return mm.nodes().nodeData(mm.inline().nid(flags)).zone(type);
   }
 
   private long head(MemmapReader reader, long pfn) {
