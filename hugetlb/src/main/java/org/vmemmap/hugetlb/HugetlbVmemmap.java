@@ -758,8 +758,7 @@ public final class HugetlbVmemmap implements EarlyHook {
   /** The zone of the node that spans the pfn; null for none. Pages have no zone yet. */
   @Kernel(file = "mm/hugetlb_vmemmap.c", symbol = "pfn_to_zone", patches = {29})
   private @Nullable Zone pfnToZone(int nid, long pfn) {
-    for (ZoneType zoneType : ZoneType.values()) {
-      Zone zone = mm.nodes().nodeData(nid).zone(zoneType);
+    for (Zone zone : mm.nodes().nodeData(nid).zones()) {
       if (zone.spansPfn(pfn)) {
         return zone;
       }

@@ -14,6 +14,7 @@ public final class Mm {
   private final Printk printk;
   private final MemoryModel model;
   private final Mmzone mmzone;
+  private final ZoneSet zones;
   private final Nodes nodes;
   private final StructPage struct;
   private final PageFlags flags;
@@ -41,7 +42,8 @@ public final class Mm {
     this.printk = new Printk(config.debugVm());
     this.model = new MemoryModel(machine, config, image.vmemmapBase());
     this.mmzone = new Mmzone(config, arch.pageShift());
-    this.nodes = new Nodes(config.vmemmapOptimization() ? mmzone.nrVmemmapTails() : 0);
+    this.zones = config.zones();
+    this.nodes = new Nodes(zones, config.vmemmapOptimization() ? mmzone.nrVmemmapTails() : 0);
     this.struct = new StructPage(machine, config);
     this.flags = new PageFlags(struct, printk, config);
     this.refs = new PageRef(struct, flags, printk);
@@ -80,6 +82,11 @@ public final class Mm {
   /** Sections. */
   public Mmzone mmzone() {
     return mmzone;
+  }
+
+  /** The zones that the kernel is built with, and their numbers. */
+  public ZoneSet zones() {
+    return zones;
   }
 
   /** Nodes and their zones. */

@@ -154,10 +154,10 @@ final class ZoneLayout {
       fidelity = Kernel.Fidelity.CUSTOM,
       why = "First part of the function; the order of descending limits is for ARC only.")
   void setArchZoneLimits(long[] maxZonePfns) {
-    long[] limits = Arrays.copyOf(maxZonePfns, ZoneType.MAX_NR_ZONES);
+    long[] limits = Arrays.copyOf(maxZonePfns, mm.zones().maxNrZones());
     long startPfn = mm.model().physPfn(memblock.memblockStartOfDRAM());
     int i = 0;
-    for (ZoneType zone : ZoneType.values()) {
+    for (ZoneType zone : mm.zones().types()) {
       long limit = limits[i++];
       if (zone == ZoneType.ZONE_MOVABLE) {
         continue;
@@ -176,8 +176,8 @@ final class ZoneLayout {
   void printRanges() {
     int shift = mm.model().pageShift();
     mm.printk().prInfo("Zone ranges:");
-    for (ZoneType zone : ZoneType.values()) {
-      if (zone != ZoneType.ZONE_MOVABLE && configured(zone)) {
+    for (ZoneType zone : mm.zones().types()) {
+      if (zone != ZoneType.ZONE_MOVABLE) {
         PfnRange range = archZone(zone);
         String text = range.nrPages() == 0 ? "empty" : memRange(range.startPfn(), range.endPfn());
         mm.printk().prInfo(String.format("  %-8s %s", zone.label(), text));
@@ -204,14 +204,6 @@ final class ZoneLayout {
         "[mem 0x%016x-0x%016x]", startPfn << shift, endPfn == 0 ? 0 : (endPfn << shift) - 1);
   }
 
-  private boolean configured(ZoneType zone) {
-    return switch (zone) {
-      case ZONE_DMA -> mm.config().zoneDma();
-      case ZONE_DMA32 -> mm.config().zoneDma32();
-      case ZONE_NORMAL, ZONE_MOVABLE, ZONE_DEVICE -> true;
-    };
-  }
-
   // ---- ZONE_MOVABLE ----
 
   /** {@code early_calculate_totalpages()}: also marks the nodes that have memory. */
@@ -228,8 +220,7 @@ final class ZoneLayout {
   /** {@code find_usable_zone_for_movable()}: the highest zone of the architecture with a range. */
   @Kernel(file = "mm/mm_init.c", symbol = "find_usable_zone_for_movable")
   private void findUsableZoneForMovable() {
-    List<ZoneType> descending = new ArrayList<>(List.of(ZoneType.values())).reversed();
-    for (ZoneType zone : descending) {
+    for (ZoneType zone : mm.zones().types().reversed()) {
       if (zone != ZoneType.ZONE_MOVABLE && archZone(zone).nrPages() > 0) {
         movableZone = zone;
         return;
