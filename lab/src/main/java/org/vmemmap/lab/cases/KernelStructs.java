@@ -355,7 +355,7 @@ final class KernelStructs {
                 .array("name", CHAR, HSTATE_NAME_LEN));
   }
 
-  @Kernel(file = "include/linux/hugetlb.h", symbol = "struct huge_bootmem_page")
+  @Kernel(file = "mm/internal.h", symbol = "struct huge_bootmem_page")
   private static Type bootmemPage() {
     return StructLayout.of(
         "struct huge_bootmem_page",
