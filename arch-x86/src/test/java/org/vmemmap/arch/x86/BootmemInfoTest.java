@@ -35,6 +35,10 @@ class BootmemInfoTest {
     return bench.mm.model().pfnToPage(bench.frame(va));
   }
 
+  private static void assertSays(String part, KernelBug bug) {
+    assertTrue(String.valueOf(bug.getMessage()).contains(part), bug.toString());
+  }
+
   private static void assertFrame(X86Bench bench, Page page, long priv, int references) {
     assertEquals(priv, bench.mm.struct().priv(page));
     assertEquals(references, bench.mm.refs().pageRefCount(page));
@@ -162,7 +166,7 @@ class BootmemInfoTest {
             KernelBug.class, () -> debug.vmemmap.bootmemInfo().freeBootmemPage(image));
     plain.vmemmap.bootmemInfo().freeBootmemPage(image);
 
-    assertTrue(bug.getMessage().contains("page_ref_count(page) != 2"), bug.getMessage());
+    assertSays("page_ref_count(page) != 2", bug);
     assertTrue(plain.mm.flags().pageReserved(image));
     assertEquals(1, plain.mm.refs().pageRefCount(image));
   }
@@ -178,7 +182,7 @@ class BootmemInfoTest {
         assertThrows(
             KernelBug.class, () -> bench.vmemmap.bootmemInfo().freeBootmemPage(image));
 
-    assertTrue(bug.getMessage().contains("neither SECTION_INFO nor"), bug.getMessage());
+    assertSays("neither SECTION_INFO nor", bug);
   }
 
   /** Numbers that do not fit, and a frame without type. Expect a BUG each, in every kernel. */
@@ -192,9 +196,9 @@ class BootmemInfoTest {
     KernelBug large = assertThrows(KernelBug.class, () -> info.getPageBootmem(1L << 60, image, 1));
     KernelBug put = assertThrows(KernelBug.class, () -> info.putPageBootmem(image));
 
-    assertTrue(type.getMessage().contains("type > 0xf"), type.getMessage());
-    assertTrue(large.getMessage().contains("ULONG_MAX >> 4"), large.getMessage());
-    assertTrue(put.getMessage().contains("put_page_bootmem"), put.getMessage());
+    assertSays("type > 0xf", type);
+    assertSays("ULONG_MAX >> 4", large);
+    assertSays("put_page_bootmem", put);
   }
 
   /** 7.3 has no such file. Expect that a reserved frame is freed as one. */

@@ -4,7 +4,7 @@ package org.vmemmap.lab.cases;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.vmemmap.lab.boot.Profile;
-import org.vmemmap.lab.cases.StructLayout.Type;
+import org.vmemmap.lab.cases.StructLayout.CType;
 import org.vmemmap.types.Kernel;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.StructPage;
@@ -15,31 +15,31 @@ import org.vmemmap.types.StructPage;
  * here; the others are Java objects, and only their declarations are here.
  */
 final class KernelStructs {
-  private static final Type CHAR = Type.opaque("char", 1, 1);
-  private static final Type BOOL = Type.opaque("bool", 1, 1);
-  private static final Type INT = Type.opaque("int", 4, 4);
-  private static final Type UNSIGNED = Type.opaque("unsigned int", 4, 4);
-  private static final Type U64 = Type.opaque("u64", 8, 8);
-  private static final Type LONG = Type.opaque("long int", 8, 8);
-  private static final Type ULONG = Type.opaque("long unsigned int", 8, 8);
-  private static final Type POINTER = pointer("void");
-  private static final Type MUTEX = Type.opaque("struct mutex", 24, 8);
-  private static final Type SPINLOCK = Type.opaque("spinlock_t", 4, 4);
-  private static final Type SEQLOCK = Type.opaque("seqlock_t", 8, 4);
-  private static final Type WORK = Type.opaque("struct work_struct", 32, 8);
-  private static final Type WAIT_HEAD = Type.opaque("struct swait_queue_head", 24, 8);
-  private static final Type NOTHING = Type.opaque("struct (anon)", 0, 1);
-  private static final Type LLIST = StructLayout.of("struct llist_node", s -> s.field("next", POINTER));
-  private static final Type ATOMIC = StructLayout.of("atomic_t", s -> s.field("counter", INT));
-  private static final Type ATOMIC_LONG = Type.opaque("atomic_long_t", 8, 8);
-  private static final Type MEMDESC =
+  private static final CType CHAR = CType.opaque("char", 1, 1);
+  private static final CType BOOL = CType.opaque("bool", 1, 1);
+  private static final CType INT = CType.opaque("int", 4, 4);
+  private static final CType UNSIGNED = CType.opaque("unsigned int", 4, 4);
+  private static final CType U64 = CType.opaque("u64", 8, 8);
+  private static final CType LONG = CType.opaque("long int", 8, 8);
+  private static final CType ULONG = CType.opaque("long unsigned int", 8, 8);
+  private static final CType POINTER = pointer("void");
+  private static final CType MUTEX = CType.opaque("struct mutex", 24, 8);
+  private static final CType SPINLOCK = CType.opaque("spinlock_t", 4, 4);
+  private static final CType SEQLOCK = CType.opaque("seqlock_t", 8, 4);
+  private static final CType WORK = CType.opaque("struct work_struct", 32, 8);
+  private static final CType WAIT_HEAD = CType.opaque("struct swait_queue_head", 24, 8);
+  private static final CType NOTHING = CType.opaque("struct (anon)", 0, 1);
+  private static final CType LLIST = StructLayout.of("struct llist_node", s -> s.field("next", POINTER));
+  private static final CType ATOMIC = StructLayout.of("atomic_t", s -> s.field("counter", INT));
+  private static final CType ATOMIC_LONG = CType.opaque("atomic_long_t", 8, 8);
+  private static final CType MEMDESC =
       StructLayout.of("memdesc_flags_t", s -> s.field("f", ULONG));
-  private static final Type SWP = StructLayout.of("swp_entry_t", s -> s.field("val", ULONG));
-  private static final Type LIST =
+  private static final CType SWP = StructLayout.of("swp_entry_t", s -> s.field("val", ULONG));
+  private static final CType LIST =
       StructLayout.of(
           "struct list_head",
           s -> s.field("next", pointer("struct list_head")).field("prev", pointer("struct list_head")));
-  private static final Type CALLBACK_HEAD = Type.opaque("struct callback_head", 16, 8);
+  private static final CType CALLBACK_HEAD = CType.opaque("struct callback_head", 16, 8);
 
   private static final int NR_WMARK = 4;
   private static final int MIGRATE_TYPES = 6;
@@ -61,31 +61,31 @@ final class KernelStructs {
     return (bits + Long.SIZE - 1) / Long.SIZE;
   }
 
-  private static Type pointer(String to) {
-    return Type.opaque(to + " *", 8, 8);
+  private static CType pointer(String to) {
+    return CType.opaque(to + " *", 8, 8);
   }
 
   /** All structures, by name without "struct". */
   Map<String, Layout.Struct> all() {
-    Type page = page();
-    Type altmap = vmemAltmap();
+    CType page = page();
+    CType altmap = vmemAltmap();
     Map<String, Layout.Struct> all = new LinkedHashMap<>();
     all.put("page", withModel(page, mm.struct().size(), pageConstants()));
     all.put("folio", withModel(folio(page), 4 * mm.struct().size(), folioConstants()));
     all.put("mem_section", withModel(memSection(), mm.mmzone().sizeofMemSection(), Map.of()));
-    Type usage = memSectionUsage();
+    CType usage = memSectionUsage();
     int flags = words(mm.mmzone().sectionBlockflagsBits()) * Long.BYTES;
     all.put(
         "mem_section_usage",
         withModel(usage, mm.mmzone().memSectionUsageSize() - flags, Map.of()));
-    for (Type type : new Type[] {zone(), hstate(), altmap, devPagemap(altmap), bootmemPage()}) {
+    for (CType type : new CType[] {zone(), hstate(), altmap, devPagemap(altmap), bootmemPage()}) {
       all.put(type.name().replace("struct ", ""), withModel(type, type.size(), Map.of()));
     }
     return all;
   }
 
   /** The structure with the size and the offsets that the model uses. */
-  private static Layout.Struct withModel(Type type, int size, Map<String, Integer> offsets) {
+  private static Layout.Struct withModel(CType type, int size, Map<String, Integer> offsets) {
     Map<String, Layout.Field> fields = new LinkedHashMap<>(type.members());
     offsets.forEach(
         (name, offset) ->
@@ -129,7 +129,7 @@ final class KernelStructs {
   }
 
   @Kernel(file = "include/linux/mm_types.h", symbol = "struct page")
-  private Type page() {
+  private CType page() {
     return StructLayout.of(
         "struct page",
         page -> {
@@ -169,7 +169,7 @@ final class KernelStructs {
   }
 
   @Kernel(file = "include/linux/mm_types.h", symbol = "struct folio")
-  private Type folio(Type page) {
+  private CType folio(CType page) {
     return StructLayout.of(
         "struct folio",
         folio ->
@@ -215,9 +215,9 @@ final class KernelStructs {
         .field("_nr_pages_mapped", ATOMIC)
         .field("_entire_mapcount", ATOMIC)
         .field("_pincount", ATOMIC)
-        .array("_mm_id_mapcount", Type.opaque("mm_id_mapcount_t", 4, 4), 2)
+        .array("_mm_id_mapcount", CType.opaque("mm_id_mapcount_t", 4, 4), 2)
         .union(
-            u -> u.array("_mm_id", Type.opaque("mm_id_t", 4, 4), 2).field("_mm_ids", ULONG));
+            u -> u.array("_mm_id", CType.opaque("mm_id_t", 4, 4), 2).field("_mm_ids", ULONG));
   }
 
   private static void folioTwo(StructLayout two) {
@@ -235,7 +235,7 @@ final class KernelStructs {
   }
 
   @Kernel(file = "include/linux/mmzone.h", symbol = "struct mem_section")
-  private Type memSection() {
+  private CType memSection() {
     return StructLayout.of(
         "struct mem_section",
         s -> {
@@ -247,7 +247,7 @@ final class KernelStructs {
   }
 
   @Kernel(file = "include/linux/mmzone.h", symbol = "struct mem_section_usage")
-  private Type memSectionUsage() {
+  private CType memSectionUsage() {
     int words = words(mm.mmzone().subsectionsPerSection());
     return StructLayout.of(
         "struct mem_section_usage",
@@ -258,7 +258,7 @@ final class KernelStructs {
   }
 
   @Kernel(file = "include/linux/mmzone.h", symbol = "struct zone")
-  private Type zone() {
+  private CType zone() {
     return StructLayout.of(
         "struct zone",
         zone -> {
@@ -303,7 +303,7 @@ final class KernelStructs {
 
   /** A PC may have memory that its firmware has not accepted yet, and the zone a list of it. */
   private void zoneFreeAreas(StructLayout zone) {
-    Type area =
+    CType area =
         StructLayout.of(
             "struct free_area",
             s -> s.array("free_list", LIST, MIGRATE_TYPES).field("nr_free", ULONG));
@@ -328,13 +328,13 @@ final class KernelStructs {
   }
 
   @Kernel(file = "include/linux/hugetlb.h", symbol = "struct hstate")
-  private Type hstate() {
+  private CType hstate() {
     int nodes = 1 << mm.config().nodesShift();
     return StructLayout.of(
         "struct hstate",
         s ->
             s.field("resize_lock", MUTEX)
-                .field("resize_key", Type.opaque("struct lock_class_key", 0, 1))
+                .field("resize_key", CType.opaque("struct lock_class_key", 0, 1))
                 .field("next_nid_to_alloc", INT)
                 .field("next_nid_to_free", INT)
                 .field("order", UNSIGNED)
@@ -356,14 +356,14 @@ final class KernelStructs {
   }
 
   @Kernel(file = "mm/internal.h", symbol = "struct huge_bootmem_page")
-  private static Type bootmemPage() {
+  private static CType bootmemPage() {
     return StructLayout.of(
         "struct huge_bootmem_page",
         s -> s.field("list", LIST).field("hstate", pointer("struct hstate")).field("flags", ULONG));
   }
 
   @Kernel(file = "include/linux/memremap.h", symbol = "struct vmem_altmap")
-  private static Type vmemAltmap() {
+  private static CType vmemAltmap() {
     return StructLayout.of(
         "struct vmem_altmap",
         s ->
@@ -376,17 +376,17 @@ final class KernelStructs {
   }
 
   @Kernel(file = "include/linux/memremap.h", symbol = "struct dev_pagemap")
-  private static Type devPagemap(Type altmap) {
-    Type ref =
+  private static CType devPagemap(CType altmap) {
+    CType ref =
         StructLayout.of(
             "struct percpu_ref",
             s ->
                 s.field("percpu_count_ptr", ULONG)
                     .field("data", pointer("struct percpu_ref_data")));
-    Type done =
+    CType done =
         StructLayout.of(
             "struct completion", s -> s.field("done", UNSIGNED).field("wait", WAIT_HEAD));
-    Type range =
+    CType range =
         StructLayout.of("struct range", s -> s.field("start", U64).field("end", U64));
     return StructLayout.of(
         "struct dev_pagemap",
@@ -394,7 +394,7 @@ final class KernelStructs {
             s.field("altmap", altmap)
                 .field("ref", ref)
                 .field("done", done)
-                .field("type", Type.opaque("enum memory_type", 4, 4))
+                .field("type", CType.opaque("enum memory_type", 4, 4))
                 .field("flags", UNSIGNED)
                 .field("vmemmap_shift", ULONG)
                 .field("ops", pointer("struct dev_pagemap_ops"))

@@ -23,10 +23,10 @@ final class StructLayout {
    * @param align bytes
    * @param members of a structure, by name, those of its members with a dot
    */
-  record Type(String name, int size, int align, Map<String, Layout.Field> members) {
+  record CType(String name, int size, int align, Map<String, Layout.Field> members) {
     /** A type whose inside does not matter. */
-    static Type opaque(String name, int size, int align) {
-      return new Type(name, size, align, Map.of());
+    static CType opaque(String name, int size, int align) {
+      return new CType(name, size, align, Map.of());
     }
   }
 
@@ -40,14 +40,14 @@ final class StructLayout {
   }
 
   /** The structure with the members that {@code members} adds, in their order. */
-  static Type of(String name, Consumer<StructLayout> members) {
+  static CType of(String name, Consumer<StructLayout> members) {
     StructLayout struct = new StructLayout(false);
     members.accept(struct);
     return struct.type(name);
   }
 
-  private Type type(String name) {
-    return new Type(name, up(end, align), align, Map.copyOf(members));
+  private CType type(String name) {
+    return new CType(name, up(end, align), align, Map.copyOf(members));
   }
 
   private static int up(int value, int align) {
@@ -63,7 +63,7 @@ final class StructLayout {
   }
 
   /** Adds a member, and with it the members that it has itself. */
-  StructLayout field(String name, Type type) {
+  StructLayout field(String name, CType type) {
     int offset = place(type.size(), type.align());
     members.put(name, new Layout.Field(offset, type.size(), type.name()));
     inherit(name + ".", offset, type);
@@ -71,7 +71,7 @@ final class StructLayout {
   }
 
   /** Adds an array; 0 elements for one that has its length at run time. */
-  StructLayout array(String name, Type type, int n) {
+  StructLayout array(String name, CType type, int n) {
     int offset = place(type.size() * n, type.align());
     String text = type.name() + "[" + n + "]";
     members.put(name, new Layout.Field(offset, type.size() * n, text));
@@ -90,12 +90,12 @@ final class StructLayout {
 
   private StructLayout nested(StructLayout part, Consumer<StructLayout> inside) {
     inside.accept(part);
-    Type type = part.type("");
+    CType type = part.type("");
     inherit("", place(type.size(), type.align()), type);
     return this;
   }
 
-  private void inherit(String prefix, int offset, Type type) {
+  private void inherit(String prefix, int offset, CType type) {
     type.members()
         .forEach(
             (name, field) ->

@@ -110,11 +110,11 @@ class LayoutTest {
    */
   @Test
   void structLayout_gapUnionArray_areLaidOutAsInC() {
-    StructLayout.Type number = StructLayout.Type.opaque("int", 4, 4);
-    StructLayout.Type wide = StructLayout.Type.opaque("long", 8, 8);
-    StructLayout.Type letter = StructLayout.Type.opaque("char", 1, 1);
+    StructLayout.CType number = StructLayout.CType.opaque("int", 4, 4);
+    StructLayout.CType wide = StructLayout.CType.opaque("long", 8, 8);
+    StructLayout.CType letter = StructLayout.CType.opaque("char", 1, 1);
 
-    StructLayout.Type type =
+    StructLayout.CType type =
         StructLayout.of(
             "struct s",
             s ->
