@@ -45,7 +45,7 @@ import org.vmemmap.types.ZoneType;
  * page from pfn_first() on holds a reference to the {@link DevPagemap} (one for each compound
  * page), and word 1 of its struct page points there.
  *
- * <p>Not modelled: the KASAN shadow, the linear mapping and its protection, and the hotplug lock.
+ * <p>Not modelled: the KASAN shadow, the linear mapping and its protection.
  */
 @Kernel(file = "mm/memremap.c", symbol = "memremap_pages")
 public final class Memremap implements DevPagemapLookup {
@@ -159,12 +159,14 @@ public final class Memremap implements DevPagemapLookup {
     long nrPages = model.physPfn(range.len());
     // The first pages of the range may be the altmap's reserve, which was never initialised.
     Page firstPage = model.pfnToPage(pfnFirst(pgmap, rangeId));
+    hotplug.locks().memHotplugBegin();
     hotplug.removePfnRangeFromZone(mm.inline().pageZone(firstPage), startPfn, nrPages);
     if (pgmap.type == MemoryType.MEMORY_DEVICE_PRIVATE) {
       hotplug.removePages(startPfn, nrPages, null, pgmap);
     } else {
       hotplug.archRemoveMemory(range.start(), range.len(), pgmap.pgmapAltmap(), pgmap);
     }
+    hotplug.locks().memHotplugDone();
     pfnmapUntrack(pgmap, startPfn, nrPages);
     pgmapArrayDelete(range);
   }
@@ -286,6 +288,7 @@ public final class Memremap implements DevPagemapLookup {
   private int addAndMove(Zone zone, Range range, MhpParams params, boolean isPrivate) {
     long startPfn = model.physPfn(range.start());
     long nrPages = model.physPfn(range.len());
+    hotplug.locks().memHotplugBegin();
     int error =
         isPrivate
             ? hotplug.addPages(zone.nid(), startPfn, nrPages, params)
@@ -294,6 +297,7 @@ public final class Memremap implements DevPagemapLookup {
       hotplug.movePfnRangeToZone(
           zone, startPfn, nrPages, params.altmap(), Migratetype.MIGRATE_MOVABLE, false);
     }
+    hotplug.locks().memHotplugDone();
     return error;
   }
 

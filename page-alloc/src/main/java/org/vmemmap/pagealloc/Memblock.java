@@ -74,7 +74,18 @@ public final class Memblock {
   public record MemPfnRange(int index, long startPfn, long endPfn, int nid) {}
 
   /** Bytes, end excluded. */
-  public record MemRange(long start, long end, int nid, boolean noinit) {}
+  public record MemRange(long start, long end, int nid, int flags) {
+    /** {@code memblock_is_reserved_noinit()}: nobody is to initialise the struct pages. */
+    public boolean noinit() {
+      return (flags & MEMBLOCK_RSRV_NOINIT) != 0;
+    }
+
+    /** {@code memblock_is_hotpluggable()}. */
+    @Kernel(file = "include/linux/memblock.h", symbol = "memblock_is_hotpluggable")
+    public boolean isHotpluggable() {
+      return (flags & MEMBLOCK_HOTPLUG) != 0;
+    }
+  }
 
   /** Upcalls into mm_init.c that memblock_free_all() needs. */
   public interface PageInit {
@@ -795,7 +806,7 @@ public final class Memblock {
   public List<MemRange> freeMemRanges(int nid) {
     List<MemRange> ranges = new ArrayList<>();
     for (Range r : freeRanges(nid, MEMBLOCK_NONE)) {
-      ranges.add(new MemRange(r.start, r.end, r.nid, false));
+      ranges.add(new MemRange(r.start, r.end, r.nid, MEMBLOCK_NONE));
     }
     return ranges;
   }
@@ -814,13 +825,18 @@ public final class Memblock {
 
   private static List<MemRange> ranges(MemblockType type) {
     return type.regions.stream()
-        .map(r -> new MemRange(r.base, r.end(), r.nid, (r.flags & MEMBLOCK_RSRV_NOINIT) != 0))
+        .map(r -> new MemRange(r.base, r.end(), r.nid, r.flags))
         .toList();
   }
 
   /** {@code memblock_set_node()} of memory. Returns 0 or -ENOMEM. */
   public int memblockSetNode(long base, long size, int nid) {
     return memblockSetNode(base, size, memory, nid);
+  }
+
+  /** The same of reserved memory, which is cut at the ends of the range. */
+  public int memblockSetReservedNode(long base, long size, int nid) {
+    return memblockSetNode(base, size, reserved, nid);
   }
 
   @Kernel(file = "mm/memblock.c", symbol = "memblock_set_node")
@@ -1126,9 +1142,15 @@ public final class Memblock {
   }
 
   /** {@code movable_node}: hotpluggable memory is left alone by allocations from now on. */
-  @Kernel(file = "include/linux/memory_hotplug.h", symbol = "movable_node_is_enabled")
+  @Kernel(file = "include/linux/memory_hotplug.h", symbol = "movable_node_enabled")
   public void setMovableNode(boolean enable) {
     movableNode = enable;
+  }
+
+  /** True with {@code movable_node}. */
+  @Kernel(file = "include/linux/memory_hotplug.h", symbol = "movable_node_is_enabled")
+  public boolean movableNodeIsEnabled() {
+    return movableNode;
   }
 
   // ---- the end: all free memory to the page allocator ----

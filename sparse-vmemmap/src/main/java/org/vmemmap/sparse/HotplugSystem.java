@@ -38,8 +38,8 @@ public final class HotplugSystem {
       long memoryBlockSize) {
     this.memblock = memblock;
     this.hotplug = hotplug;
-    this.locks = new HotplugLocks(mm);
-    this.params = new HotplugParams(mm, memoryBlockSize);
+    this.locks = hotplug.locks();
+    this.params = new HotplugParams(mm, memblock, memoryBlockSize);
     this.groups = new MemoryGroups(mm, slab, memoryBlockSize);
     this.zones = new OnlineZones(mm, params, groups, hotplug);
     this.online = new MemoryOnline(mm, pageAlloc, vmemmap, hotplug, iomem, locks);

@@ -38,6 +38,7 @@ public final class MemoryHotplug {
   private final Mmzone mmzone;
   private final SparseVmemmap vmemmap;
   private final MmInit mmInit;
+  private final HotplugLocks locks;
   private @Nullable ArchHotplug arch;
   private DevPagemapLookup devPagemaps = pfn -> null;
 
@@ -63,6 +64,12 @@ public final class MemoryHotplug {
     this.mmzone = mm.mmzone();
     this.vmemmap = vmemmap;
     this.mmInit = mmInit;
+    this.locks = new HotplugLocks(mm);
+  }
+
+  /** The locks of memory hotplug. */
+  public HotplugLocks locks() {
+    return locks;
   }
 
   /** Sets the architecture; without one, {@link #archAddMemory} adds the memmap and no more. */
@@ -265,6 +272,7 @@ public final class MemoryHotplug {
    */
   @Kernel(file = "mm/memory_hotplug.c", symbol = "remove_pfn_range_from_zone")
   public void removePfnRangeFromZone(Zone zone, long startPfn, long nrPages) {
+    locks.needMemHotplug("remove_pfn_range_from_zone");
     long endPfn = startPfn + nrPages;
     PgData pgdat = mm.nodes().nodeData(zone.nid());
     long curNrPages;
@@ -345,6 +353,7 @@ public final class MemoryHotplug {
       @Nullable VmemAltmap altmap,
       Migratetype migratetype,
       boolean isolatePageblock) {
+    locks.needMemHotplug("move_pfn_range_to_zone");
     PgData pgdat = mm.nodes().nodeData(zone.nid());
     int nid = pgdat.nodeId();
     clearZoneContiguous(zone);

@@ -176,7 +176,7 @@ public final class OnlineZones {
     if (inKernel ^ inMovable) {
       return inKernel ? kernelZone : movableZone;
     }
-    return params.movableNodeEnabled ? movableZone : kernelZone;
+    return params.movableNodeIsEnabled() ? movableZone : kernelZone;
   }
 
   /** The zone for {@code nrPages} pages from {@code startPfn}; see the table of the class. */

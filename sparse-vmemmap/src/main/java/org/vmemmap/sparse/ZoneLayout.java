@@ -237,18 +237,33 @@ final class ZoneLayout {
       file = "mm/mm_init.c",
       symbol = "find_zone_movable_pfns_for_nodes",
       fidelity = Kernel.Fidelity.CUSTOM,
-      why = "No memory is mirrored or hot-pluggable: the ways for mirror and movable_node are out.")
+      why = "No memory is mirrored: the way for that is out.")
   void findZoneMovablePfnsForNodes() {
     SortedSet<Integer> savedNodeState = new TreeSet<>(nodeStatesMemory);
     long totalpages = earlyCalculateTotalpages();
     findUsableZoneForMovable();
-    if (mirroredKernelcore) {
+    if (memblock.movableNodeIsEnabled()) {
+      startAtHotpluggable();
+      alignZoneMovablePfns();
+    } else if (mirroredKernelcore) {
       mm.printk().prWarn("The system has no mirror memory, ignore kernelcore=mirror.");
     } else if (needsMovable(totalpages)) {
       spreadKernelcore(nodeStatesMemory.size());
       alignZoneMovablePfns();
     }
     nodeStatesMemory = savedNodeState;
+  }
+
+  /** With movable_node, kernelcore and movablecore do not count. */
+  private void startAtHotpluggable() {
+    for (Memblock.MemRange r : memblock.memRanges()) {
+      if (r.isHotpluggable()) {
+        // memblock_region_memory_base_pfn(): a page that is only partly there does not count.
+        long usable = mm.model().physPfn(r.start() + mm.model().pageSize() - 1);
+        long old = movablePfn(r.nid());
+        zoneMovablePfn.put(r.nid(), old == 0 ? usable : Math.min(usable, old));
+      }
+    }
   }
 
   /** Turns the options into required_kernelcore; false when there is to be no ZONE_MOVABLE. */
