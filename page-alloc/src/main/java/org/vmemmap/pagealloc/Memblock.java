@@ -61,6 +61,7 @@ public final class Memblock {
   private final int maxNumnodes;
   private final MemblockType memory = new MemblockType("memory", INIT_MEMBLOCK_REGIONS);
   private final MemblockType reserved = new MemblockType("reserved", INIT_MEMBLOCK_REGIONS);
+  private final Kmemleak kmemleak;
   private boolean bottomUp;
   private boolean movableNode;
   private boolean systemHasSomeMirror;
@@ -104,6 +105,7 @@ public final class Memblock {
     this.mm = mm;
     this.placement = placement;
     this.maxNumnodes = 1 << mm.config().nodesShift();
+    this.kmemleak = new Kmemleak(mm);
   }
 
   /**
@@ -550,6 +552,11 @@ public final class Memblock {
     return pages;
   }
 
+  /** The book of what was handed out and not given back. */
+  public Kmemleak kmemleak() {
+    return kmemleak;
+  }
+
   /** {@code memblock_free()}: gives back what an allocation returned; 0 is allowed. */
   @Kernel(file = "mm/memblock.c", symbol = "memblock_free")
   public void memblockFree(long va, long size) {
@@ -561,6 +568,7 @@ public final class Memblock {
   /** {@code memblock_phys_free()}: to memblock, or to the page allocator once slab is up. */
   @Kernel(file = "mm/memblock.c", symbol = "memblock_phys_free")
   public void memblockPhysFree(long base, long size) {
+    kmemleak.kmemleakFreePartPhys(base, size);
     if (!slabIsAvailable()) {
       memblockRemoveRange(reserved, base, size);
     } else {
@@ -849,9 +857,15 @@ public final class Memblock {
   @Kernel(
       file = "mm/memblock.c",
       symbol = "memblock_prep_allocation",
-      fidelity = Kernel.Fidelity.STUB,
-      why = "Tells kmemleak and accepts memory of confidential guests; neither is modelled.")
-  private static void memblockPrepAllocation() {}
+      fidelity = Kernel.Fidelity.CUSTOM,
+      why = "Memory of confidential guests, which has to be accepted, is not modelled.")
+  private void memblockPrepAllocation(long start, long size, boolean kmemleakTrace) {
+    if (kmemleakTrace) {
+      kmemleak.kmemleakAllocPhys(start, size);
+    } else {
+      kmemleak.noTracePhys(start, size);
+    }
+  }
 
   /**
    * {@code memblock_alloc_range_nid()}: reserves {@code size} bytes between {@code start} and
@@ -877,13 +891,13 @@ public final class Memblock {
     while (true) {
       long found = memblockFindInRangeNode(size, align, start, end, nid, flags, false);
       if (found != 0 && memblockReserve0(found, size, nid, MEMBLOCK_RSRV_KERN) == 0) {
-        memblockPrepAllocation();
+        memblockPrepAllocation(found, size, end != ALLOC_NOLEAKTRACE);
         return found;
       }
       if (numaValidNode(nid) && !exactNid) {
         found = memblockFindInRangeNode(size, align, start, end, NUMA_NO_NODE, flags, false);
         if (found != 0 && memblockReserveKern(found, size) == 0) {
-          memblockPrepAllocation();
+          memblockPrepAllocation(found, size, end != ALLOC_NOLEAKTRACE);
           return found;
         }
       }
@@ -955,7 +969,7 @@ public final class Memblock {
     if (addr == 0 || memblockReserve0(addr, size, nid, use) != 0) {
       return 0;
     }
-    memblockPrepAllocation();
+    memblockPrepAllocation(addr, size, true);
     return mm.model().va(addr);
   }
 
