@@ -45,7 +45,7 @@ import org.vmemmap.types.ZoneType;
  * page from pfn_first() on holds a reference to the {@link DevPagemap} (one for each compound
  * page), and word 1 of its struct page points there.
  *
- * <p>Not modelled: the KASAN shadow, the linear mapping and its protection, and the hotplug lock.
+ * <p>Not modelled: the KASAN shadow, the linear mapping and its protection.
  */
 @Kernel(file = "mm/memremap.c", symbol = "memremap_pages")
 public final class Memremap implements DevPagemapLookup {

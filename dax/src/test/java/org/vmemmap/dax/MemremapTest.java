@@ -12,6 +12,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Predicate;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -225,6 +226,40 @@ class MemremapTest {
     assertEquals(0, m.owned(Owner.DEVICE));
     memremap.memunmapPages(pgmap);
     assertEquals(0, m.mm.vmstat().nrMemmapPages());
+  }
+
+  /**
+   * What a device needs is added, taken away, and added in vain. Expect mem_hotplug_lock to be taken
+   * for each, to be held where memory for the memmap is taken, and to be given back.
+   */
+  @Test
+  void memremap_addAndRemove_holdTheHotplugLock() {
+    List<String> locks = new ArrayList<>();
+    m.machine
+        .yields()
+        .listen(
+            (what, where) -> {
+              if (what.endsWith("mem_hotplug_lock")) {
+                locks.add(what.split(" ", 2)[0]);
+              }
+            });
+    List<Boolean> held = new ArrayList<>();
+    Predicate<String> memmap =
+        site -> "vmemmap_alloc_block".equals(site) && held.add(m.hotplug.locks().held());
+    m.machine.faults().failFrom(Long.MAX_VALUE, memmap);
+    DevPagemap pgmap = m.device(GIB, SECTION, 0);
+
+    assertEquals(0, map(pgmap));
+    assertFalse(m.hotplug.locks().held());
+    memremap.memunmapPages(pgmap);
+    assertFalse(m.hotplug.locks().held());
+    m.machine.faults().failFrom(1, memmap);
+    assertEquals(-Errno.ENOMEM, map(m.device(GIB, SECTION, 0)));
+    assertFalse(m.hotplug.locks().held());
+
+    assertEquals(List.of("lock", "unlock", "lock", "unlock", "lock", "unlock"), locks);
+    assertTrue(held.size() >= 2, "allocations: " + held.size());
+    assertFalse(held.contains(false));
   }
 
   /** RAM, and RAM with device memory. Expect -ENXIO and the WARN that says which. */

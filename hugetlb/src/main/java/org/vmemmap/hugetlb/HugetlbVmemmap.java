@@ -292,11 +292,7 @@ public final class HugetlbVmemmap implements EarlyHook {
   private void freeVmemmapPage(Page page) {
     if (mm.flags().pageReserved(page) && !mm.machine().omits("PageReserved")) {
       mm.vmstat().memmapBootPagesAdd(-1);
-      if (!mm.series().forgetsBootmemInfo() && mm.refs().pageRefCount(page) > 1) {
-        // free_bootmem_page(): drops what register_page_bootmem_memmap() took.
-        mm.refs().pageRefAdd(page, -1);
-      }
-      pageAlloc.freeReservedPage(page);
+      sparseVmemmap.bootmemInfo().freeBootmemPage(page);
     } else {
       mm.vmstat().memmapPagesAdd(-1);
       pageAlloc.freePage(page);
@@ -689,11 +685,7 @@ public final class HugetlbVmemmap implements EarlyHook {
             folio.va() + hugetlbVmemmapSize(h),
             mm.inline().folioNid(folio),
             hugetlbVmemmapReserveSize());
-        if (!mm.series().forgetsBootmemInfo()) {
-          // register_page_bootmem_memmap(): a reference on the frame that is kept, so that removing
-          // the memory would know it for boot memory.
-          mm.refs().getPage(pgtable.ptePage(pgtable.ptepGet(pgtable.virtToKpte(folio.va()))));
-        }
+        registerBootMemmap(folio);
         continue;
       }
       nrToOptimize++;
@@ -704,6 +696,20 @@ public final class HugetlbVmemmap implements EarlyHook {
       }
     }
     return nrToOptimize;
+  }
+
+  /**
+   * The frame that a folio from boot keeps: its section was passed over at boot, so it is registered
+   * now. From patch 28 on there are no such sections.
+   */
+  private void registerBootMemmap(Folio folio) {
+    if (!mm.series().optimizesHugetlbBySection()) {
+      long pfn = mm.model().pageToPfn(folio.page());
+      sparseVmemmap
+          .bootmemInfo()
+          .registerPageBootmemMemmap(
+              mm.mmzone().pfnToSectionNr(pfn), folio.page(), hugetlbVmemmapReservePages());
+    }
   }
 
   /** The second loop of __hugetlb_vmemmap_optimize_folios(). */
@@ -765,8 +771,7 @@ public final class HugetlbVmemmap implements EarlyHook {
   /** The zone of the node that spans the pfn; null for none. Pages have no zone yet. */
   @Kernel(file = "mm/hugetlb_vmemmap.c", symbol = "pfn_to_zone", patches = {29})
   private @Nullable Zone pfnToZone(int nid, long pfn) {
-    for (ZoneType zoneType : ZoneType.values()) {
-      Zone zone = mm.nodes().nodeData(nid).zone(zoneType);
+    for (Zone zone : mm.nodes().nodeData(nid).zones()) {
       if (zone.spansPfn(pfn)) {
         return zone;
       }

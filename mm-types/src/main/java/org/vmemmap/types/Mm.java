@@ -15,6 +15,7 @@ public final class Mm {
   private final MemoryModel model;
   private final Rcu rcu;
   private final Mmzone mmzone;
+  private final ZoneSet zones;
   private final Nodes nodes;
   private final StructPage struct;
   private final PageFlags flags;
@@ -43,7 +44,8 @@ public final class Mm {
     this.model = new MemoryModel(machine, config, image.vmemmapBase());
     this.rcu = new Rcu(machine);
     this.mmzone = new Mmzone(config, arch.pageShift(), rcu, machine.yields());
-    this.nodes = new Nodes(config.vmemmapOptimization() ? mmzone.nrVmemmapTails() : 0);
+    this.zones = config.zones();
+    this.nodes = new Nodes(zones, config.vmemmapOptimization() ? mmzone.nrVmemmapTails() : 0);
     this.struct = new StructPage(machine, config);
     this.flags = new PageFlags(struct, printk, config);
     this.refs = new PageRef(struct, flags, printk);
@@ -87,6 +89,11 @@ public final class Mm {
   /** Sections. */
   public Mmzone mmzone() {
     return mmzone;
+  }
+
+  /** The zones that the kernel is built with, and their numbers. */
+  public ZoneSet zones() {
+    return zones;
   }
 
   /** Nodes and their zones. */

@@ -24,6 +24,8 @@ package org.vmemmap.types;
  * @param gigantic ARCH_HAS_GIGANTIC_PAGE
  * @param memcg MEMCG
  * @param debugVm DEBUG_VM: the VM_WARN and VM_BUG checks are built in, struct pages are poisoned
+ * @param pgArch2 ARCH_USES_PG_ARCH_2: the architecture has a second page flag of its own
+ * @param pgArch3 ARCH_USES_PG_ARCH_3: and a third
  * @param illegalPointerValue ILLEGAL_POINTER_VALUE: an address that nothing can be mapped at; list
  *     poison and the mapping of tails are made of it
  * @param series which patches of the series the kernel has
@@ -47,6 +49,8 @@ public record MmConfig(
     boolean gigantic,
     boolean memcg,
     boolean debugVm,
+    boolean pgArch2,
+    boolean pgArch3,
     long illegalPointerValue,
     Series series) {
   private static final long DEAD = 0xdead_0000_0000_0000L;
@@ -85,7 +89,7 @@ public record MmConfig(
         archWantOptimizeDaxVmemmap, gigantic, memcg, debugVm, DEAD);
   }
 
-  /** A kernel with the part of the series that 7.3 has. */
+  /** A kernel with the page flags of x86-64 and the part of the series that 7.3 has. */
   public MmConfig(
       int sizeofStructPage,
       int sectionSizeBits,
@@ -110,7 +114,7 @@ public record MmConfig(
         sizeofStructPage, sectionSizeBits, maxPhysmemBits, nodesShift, lastCpupidBits, maxPageOrder,
         pageblockOrder, zoneDma, zoneDma32, pageExtension, deferredStructPageInit,
         hugetlbOptimizeVmemmap, hugetlbOptimizeVmemmapDefaultOn, sparsememVmemmapPreinit,
-        archWantOptimizeDaxVmemmap, gigantic, memcg, debugVm, illegalPointerValue,
+        archWantOptimizeDaxVmemmap, gigantic, memcg, debugVm, true, false, illegalPointerValue,
         Series.profile("7.3"));
   }
 
@@ -124,6 +128,14 @@ public record MmConfig(
   public MmConfig withIllegalPointerValue(long value) {
     Draft draft = new Draft(this);
     draft.illegalPointerValue = value;
+    return draft.build();
+  }
+
+  /** The same with other page flags of the architecture: whether PG_arch_2, PG_arch_3 exist. */
+  public MmConfig withPgArch(boolean pgArch2, boolean pgArch3) {
+    Draft draft = new Draft(this);
+    draft.pgArch2 = pgArch2;
+    draft.pgArch3 = pgArch3;
     return draft.build();
   }
 
@@ -169,10 +181,9 @@ public record MmConfig(
     return draft.build();
   }
 
-  /** MAX_NR_ZONES: zones that the kernel is built with. */
-  @Kernel(file = "include/linux/mmzone.h", symbol = "__MAX_NR_ZONES")
-  public int maxNrZones() {
-    return ZoneType.MAX_NR_ZONES - (zoneDma ? 0 : 1) - (zoneDma32 ? 0 : 1);
+  /** The zones that the kernel is built with. */
+  public ZoneSet zones() {
+    return ZoneSet.of(zoneDma, zoneDma32);
   }
 
   /**
@@ -210,6 +221,8 @@ public record MmConfig(
     private boolean gigantic;
     private boolean memcg;
     private boolean debugVm;
+    private boolean pgArch2;
+    private boolean pgArch3;
     private long illegalPointerValue;
     private Series series;
 
@@ -232,6 +245,8 @@ public record MmConfig(
       gigantic = from.gigantic;
       memcg = from.memcg;
       debugVm = from.debugVm;
+      pgArch2 = from.pgArch2;
+      pgArch3 = from.pgArch3;
       illegalPointerValue = from.illegalPointerValue;
       series = from.series;
     }
@@ -256,6 +271,8 @@ public record MmConfig(
           gigantic,
           memcg,
           debugVm,
+          pgArch2,
+          pgArch3,
           illegalPointerValue,
           series);
     }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.types;
 
-import java.util.ArrayList;
-import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.machine.MachineFault;
 
@@ -18,7 +16,7 @@ public final class MmInline {
   private final int zonesPgshift;
   private final int lastCpupidPgshift;
   private final int lastCpupidBits;
-  private final List<ZoneType> zones;
+  private final ZoneSet zones;
   private final int zonesShift;
   private final int maxFolioOrder;
 
@@ -29,8 +27,8 @@ public final class MmInline {
     this.flags = flags;
     this.printk = printk;
     this.nodes = nodes;
-    this.zones = zones(config);
-    this.zonesShift = 32 - Integer.numberOfLeadingZeros(zones.size() - 1);
+    this.zones = config.zones();
+    this.zonesShift = 32 - Integer.numberOfLeadingZeros(zones.maxNrZones() - 1);
     this.nodesShift = config.nodesShift();
     this.nodesPgshift = 64 - nodesShift;
     this.zonesPgshift = nodesPgshift - zonesShift;
@@ -38,22 +36,12 @@ public final class MmInline {
     this.lastCpupidPgshift = zonesPgshift - lastCpupidBits;
   }
 
-  /** The zones of this build in the order of their numbers: without ZONE_DMA they move up. */
-  private static List<ZoneType> zones(MmConfig config) {
-    List<ZoneType> built = new ArrayList<>(List.of(ZoneType.values()));
-    if (!config.zoneDma()) {
-      built.remove(ZoneType.ZONE_DMA);
-    }
-    if (!config.zoneDma32()) {
-      built.remove(ZoneType.ZONE_DMA32);
-    }
-    return List.copyOf(built);
-  }
-
-  /** Where node and zone lie in word 0 of this build's struct pages. */
+  /** Where node, zone and last_cpupid lie in word 0 of this build's struct pages. */
   public PageFlagsLayout pageFlagsLayout() {
     int nodes = nodesShift == 0 ? 0 : nodesPgshift;
-    return new PageFlagsLayout(0, 0, nodesShift, nodes, zonesShift, zonesPgshift);
+    int cpupid = lastCpupidBits == 0 ? 0 : lastCpupidPgshift;
+    return new PageFlagsLayout(
+        0, 0, nodesShift, nodes, zonesShift, zonesPgshift, lastCpupidBits, cpupid);
   }
 
   /** {@code page_zonenum()}: read from the page itself. */
@@ -71,10 +59,10 @@ public final class MmInline {
   @Kernel(file = "include/linux/mmzone.h", symbol = "memdesc_zonenum")
   public ZoneType zonenum(long word0) {
     int number = (int) (word0 >>> zonesPgshift) & ((1 << zonesShift) - 1);
-    if (number >= zones.size()) {
+    if (number >= zones.maxNrZones()) {
       throw new MachineFault("no-such-zone", "zone", number, "flags", word0);
     }
-    return zones.get(number);
+    return zones.of(number);
   }
 
   /** {@code page_to_nid()}. */
@@ -111,7 +99,7 @@ public final class MmInline {
   @Kernel(file = "include/linux/mm.h", symbol = "set_page_zone")
   public void setPageZone(Page page, ZoneType zone) {
     long mask = ((1L << zonesShift) - 1) << zonesPgshift;
-    struct.setFlags(page, (struct.flags(page) & ~mask) | (long) zones.indexOf(zone) << zonesPgshift);
+    struct.setFlags(page, (struct.flags(page) & ~mask) | (long) zones.number(zone) << zonesPgshift);
   }
 
   /** The same for a zone number that the kernel computed and that need not be one of a zone. */
@@ -136,7 +124,7 @@ public final class MmInline {
 
   /** The word 0 that a struct page of this zone and node has right after initialisation. */
   public long initialFlags(ZoneType zone, int node) {
-    return ((long) node << nodesPgshift) | ((long) zones.indexOf(zone) << zonesPgshift) | cpupidMask();
+    return ((long) node << nodesPgshift) | ((long) zones.number(zone) << zonesPgshift) | cpupidMask();
   }
 
   /** {@code folio_xchg_last_cpupid()}: sets last_cpupid and returns what it was. */

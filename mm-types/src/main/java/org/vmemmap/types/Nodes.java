@@ -9,9 +9,11 @@ import java.util.TreeMap;
 public final class Nodes {
   private final TreeMap<Integer, PgData> nodes = new TreeMap<>();
   private final TreeMap<Integer, PgData> offline = new TreeMap<>();
+  private final ZoneSet zones;
   private final int nrVmemmapTails;
 
-  Nodes(int nrVmemmapTails) {
+  Nodes(ZoneSet zones, int nrVmemmapTails) {
+    this.zones = zones;
     this.nrVmemmapTails = nrVmemmapTails;
   }
 
@@ -19,7 +21,7 @@ public final class Nodes {
   @Kernel(file = "include/linux/numa.h", symbol = "NODE_DATA")
   public PgData nodeData(int nid) {
     PgData known = offline.get(nid);
-    return known != null ? known : nodes.computeIfAbsent(nid, n -> new PgData(n, nrVmemmapTails));
+    return known != null ? known : nodes.computeIfAbsent(nid, n -> new PgData(n, zones, nrVmemmapTails));
   }
 
   /** {@code NODE_DATA(nid)} of a node that is possible and perhaps offline; it stays so. */
@@ -27,7 +29,7 @@ public final class Nodes {
     PgData online = nodes.get(nid);
     return online != null
         ? online
-        : offline.computeIfAbsent(nid, n -> new PgData(n, nrVmemmapTails));
+        : offline.computeIfAbsent(nid, n -> new PgData(n, zones, nrVmemmapTails));
   }
 
   /** {@code node_online()}. */

@@ -45,13 +45,12 @@ public final class PageFlags {
   public static final int PG_DROPBEHIND = 19;
   public static final int PG_MLOCKED = 20;
   public static final int PG_HWPOISON = 21;
-  public static final int NR_PAGEFLAGS = 25;
+  public static final int PG_YOUNG = 22;
+  public static final int PG_IDLE = 23;
+  private static final int NR_COMMON_PAGEFLAGS = 24;
 
   /** PG_vmemmap_self_hosted shares its bit with PG_owner_priv_1. */
   public static final int PG_VMEMMAP_SELF_HOSTED = PG_OWNER_PRIV_1;
-
-  /** All flag bits: {@code PAGEFLAGS_MASK}. */
-  public static final long PAGEFLAGS_MASK = (1L << NR_PAGEFLAGS) - 1;
 
   /** The pattern of a struct page that was not initialised: {@code PAGE_POISON_PATTERN}. */
   public static final long PAGE_POISON_PATTERN = -1L;
@@ -64,6 +63,8 @@ public final class PageFlags {
 
   private final StructPage struct;
   private final Printk printk;
+  private final boolean pgArch2;
+  private final boolean pgArch3;
   private final long tailMapping;
   private final boolean mask;
   private final int sizeShift;
@@ -71,9 +72,39 @@ public final class PageFlags {
   PageFlags(StructPage struct, Printk printk, MmConfig config) {
     this.struct = struct;
     this.printk = printk;
+    this.pgArch2 = config.pgArch2();
+    this.pgArch3 = config.pgArch3();
     this.tailMapping = config.illegalPointerValue() + 0x400;
     this.mask = config.vmemmapOptimization() && config.structPageIsPowerOf2();
     this.sizeShift = 64 - Long.numberOfLeadingZeros(struct.size() - 1L);
+  }
+
+  /** __NR_PAGEFLAGS: flags that every kernel here has, and those of the architecture. */
+  @Kernel(file = "include/linux/page-flags.h", symbol = "__NR_PAGEFLAGS")
+  public int nrPageflags() {
+    return NR_COMMON_PAGEFLAGS + (pgArch2 ? 1 : 0) + (pgArch3 ? 1 : 0);
+  }
+
+  /** All flag bits: {@code PAGEFLAGS_MASK}. */
+  @Kernel(file = "include/linux/page-flags.h", symbol = "PAGEFLAGS_MASK")
+  public long pageflagsMask() {
+    return (1L << nrPageflags()) - 1;
+  }
+
+  /** PAGE_FLAGS_CHECK_AT_PREP: what a page must not have when it is handed out. */
+  @Kernel(file = "include/linux/page-flags.h", symbol = "PAGE_FLAGS_CHECK_AT_PREP")
+  public long pageFlagsCheckAtPrep() {
+    return pageflagsMask() & ~(1L << PG_HWPOISON);
+  }
+
+  /** The number of PG_arch_2; -1 where the architecture has no use for it. */
+  public int pgArch2() {
+    return pgArch2 ? NR_COMMON_PAGEFLAGS : -1;
+  }
+
+  /** The number of PG_arch_3; -1 where the architecture has no use for it. */
+  public int pgArch3() {
+    return pgArch3 ? nrPageflags() - 1 : -1;
   }
 
   /** {@code TAIL_MAPPING}: what a tail's mapping holds. */

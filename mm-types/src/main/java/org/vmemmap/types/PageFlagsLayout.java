@@ -20,6 +20,8 @@ package org.vmemmap.types;
  * @param nodesPgshift NODES_PGSHIFT
  * @param zonesWidth ZONES_WIDTH
  * @param zonesPgshift ZONES_PGSHIFT
+ * @param lastCpupidWidth LAST_CPUPID_WIDTH
+ * @param lastCpupidPgshift LAST_CPUPID_PGSHIFT
  */
 @Kernel(file = "include/linux/page-flags-layout.h", symbol = "ZONES_WIDTH")
 public record PageFlagsLayout(
@@ -28,7 +30,9 @@ public record PageFlagsLayout(
     int nodesWidth,
     int nodesPgshift,
     int zonesWidth,
-    int zonesPgshift) {
+    int zonesPgshift,
+    int lastCpupidWidth,
+    int lastCpupidPgshift) {
   /** SECTIONS_MASK. */
   @Kernel(file = "include/linux/mmzone.h", symbol = "SECTIONS_MASK")
   public long sectionsMask() {

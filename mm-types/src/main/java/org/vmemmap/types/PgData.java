@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.types;
 
+import java.util.EnumMap;
+import java.util.Map;
+
 /** A {@code struct pglist_data}: the memory of one node. Counts and pfns are in base pages. */
 @Kernel(file = "include/linux/mmzone.h", symbol = "struct pglist_data")
 public final class PgData {
   private final int nodeId;
-  private final Zone[] nodeZones = new Zone[ZoneType.MAX_NR_ZONES];
+  private final Zone[] nodeZones;
+  private final Map<ZoneType, Zone> byType = new EnumMap<>(ZoneType.class);
 
   /** First pfn of the node. */
   public long nodeStartPfn;
@@ -25,11 +29,13 @@ public final class PgData {
   /** {@code per_cpu_nodestats}: the node has counters of its own, not those that all share at boot. */
   public boolean perCpuNodestats;
 
-  /** Makes an empty node. */
-  public PgData(int nodeId, int nrVmemmapTails) {
+  /** Makes an empty node with the zones that the kernel is built with. */
+  public PgData(int nodeId, ZoneSet zones, int nrVmemmapTails) {
     this.nodeId = nodeId;
-    for (ZoneType type : ZoneType.values()) {
-      nodeZones[type.number()] = new Zone(type, nodeId, nrVmemmapTails);
+    this.nodeZones = new Zone[zones.maxNrZones()];
+    for (int n = 0; n < nodeZones.length; n++) {
+      nodeZones[n] = new Zone(zones.of(n), nodeId, nrVmemmapTails);
+      byType.put(zones.of(n), nodeZones[n]);
     }
   }
 
@@ -38,9 +44,17 @@ public final class PgData {
     return nodeId;
   }
 
-  /** The zone of this node with the given type. */
+  /**
+   * The zone of this node with the given type.
+   *
+   * @throws IllegalArgumentException for a zone that the kernel is built without
+   */
   public Zone zone(ZoneType type) {
-    return nodeZones[type.number()];
+    Zone zone = byType.get(type);
+    if (zone == null) {
+      throw new IllegalArgumentException(type.name() + ": this kernel is built without");
+    }
+    return zone;
   }
 
   /** All zones in the order of their numbers. */

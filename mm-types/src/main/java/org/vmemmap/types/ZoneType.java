@@ -1,25 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.types;
 
-/** {@code enum zone_type} of a 64-bit kernel with all zones; the ordinal is the kernel's number. */
+/**
+ * The kinds of zone of a 64-bit kernel, from the lowest memory up. Which of them a kernel has, and
+ * the number of each, is said by its {@link ZoneSet}.
+ */
 @Kernel(file = "include/linux/mmzone.h", symbol = "enum zone_type")
 public enum ZoneType {
-  ZONE_DMA(0, "DMA"),
-  ZONE_DMA32(1, "DMA32"),
-  ZONE_NORMAL(2, "Normal"),
-  ZONE_MOVABLE(3, "Movable"),
-  ZONE_DEVICE(4, "Device");
+  ZONE_DMA("DMA"),
+  ZONE_DMA32("DMA32"),
+  ZONE_NORMAL("Normal"),
+  ZONE_MOVABLE("Movable"),
+  ZONE_DEVICE("Device");
 
-  /** MAX_NR_ZONES. */
-  public static final int MAX_NR_ZONES = 5;
-
-  private static final ZoneType[] ALL = values();
-
-  private final int number;
   private final String label;
 
-  ZoneType(int number, String label) {
-    this.number = number;
+  ZoneType(String label) {
     this.label = label;
   }
 
@@ -28,13 +24,8 @@ public enum ZoneType {
     return label;
   }
 
-  /** The kernel's number. */
-  public int number() {
-    return number;
-  }
-
-  /** The zone with the kernel's number {@code n}. */
-  public static ZoneType of(int n) {
-    return ALL[n];
+  /** True for ZONE_NORMAL and the zones below: memory that the kernel itself can use. */
+  public boolean upToNormal() {
+    return compareTo(ZONE_NORMAL) <= 0;
   }
 }

@@ -66,7 +66,7 @@ class AlignTest {
   void pageFlagsLayout_debian_nodeAboveZone() {
     PageFlagsLayout layout = mm.inline().pageFlagsLayout();
 
-    assertEquals(new PageFlagsLayout(0, 0, 10, 54, 3, 51), layout);
+    assertEquals(new PageFlagsLayout(0, 0, 10, 54, 3, 51, 21, 30), layout);
     assertEquals(0, layout.sectionsMask());
     assertEquals(0x3ff, layout.nodesMask());
     assertEquals(7, layout.zonesMask());

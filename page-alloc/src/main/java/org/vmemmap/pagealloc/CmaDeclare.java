@@ -154,6 +154,8 @@ public final class CmaDeclare {
       if (base == 0) {
         return -Errno.ENOMEM;
       }
+      // Its addresses are not to be read, and nobody points there.
+      memblock.kmemleak().kmemleakIgnorePhys(base);
     }
     return initReserved(base, size, w, resCma);
   }

@@ -59,7 +59,7 @@ final class FreeLists {
 
   /** The allocator's own fields of {@code zone}. */
   ZoneState state(Zone zone) {
-    return states.computeIfAbsent(zone, ZoneState::new);
+    return states.computeIfAbsent(zone, z -> new ZoneState(z, mm.zones().maxNrZones()));
   }
 
   @Kernel(file = "mm/mm_init.c", symbol = "zone_init_free_lists")
@@ -103,8 +103,8 @@ final class FreeLists {
     mm.machine().yields().unlock("pcp->lock", number(zone));
   }
 
-  private static long number(Zone zone) {
-    return (long) zone.nid() << 8 | zone.idx().number();
+  private long number(Zone zone) {
+    return (long) zone.nid() << 8 | mm.zones().number(zone.idx());
   }
 
   // ---- struct page as a buddy ----
@@ -336,7 +336,7 @@ final class FreeLists {
     mm.printk().vmBugOn(!zone.initialized, "__free_one_page: !zone_is_initialized(zone)");
     mm.printk()
         .vmBugOn(
-            (mm.struct().flags(page) & PageChecks.PAGE_FLAGS_CHECK_AT_PREP) != 0,
+            (mm.struct().flags(page) & mm.flags().pageFlagsCheckAtPrep()) != 0,
             "__free_one_page: page->flags.f & PAGE_FLAGS_CHECK_AT_PREP");
     mm.printk()
         .vmBugOn((pfn & ((1L << order) - 1)) != 0, "__free_one_page: pfn & ((1 << order) - 1)");

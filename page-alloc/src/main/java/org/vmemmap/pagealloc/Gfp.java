@@ -3,6 +3,7 @@ package org.vmemmap.pagealloc;
 
 import org.vmemmap.types.Kernel;
 import org.vmemmap.types.Migratetype;
+import org.vmemmap.types.ZoneSet;
 import org.vmemmap.types.ZoneType;
 
 /**
@@ -101,14 +102,17 @@ public record Gfp(int bits) {
     return (bits & HIGH_BIT) != 0;
   }
 
-  /** {@code gfp_zone()}: the highest zone that the request may use. */
+  /**
+   * {@code gfp_zone()}: the highest zone that the request may use, of those that the kernel is built
+   * with. Without a zone for DMA, all of ZONE_NORMAL will do.
+   */
   @Kernel(file = "include/linux/gfp.h", symbol = "gfp_zone")
-  public ZoneType gfpZone() {
+  public ZoneType gfpZone(ZoneSet zones) {
     if ((bits & DMA_BIT) != 0) {
-      return ZoneType.ZONE_DMA;
+      return zones.has(ZoneType.ZONE_DMA) ? ZoneType.ZONE_DMA : ZoneType.ZONE_NORMAL;
     }
     if ((bits & DMA32_BIT) != 0) {
-      return ZoneType.ZONE_DMA32;
+      return zones.has(ZoneType.ZONE_DMA32) ? ZoneType.ZONE_DMA32 : ZoneType.ZONE_NORMAL;
     }
     int movable = MOVABLE_BIT | HIGHMEM;
     return (bits & movable) == movable ? ZoneType.ZONE_MOVABLE : ZoneType.ZONE_NORMAL;

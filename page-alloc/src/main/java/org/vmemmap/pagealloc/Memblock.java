@@ -61,6 +61,7 @@ public final class Memblock {
   private final int maxNumnodes;
   private final MemblockType memory = new MemblockType("memory", INIT_MEMBLOCK_REGIONS);
   private final MemblockType reserved = new MemblockType("reserved", INIT_MEMBLOCK_REGIONS);
+  private final Kmemleak kmemleak;
   private boolean bottomUp;
   private boolean movableNode;
   private boolean systemHasSomeMirror;
@@ -74,7 +75,18 @@ public final class Memblock {
   public record MemPfnRange(int index, long startPfn, long endPfn, int nid) {}
 
   /** Bytes, end excluded. */
-  public record MemRange(long start, long end, int nid, boolean noinit) {}
+  public record MemRange(long start, long end, int nid, int flags) {
+    /** {@code memblock_is_reserved_noinit()}: nobody is to initialise the struct pages. */
+    public boolean noinit() {
+      return (flags & MEMBLOCK_RSRV_NOINIT) != 0;
+    }
+
+    /** {@code memblock_is_hotpluggable()}. */
+    @Kernel(file = "include/linux/memblock.h", symbol = "memblock_is_hotpluggable")
+    public boolean isHotpluggable() {
+      return (flags & MEMBLOCK_HOTPLUG) != 0;
+    }
+  }
 
   /** Upcalls into mm_init.c that memblock_free_all() needs. */
   public interface PageInit {
@@ -93,6 +105,7 @@ public final class Memblock {
     this.mm = mm;
     this.placement = placement;
     this.maxNumnodes = 1 << mm.config().nodesShift();
+    this.kmemleak = new Kmemleak(mm);
   }
 
   /**
@@ -539,6 +552,11 @@ public final class Memblock {
     return pages;
   }
 
+  /** The book of what was handed out and not given back. */
+  public Kmemleak kmemleak() {
+    return kmemleak;
+  }
+
   /** {@code memblock_free()}: gives back what an allocation returned; 0 is allowed. */
   @Kernel(file = "mm/memblock.c", symbol = "memblock_free")
   public void memblockFree(long va, long size) {
@@ -550,6 +568,7 @@ public final class Memblock {
   /** {@code memblock_phys_free()}: to memblock, or to the page allocator once slab is up. */
   @Kernel(file = "mm/memblock.c", symbol = "memblock_phys_free")
   public void memblockPhysFree(long base, long size) {
+    kmemleak.kmemleakFreePartPhys(base, size);
     if (!slabIsAvailable()) {
       memblockRemoveRange(reserved, base, size);
     } else {
@@ -795,7 +814,7 @@ public final class Memblock {
   public List<MemRange> freeMemRanges(int nid) {
     List<MemRange> ranges = new ArrayList<>();
     for (Range r : freeRanges(nid, MEMBLOCK_NONE)) {
-      ranges.add(new MemRange(r.start, r.end, r.nid, false));
+      ranges.add(new MemRange(r.start, r.end, r.nid, MEMBLOCK_NONE));
     }
     return ranges;
   }
@@ -814,13 +833,18 @@ public final class Memblock {
 
   private static List<MemRange> ranges(MemblockType type) {
     return type.regions.stream()
-        .map(r -> new MemRange(r.base, r.end(), r.nid, (r.flags & MEMBLOCK_RSRV_NOINIT) != 0))
+        .map(r -> new MemRange(r.base, r.end(), r.nid, r.flags))
         .toList();
   }
 
   /** {@code memblock_set_node()} of memory. Returns 0 or -ENOMEM. */
   public int memblockSetNode(long base, long size, int nid) {
     return memblockSetNode(base, size, memory, nid);
+  }
+
+  /** The same of reserved memory, which is cut at the ends of the range. */
+  public int memblockSetReservedNode(long base, long size, int nid) {
+    return memblockSetNode(base, size, reserved, nid);
   }
 
   @Kernel(file = "mm/memblock.c", symbol = "memblock_set_node")
@@ -833,9 +857,15 @@ public final class Memblock {
   @Kernel(
       file = "mm/memblock.c",
       symbol = "memblock_prep_allocation",
-      fidelity = Kernel.Fidelity.STUB,
-      why = "Tells kmemleak and accepts memory of confidential guests; neither is modelled.")
-  private static void memblockPrepAllocation() {}
+      fidelity = Kernel.Fidelity.CUSTOM,
+      why = "Memory of confidential guests, which has to be accepted, is not modelled.")
+  private void memblockPrepAllocation(long start, long size, boolean kmemleakTrace) {
+    if (kmemleakTrace) {
+      kmemleak.kmemleakAllocPhys(start, size);
+    } else {
+      kmemleak.noTracePhys(start, size);
+    }
+  }
 
   /**
    * {@code memblock_alloc_range_nid()}: reserves {@code size} bytes between {@code start} and
@@ -861,13 +891,13 @@ public final class Memblock {
     while (true) {
       long found = memblockFindInRangeNode(size, align, start, end, nid, flags, false);
       if (found != 0 && memblockReserve0(found, size, nid, MEMBLOCK_RSRV_KERN) == 0) {
-        memblockPrepAllocation();
+        memblockPrepAllocation(found, size, end != ALLOC_NOLEAKTRACE);
         return found;
       }
       if (numaValidNode(nid) && !exactNid) {
         found = memblockFindInRangeNode(size, align, start, end, NUMA_NO_NODE, flags, false);
         if (found != 0 && memblockReserveKern(found, size) == 0) {
-          memblockPrepAllocation();
+          memblockPrepAllocation(found, size, end != ALLOC_NOLEAKTRACE);
           return found;
         }
       }
@@ -939,7 +969,7 @@ public final class Memblock {
     if (addr == 0 || memblockReserve0(addr, size, nid, use) != 0) {
       return 0;
     }
-    memblockPrepAllocation();
+    memblockPrepAllocation(addr, size, true);
     return mm.model().va(addr);
   }
 
@@ -1126,9 +1156,15 @@ public final class Memblock {
   }
 
   /** {@code movable_node}: hotpluggable memory is left alone by allocations from now on. */
-  @Kernel(file = "include/linux/memory_hotplug.h", symbol = "movable_node_is_enabled")
+  @Kernel(file = "include/linux/memory_hotplug.h", symbol = "movable_node_enabled")
   public void setMovableNode(boolean enable) {
     movableNode = enable;
+  }
+
+  /** True with {@code movable_node}. */
+  @Kernel(file = "include/linux/memory_hotplug.h", symbol = "movable_node_is_enabled")
+  public boolean movableNodeIsEnabled() {
+    return movableNode;
   }
 
   // ---- the end: all free memory to the page allocator ----

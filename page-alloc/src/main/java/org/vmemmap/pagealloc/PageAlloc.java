@@ -354,7 +354,9 @@ public final class PageAlloc {
   /** NOFRAGMENT where another zone of the node can be tried before pageblocks are mixed. */
   @Kernel(file = "mm/page_alloc.c", symbol = "alloc_flags_nofragment")
   private int allocFlagsNofragment(AllocContext ac) {
-    if (ac.zonelist.isEmpty() || ac.zonelist.getFirst().idx() != ZoneType.ZONE_NORMAL) {
+    if (!mm.zones().has(ZoneType.ZONE_DMA32)
+        || ac.zonelist.isEmpty()
+        || ac.zonelist.getFirst().idx() != ZoneType.ZONE_NORMAL) {
       return 0;
     }
     Zone dma32 = mm.nodes().nodeData(ac.zonelist.getFirst().nid()).zone(ZoneType.ZONE_DMA32);
@@ -551,7 +553,7 @@ public final class PageAlloc {
   @Kernel(file = "mm/page_alloc.c", symbol = "prepare_alloc_pages")
   private AllocContext prepareAllocPages(
       Gfp gfp, int preferredNid, @Nullable Set<Integer> nodemask) {
-    ZoneType highest = gfp.gfpZone();
+    ZoneType highest = gfp.gfpZone(mm.zones());
     List<Zone> zonelist =
         zonelists.zonelist(preferredNid, gfp.has(Gfp.THISNODE), highest, nodemask);
     return new AllocContext(zonelist, preferredNid, gfp.gfpMigratetype(), highest);

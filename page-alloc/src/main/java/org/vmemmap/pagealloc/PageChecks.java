@@ -36,10 +36,6 @@ final class PageChecks {
           | 1L << PageFlags.PG_UNEVICTABLE
           | 1L << PageFlags.PG_MLOCKED;
 
-  /** PAGE_FLAGS_CHECK_AT_PREP: what a page must not have when it is handed out. */
-  static final long PAGE_FLAGS_CHECK_AT_PREP =
-      PageFlags.PAGEFLAGS_MASK & ~(1L << PageFlags.PG_HWPOISON);
-
   /** PAGE_FLAGS_SECOND: folio order, has_hwpoisoned, large_rmappable, partially_mapped. */
   static final long PAGE_FLAGS_SECOND =
       0xffL
@@ -56,11 +52,13 @@ final class PageChecks {
   private final Mm mm;
   private final StructPage struct;
   private boolean checkPagesEnabled;
+  private final long pageFlagsCheckAtPrep;
   private long badPageReports;
 
   PageChecks(Mm mm) {
     this.mm = mm;
     this.struct = mm.struct();
+    this.pageFlagsCheckAtPrep = mm.flags().pageFlagsCheckAtPrep();
     this.checkPagesEnabled = mm.config().debugVm();
   }
 
@@ -118,7 +116,7 @@ final class PageChecks {
       badReason = "nonzero _refcount";
     }
     if ((struct.flags(page) & flags) != 0) {
-      badReason = flags == PAGE_FLAGS_CHECK_AT_PREP ? PREP_REASON : FREE_REASON;
+      badReason = flags == pageFlagsCheckAtPrep ? PREP_REASON : FREE_REASON;
     }
     if (memcgData(page) != 0) {
       badReason = "page still charged to cgroup";
@@ -237,7 +235,7 @@ final class PageChecks {
       }
     }
     mm.inline().pageCpupidResetLast(page);
-    struct.setFlags(page, struct.flags(page) & ~PAGE_FLAGS_CHECK_AT_PREP);
+    struct.setFlags(page, struct.flags(page) & ~pageFlagsCheckAtPrep);
     struct.setPriv(page, 0);
     giveToBuddy(mm.model().pageToPfn(page), 1L << order);
     return true;
@@ -267,7 +265,7 @@ final class PageChecks {
         badPage(tail, "nonzero private");
         bad++;
       } else {
-        struct.setFlags(tail, struct.flags(tail) & ~PAGE_FLAGS_CHECK_AT_PREP);
+        struct.setFlags(tail, struct.flags(tail) & ~pageFlagsCheckAtPrep);
       }
     }
     return bad;
@@ -282,7 +280,7 @@ final class PageChecks {
         tail.set(StructPage.MAPPING, 0);
         tail.set(StructPage.COMPOUND_INFO, 0);
       }
-      tail.set(StructPage.FLAGS, tail.get(StructPage.FLAGS) & ~PAGE_FLAGS_CHECK_AT_PREP);
+      tail.set(StructPage.FLAGS, tail.get(StructPage.FLAGS) & ~pageFlagsCheckAtPrep);
     }
   }
 
@@ -307,12 +305,12 @@ final class PageChecks {
       }
       return;
     }
-    badPage(page, pageBadReason(page, PAGE_FLAGS_CHECK_AT_PREP));
+    badPage(page, pageBadReason(page, pageFlagsCheckAtPrep));
   }
 
   @Kernel(file = "mm/page_alloc.c", symbol = "check_new_page")
   private boolean checkNewPage(Page page) {
-    if (pageExpectedState(page, PAGE_FLAGS_CHECK_AT_PREP | 1L << PageFlags.PG_HWPOISON)) {
+    if (pageExpectedState(page, pageFlagsCheckAtPrep | 1L << PageFlags.PG_HWPOISON)) {
       return false;
     }
     checkNewPageBad(page);

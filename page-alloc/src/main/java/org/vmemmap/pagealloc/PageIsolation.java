@@ -200,7 +200,7 @@ public final class PageIsolation {
     Migratetype type = blocks.getPageblockMigratetype(page);
     if (type != Migratetype.MIGRATE_ISOLATE) {
       long watermark = lists.state(zone).watermark[ZoneState.WMARK_MIN] + (1L << order);
-      if (!marks.zoneWatermarkOk(zone, 0, watermark, ZoneType.ZONE_DMA, Watermarks.ALLOC_CMA)) {
+      if (!marks.zoneWatermarkOk(zone, 0, watermark, mm.zones().of(0), Watermarks.ALLOC_CMA)) {
         return 0;
       }
     }

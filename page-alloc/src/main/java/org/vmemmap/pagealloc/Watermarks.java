@@ -41,7 +41,6 @@ final class Watermarks {
   /** Not in the kernel: leave the blocks alone that the placement keeps for hugepages. */
   static final int ALLOC_AVOID_KEPT = 0x10000;
 
-  private static final int[] SYSCTL_LOWMEM_RESERVE_RATIO = {256, 256, 32, 0, 0};
   private static final int WATERMARK_SCALE_FACTOR = 10;
   private static final int WATERMARK_BOOST_FACTOR = 15000;
   private static final long SWAP_CLUSTER_MAX = 32;
@@ -110,7 +109,7 @@ final class Watermarks {
     if ((allocFlags & ALLOC_OOM) != 0) {
       min -= min / 2;
     }
-    if (freePages <= min + lists.state(z).lowmemReserve[highest.number()]) {
+    if (freePages <= min + lists.state(z).lowmemReserve[mm.zones().number(highest)]) {
       return false;
     }
     return order == 0 || hasBlock(z, order, allocFlags);
@@ -150,7 +149,7 @@ final class Watermarks {
     if (order == 0) {
       long reserved = zoneWatermarkUnusableFree0(z, 0, allocFlags);
       long usableFree = freePages - Math.min(freePages, reserved);
-      if (usableFree > mark + state.lowmemReserve[highest.number()]) {
+      if (usableFree > mark + state.lowmemReserve[mm.zones().number(highest)]) {
         return true;
       }
     }
@@ -192,11 +191,12 @@ final class Watermarks {
 
   @Kernel(file = "mm/page_alloc.c", symbol = "calculate_totalreserve_pages")
   private void calculateTotalreservePages() {
+    int nrZones = mm.zones().maxNrZones();
     totalreservePages = 0;
     for (Zone zone : zones()) {
       ZoneState state = lists.state(zone);
       long max = 0;
-      for (int j = ZoneType.MAX_NR_ZONES - 1; j > zone.idx().number() && max == 0; j--) {
+      for (int j = nrZones - 1; j > mm.zones().number(zone.idx()) && max == 0; j--) {
         max = state.lowmemReserve[j];
       }
       totalreservePages +=
@@ -204,17 +204,28 @@ final class Watermarks {
     }
   }
 
+  /** The part of the zones above that a zone keeps for itself is one in this many; 0 for none. */
+  @Kernel(file = "mm/page_alloc.c", symbol = "sysctl_lowmem_reserve_ratio")
+  private static int sysctlLowmemReserveRatio(ZoneType zone) {
+    return switch (zone) {
+      case ZONE_DMA, ZONE_DMA32 -> 256;
+      case ZONE_NORMAL -> 32;
+      case ZONE_MOVABLE, ZONE_DEVICE -> 0;
+    };
+  }
+
   @Kernel(file = "mm/page_alloc.c", symbol = "setup_per_zone_lowmem_reserve")
   void setupPerZoneLowmemReserve() {
     List<Zone> all = zones();
-    for (int n = 0; n < all.size(); n += ZoneType.MAX_NR_ZONES) {
-      for (int i = 0; i < ZoneType.MAX_NR_ZONES - 1; i++) {
+    int nrZones = mm.zones().maxNrZones();
+    for (int n = 0; n < all.size(); n += nrZones) {
+      for (int i = 0; i < nrZones - 1; i++) {
         Zone zone = all.get(n + i);
-        int ratio = SYSCTL_LOWMEM_RESERVE_RATIO[i];
+        int ratio = sysctlLowmemReserveRatio(zone.idx());
         boolean clear = ratio == 0 || zone.managedPages == 0;
         long[] reserve = lists.state(zone).lowmemReserve;
         long managedPages = 0;
-        for (int j = i + 1; j < ZoneType.MAX_NR_ZONES; j++) {
+        for (int j = i + 1; j < nrZones; j++) {
           managedPages += all.get(n + j).managedPages;
           reserve[j] = clear ? 0 : managedPages / ratio;
         }
@@ -256,7 +267,7 @@ final class Watermarks {
   private long nrFreeBufferPages() {
     long sum = 0;
     for (Zone zone : zones()) {
-      if (zone.idx().number() <= ZoneType.ZONE_NORMAL.number()) {
+      if (zone.idx().upToNormal()) {
         long high = lists.state(zone).wmarkPages(ZoneState.WMARK_HIGH);
         sum += Math.max(0, zone.managedPages - high);
       }
@@ -275,7 +286,7 @@ final class Watermarks {
   private void setRecommendedMinFreeKbytes() {
     long nrZones = 0;
     for (Zone zone : zones()) {
-      nrZones += zone.populated() && zone.idx().number() <= ZoneType.ZONE_NORMAL.number() ? 1 : 0;
+      nrZones += zone.populated() && zone.idx().upToNormal() ? 1 : 0;
     }
     long pageblock = mm.mmzone().pageblockNrPages();
     long recommended = pageblock * nrZones * (2 + MIGRATE_PCPTYPES * MIGRATE_PCPTYPES);

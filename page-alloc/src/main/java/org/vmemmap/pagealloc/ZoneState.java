@@ -3,7 +3,6 @@ package org.vmemmap.pagealloc;
 
 import org.vmemmap.types.Kernel;
 import org.vmemmap.types.Zone;
-import org.vmemmap.types.ZoneType;
 
 /** The fields of {@code struct zone} that only the page allocator uses. Counts in base pages. */
 @Kernel(file = "include/linux/mmzone.h", symbol = "struct zone")
@@ -16,7 +15,10 @@ final class ZoneState {
 
   final Zone zone;
   final long[] watermark = new long[NR_WMARK];
-  final long[] lowmemReserve = new long[ZoneType.MAX_NR_ZONES];
+
+  /** lowmem_reserve: by zone number, pages kept from requests that could go as high as that. */
+  final long[] lowmemReserve;
+
   final PerCpuPages pcp = new PerCpuPages();
   long watermarkBoost;
 
@@ -34,8 +36,9 @@ final class ZoneState {
   int pagesetHighMax;
   int pagesetBatch = 1;
 
-  ZoneState(Zone zone) {
+  ZoneState(Zone zone, int nrZones) {
     this.zone = zone;
+    this.lowmemReserve = new long[nrZones];
   }
 
   /** {@code wmark_pages()}: a watermark with the boost. */

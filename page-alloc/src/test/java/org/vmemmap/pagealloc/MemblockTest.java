@@ -642,9 +642,11 @@ class MemblockTest {
     memblock.attach(slab, bench.alloc);
     slab.setAvailable();
     bench.alloc.setDeferredGrow((zone, order) -> false);
+    memblock.kmemleak().kmemleakAllocPhys(Bench.FIRST * PAGE, 2 * PAGE);
     memblock.memblockPhysFree(Bench.FIRST * PAGE, 2 * PAGE);
     assertEquals(1, bench.warnings().size());
     bench.alloc.setDeferredGrow(null);
+    memblock.kmemleak().kmemleakAllocPhys(Bench.FIRST * PAGE, 2 * PAGE);
     memblock.memblockPhysFree(Bench.FIRST * PAGE, 2 * PAGE);
     assertTrue(bench.alloc.isFreeBuddyPage(bench.page(Bench.FIRST + 1)));
     assertEquals(2, bench.alloc.totalramPages());

@@ -4,6 +4,7 @@ package org.vmemmap.sparse;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.types.DevPagemap;
 import org.vmemmap.types.Kernel;
+import org.vmemmap.types.Page;
 import org.vmemmap.types.Pmd;
 import org.vmemmap.types.Prot;
 import org.vmemmap.types.Ptr;
@@ -65,6 +66,25 @@ public interface ArchVmemmap {
       DevPagemap pgmap) {
     return generic.vmemmapPopulateCompoundPages(startPfn, start, end, node, pgmap);
   }
+
+  /**
+   * {@code mem_init()}: all memory has been handed to the page allocator, struct pages of reserved
+   * memory are initialised.
+   */
+  @Kernel(file = "include/linux/mm.h", symbol = "mem_init")
+  default void memInit() {}
+
+  /** HAVE_BOOTMEM_INFO_NODE: the architecture registers frames of boot memmap. */
+  default boolean haveBootmemInfoNode() {
+    return false;
+  }
+
+  /**
+   * {@code register_page_bootmem_memmap()}: registers the frames behind {@code nrPages} struct pages
+   * of section {@code sectionNr} from {@code map} on, and the tables that lead to them.
+   */
+  @Kernel(file = "include/linux/bootmem_info.h", symbol = "register_page_bootmem_memmap")
+  default void registerPageBootmemMemmap(long sectionNr, Page map, long nrPages) {}
 
   /** {@code vmemmap_populate_print_last()}. */
   @Kernel(file = "mm/sparse.c", symbol = "vmemmap_populate_print_last")

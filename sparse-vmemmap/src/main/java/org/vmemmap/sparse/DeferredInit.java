@@ -128,10 +128,10 @@ final class DeferredInit {
   void initPageFromNid(long pfn, int nid) {
     Page page = mm.model().pfnToPage(pfn);
     ZoneType zone = spanningZone(pfn, nid);
-    pages.initSinglePage(page, zone == null ? ZoneType.ZONE_DMA : zone, nid);
+    pages.initSinglePage(page, zone == null ? mm.zones().of(0) : zone, nid);
     if (zone == null) {
       // The kernel's loop over the zones ends behind the last one, and so says the struct page.
-      mm.inline().setPageZonenum(page, mm.config().maxNrZones());
+      mm.inline().setPageZonenum(page, mm.zones().maxNrZones());
     }
     if (Align.isAligned(pfn, mm.mmzone().pageblockNrPages())) {
       pageAlloc.initPageblockMigratetype(page, Migratetype.MIGRATE_MOVABLE, false);
@@ -256,7 +256,7 @@ final class DeferredInit {
     deferredInitMemmapChunk(firstInitPfn, lastPfn, zone, true);
     mm.printk()
         .warnOn(
-            pgdat.nrZones < ZoneType.MAX_NR_ZONES && zones[pgdat.nrZones].populated(),
+            pgdat.nrZones < zones.length && zones[pgdat.nrZones].populated(),
             "deferred_init_memmap: nr_zones < MAX_NR_ZONES && populated_zone(++zone)");
     // The model has no clock: no time passes.
     mm.printk().prInfo("node " + pgdat.nodeId() + " deferred pages initialised in 0ms");

@@ -4,6 +4,7 @@ package org.vmemmap.sparse;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.types.Errno;
+import org.vmemmap.pagealloc.Memblock;
 import org.vmemmap.types.Kernel;
 import org.vmemmap.types.Mm;
 
@@ -24,16 +25,17 @@ public final class HotplugParams {
   }
 
   private final Mm mm;
+  private final Memblock memblock;
   private final long memoryBlockSize;
   private MemmapMode memmapMode = MemmapMode.MEMMAP_ON_MEMORY_DISABLE;
   private Mmop defaultOnlineType = Mmop.MMOP_OFFLINE;
   boolean onlinePolicyAutoMovable;
   long autoMovableRatio = 301;
   boolean autoMovableNumaAware = true;
-  boolean movableNodeEnabled;
 
-  HotplugParams(Mm mm, long memoryBlockSize) {
+  HotplugParams(Mm mm, Memblock memblock, long memoryBlockSize) {
     this.mm = mm;
+    this.memblock = memblock;
     this.memoryBlockSize = memoryBlockSize;
   }
 
@@ -152,11 +154,18 @@ public final class HotplugParams {
     return 0;
   }
 
-  /** {@code movable_node}: memory without a zone goes to ZONE_MOVABLE. Always 0. */
+  /**
+   * {@code movable_node}: hotpluggable boot memory is kept for ZONE_MOVABLE, and memory without a
+   * zone goes there too. Always 0.
+   */
   @Kernel(file = "mm/memory_hotplug.c", symbol = "cmdline_parse_movable_node")
   public int cmdlineParseMovableNode() {
-    movableNodeEnabled = true;
+    memblock.setMovableNode(true);
     return 0;
+  }
+
+  boolean movableNodeIsEnabled() {
+    return memblock.movableNodeIsEnabled();
   }
 
   /** Null for -EINVAL. */

@@ -39,7 +39,7 @@ public final class HotplugSystem {
     this.memblock = memblock;
     this.hotplug = hotplug;
     this.locks = hotplug.locks();
-    this.params = new HotplugParams(mm, memoryBlockSize);
+    this.params = new HotplugParams(mm, memblock, memoryBlockSize);
     this.groups = new MemoryGroups(mm, slab, memoryBlockSize);
     this.zones = new OnlineZones(mm, params, groups, hotplug);
     this.online = new MemoryOnline(mm, pageAlloc, vmemmap, hotplug, iomem, locks);

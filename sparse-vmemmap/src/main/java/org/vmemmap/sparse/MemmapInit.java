@@ -200,7 +200,7 @@ final class MemmapInit {
   void memmapInit() {
     long holePfn = 0;
     long endPfn = 0;
-    ZoneType zoneId = ZoneType.ZONE_DMA;
+    ZoneType zoneId = mm.zones().of(0);
     int nid = 0;
     for (MemPfnRange range : layout.memPfnRanges()) {
       nid = range.nid();

@@ -272,6 +272,7 @@ public final class MemoryHotplug {
    */
   @Kernel(file = "mm/memory_hotplug.c", symbol = "remove_pfn_range_from_zone")
   public void removePfnRangeFromZone(Zone zone, long startPfn, long nrPages) {
+    locks.needMemHotplug("remove_pfn_range_from_zone");
     long endPfn = startPfn + nrPages;
     PgData pgdat = mm.nodes().nodeData(zone.nid());
     long curNrPages;
@@ -352,6 +353,7 @@ public final class MemoryHotplug {
       @Nullable VmemAltmap altmap,
       Migratetype migratetype,
       boolean isolatePageblock) {
+    locks.needMemHotplug("move_pfn_range_to_zone");
     PgData pgdat = mm.nodes().nodeData(zone.nid());
     int nid = pgdat.nodeId();
     clearZoneContiguous(zone);

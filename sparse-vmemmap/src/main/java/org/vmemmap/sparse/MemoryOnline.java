@@ -261,7 +261,7 @@ public final class MemoryOnline {
     onlinePagesRange(pfn, nrPages);
     adjustPresentPageCount(mm.model().pfnToPage(pfn), group, nrPages);
     memory.add(nid);
-    if (zone.idx().number() <= ZoneType.ZONE_NORMAL.number()) {
+    if (zone.idx().upToNormal()) {
       normalMemory.add(nid);
     }
     if (needZonelistsRebuild) {
@@ -337,8 +337,8 @@ public final class MemoryOnline {
 
   private static long normalPages(PgData pgdat) {
     long pages = 0;
-    for (int zt = 0; zt <= ZoneType.ZONE_NORMAL.number(); zt++) {
-      pages += pgdat.zone(ZoneType.of(zt)).presentPages;
+    for (Zone zone : pgdat.zones()) {
+      pages += zone.idx().upToNormal() ? zone.presentPages : 0;
     }
     return pages;
   }
@@ -545,7 +545,7 @@ public final class MemoryOnline {
     pageAlloc.adjustManagedPageCount(first, -managedPages);
     adjustPresentPageCount(first, group, -nrPages);
     pageAlloc.initPerZoneWmarkMin();
-    if (zone.idx().number() <= ZoneType.ZONE_NORMAL.number() && normalPages(pgdat) == 0) {
+    if (zone.idx().upToNormal() && normalPages(pgdat) == 0) {
       normalMemory.remove(zone.nid());
     }
     if (last) {

@@ -55,6 +55,7 @@ public final class MmInit implements Memblock.PageInit, Cma.MmInitHooks {
   private final StructPageInit pages;
   private final DeferredInit deferred;
   private final MemmapInit memmap;
+  private @Nullable SparseVmemmap vmemmap;
   private HugetlbBootHooks hugetlb = HugetlbBootHooks.NONE;
   private long earlyPfnnidStart;
   private long earlyPfnnidEnd;
@@ -85,8 +86,9 @@ public final class MmInit implements Memblock.PageInit, Cma.MmInitHooks {
   }
 
   /** Connects {@code vmemmap_can_optimize()}; needed before a device with compound pages. */
-  public void setVmemmap(SparseVmemmap vmemmap) {
-    memmap.setVmemmap(vmemmap);
+  public void setVmemmap(SparseVmemmap newVmemmap) {
+    vmemmap = newVmemmap;
+    memmap.setVmemmap(newVmemmap);
   }
 
   // ---- checks of the build ----
@@ -792,6 +794,14 @@ public final class MmInit implements Memblock.PageInit, Cma.MmInitHooks {
     }
   }
 
+  /** {@code mem_init()}: weak, so that an architecture without has none. */
+  @Kernel(file = "mm/mm_init.c", symbol = "mem_init")
+  private void memInit() {
+    if (vmemmap != null) {
+      vmemmap.memInit();
+    }
+  }
+
   /**
    * {@code mm_core_init()}: page checks, then all free memory from memblock to the page allocator,
    * then slab.
@@ -801,6 +811,7 @@ public final class MmInit implements Memblock.PageInit, Cma.MmInitHooks {
     memDebuggingAndHardeningInit();
     reportMeminit();
     memblock.memblockFreeAll(this);
+    memInit();
     slab.setAvailable();
   }
 }

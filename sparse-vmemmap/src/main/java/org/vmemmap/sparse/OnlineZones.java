@@ -109,8 +109,8 @@ public final class OnlineZones {
   @Kernel(file = "mm/memory_hotplug.c", symbol = "default_kernel_zone_for_pfn")
   private Zone defaultKernelZoneForPfn(int nid, long startPfn, long nrPages) {
     PgData pgdat = mm.nodes().nodeData(nid);
-    for (int zid = 0; zid < ZoneType.ZONE_NORMAL.number(); zid++) {
-      Zone zone = pgdat.zone(ZoneType.of(zid));
+    for (int zid = 0; zid < mm.zones().number(ZoneType.ZONE_NORMAL); zid++) {
+      Zone zone = pgdat.zones()[zid];
       if (zone.intersects(startPfn, nrPages)) {
         return zone;
       }
@@ -176,7 +176,7 @@ public final class OnlineZones {
     if (inKernel ^ inMovable) {
       return inKernel ? kernelZone : movableZone;
     }
-    return params.movableNodeEnabled ? movableZone : kernelZone;
+    return params.movableNodeIsEnabled() ? movableZone : kernelZone;
   }
 
   /** The zone for {@code nrPages} pages from {@code startPfn}; see the table of the class. */

@@ -71,6 +71,7 @@ public final class SparseVmemmap {
   private final PageAlloc pageAlloc;
   private final Slab slab;
   private final long pageSize;
+  private final BootmemInfo bootmemInfo;
   private @Nullable ArchVmemmap arch;
   private @Nullable Sparse sparse;
   private @Nullable MmInit mmInit;
@@ -86,6 +87,7 @@ public final class SparseVmemmap {
     this.pageAlloc = pageAlloc;
     this.slab = slab;
     this.pageSize = mm.model().pageSize();
+    this.bootmemInfo = new BootmemInfo(mm, pageAlloc, this);
   }
 
   /** Sets the architecture; required. */
@@ -112,7 +114,25 @@ public final class SparseVmemmap {
     newMmInit.setVmemmap(this);
   }
 
-  private ArchVmemmap arch() {
+  /** mm/bootmem_info.c. */
+  public BootmemInfo bootmemInfo() {
+    return bootmemInfo;
+  }
+
+  /** {@code early_pfn_to_nid()}. */
+  int earlyPfnToNid(long pfn) {
+    return mmInit().earlyPfnToNid(pfn);
+  }
+
+  /** The architecture's {@code mem_init()}, if one is set. */
+  void memInit() {
+    if (arch != null) {
+      arch.memInit();
+    }
+  }
+
+  /** The architecture's files. */
+  ArchVmemmap arch() {
     return wired(arch, "setArch");
   }
 
@@ -247,7 +267,7 @@ public final class SparseVmemmap {
    */
   @Kernel(file = "mm/sparse-vmemmap.c", symbol = "vmemmap_verify")
   public void vmemmapVerify(long pfn, int node, long start, long end) {
-    int actualNode = mmInit().earlyPfnToNid(pfn);
+    int actualNode = earlyPfnToNid(pfn);
     if (mm.nodes().nodeDistance(actualNode, node) > Nodes.LOCAL_DISTANCE) {
       mm.printk()
           .prWarnOnce(

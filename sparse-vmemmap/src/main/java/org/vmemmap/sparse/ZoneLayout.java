@@ -154,10 +154,10 @@ final class ZoneLayout {
       fidelity = Kernel.Fidelity.CUSTOM,
       why = "First part of the function; the order of descending limits is for ARC only.")
   void setArchZoneLimits(long[] maxZonePfns) {
-    long[] limits = Arrays.copyOf(maxZonePfns, ZoneType.MAX_NR_ZONES);
+    long[] limits = Arrays.copyOf(maxZonePfns, mm.zones().maxNrZones());
     long startPfn = mm.model().physPfn(memblock.memblockStartOfDRAM());
     int i = 0;
-    for (ZoneType zone : ZoneType.values()) {
+    for (ZoneType zone : mm.zones().types()) {
       long limit = limits[i++];
       if (zone == ZoneType.ZONE_MOVABLE) {
         continue;
@@ -176,8 +176,8 @@ final class ZoneLayout {
   void printRanges() {
     int shift = mm.model().pageShift();
     mm.printk().prInfo("Zone ranges:");
-    for (ZoneType zone : ZoneType.values()) {
-      if (zone != ZoneType.ZONE_MOVABLE && configured(zone)) {
+    for (ZoneType zone : mm.zones().types()) {
+      if (zone != ZoneType.ZONE_MOVABLE) {
         PfnRange range = archZone(zone);
         String text = range.nrPages() == 0 ? "empty" : memRange(range.startPfn(), range.endPfn());
         mm.printk().prInfo(String.format("  %-8s %s", zone.label(), text));
@@ -204,14 +204,6 @@ final class ZoneLayout {
         "[mem 0x%016x-0x%016x]", startPfn << shift, endPfn == 0 ? 0 : (endPfn << shift) - 1);
   }
 
-  private boolean configured(ZoneType zone) {
-    return switch (zone) {
-      case ZONE_DMA -> mm.config().zoneDma();
-      case ZONE_DMA32 -> mm.config().zoneDma32();
-      case ZONE_NORMAL, ZONE_MOVABLE, ZONE_DEVICE -> true;
-    };
-  }
-
   // ---- ZONE_MOVABLE ----
 
   /** {@code early_calculate_totalpages()}: also marks the nodes that have memory. */
@@ -228,8 +220,7 @@ final class ZoneLayout {
   /** {@code find_usable_zone_for_movable()}: the highest zone of the architecture with a range. */
   @Kernel(file = "mm/mm_init.c", symbol = "find_usable_zone_for_movable")
   private void findUsableZoneForMovable() {
-    List<ZoneType> descending = new ArrayList<>(List.of(ZoneType.values())).reversed();
-    for (ZoneType zone : descending) {
+    for (ZoneType zone : mm.zones().types().reversed()) {
       if (zone != ZoneType.ZONE_MOVABLE && archZone(zone).nrPages() > 0) {
         movableZone = zone;
         return;
@@ -246,18 +237,33 @@ final class ZoneLayout {
       file = "mm/mm_init.c",
       symbol = "find_zone_movable_pfns_for_nodes",
       fidelity = Kernel.Fidelity.CUSTOM,
-      why = "No memory is mirrored or hot-pluggable: the ways for mirror and movable_node are out.")
+      why = "No memory is mirrored: the way for that is out.")
   void findZoneMovablePfnsForNodes() {
     SortedSet<Integer> savedNodeState = new TreeSet<>(nodeStatesMemory);
     long totalpages = earlyCalculateTotalpages();
     findUsableZoneForMovable();
-    if (mirroredKernelcore) {
+    if (memblock.movableNodeIsEnabled()) {
+      startAtHotpluggable();
+      alignZoneMovablePfns();
+    } else if (mirroredKernelcore) {
       mm.printk().prWarn("The system has no mirror memory, ignore kernelcore=mirror.");
     } else if (needsMovable(totalpages)) {
       spreadKernelcore(nodeStatesMemory.size());
       alignZoneMovablePfns();
     }
     nodeStatesMemory = savedNodeState;
+  }
+
+  /** With movable_node, kernelcore and movablecore do not count. */
+  private void startAtHotpluggable() {
+    for (Memblock.MemRange r : memblock.memRanges()) {
+      if (r.isHotpluggable()) {
+        // memblock_region_memory_base_pfn(): a page that is only partly there does not count.
+        long usable = mm.model().physPfn(r.start() + mm.model().pageSize() - 1);
+        long old = movablePfn(r.nid());
+        zoneMovablePfn.put(r.nid(), old == 0 ? usable : Math.min(usable, old));
+      }
+    }
   }
 
   /** Turns the options into required_kernelcore; false when there is to be no ZONE_MOVABLE. */

@@ -17,6 +17,7 @@ import static org.vmemmap.sparse.SmallMachine.config;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.vmemmap.sparse.MemoryHotplug.MhpParams;
 import org.vmemmap.sparse.SmallMachine.Ram;
@@ -42,6 +43,12 @@ class MemoryHotplugTest {
   private final Zone movable = m.zone(0, ZoneType.ZONE_MOVABLE);
   private final Zone device = m.zone(0, ZoneType.ZONE_DEVICE);
   private final PgData node = m.mm.nodes().nodeData(0);
+
+  /** Callers of these functions hold the lock that keeps zones still. */
+  @BeforeEach
+  void lockZones() {
+    m.hotplug.locks().memHotplugBegin();
+  }
 
   // ---- __add_pages, __remove_pages ----
 
@@ -211,6 +218,22 @@ class MemoryHotplugTest {
     assertEquals(DEVICE_PFN + SECTION, node.nodeSpannedPages);
     assertEquals(movable, m.mm.inline().pageZone(m.mm.model().pfnToPage(DEVICE_PFN)));
     assertTrue(movable.initialized);
+  }
+
+  /** Without the lock. Expect both ways that change a zone to refuse, and the zone as it was. */
+  @Test
+  void moveAndRemovePfnRange_withoutTheLock_areRefused() {
+    m.hotplug.locks().memHotplugDone();
+
+    assertThrows(
+        KernelBug.class,
+        () ->
+            m.hotplug.movePfnRangeToZone(
+                movable, DEVICE_PFN, SECTION, null, Migratetype.MIGRATE_MOVABLE, false));
+    assertThrows(
+        KernelBug.class, () -> m.hotplug.removePfnRangeFromZone(movable, DEVICE_PFN, SECTION));
+
+    assertTrue(movable.isEmpty());
   }
 
   /** Ranges before and behind. Expect the span to grow to both sides, holes included. */

@@ -234,15 +234,15 @@ class MmInitTest {
    */
   @Test
   void mminitVerifyPageflagsLayout_misplacedField_isABug() {
-    assertLayoutBug("shift != SECTIONS_PGSHIFT", new PageFlagsLayout(18, 45, 10, 36, 3, 33));
-    assertLayoutBug("shift != NODES_PGSHIFT", new PageFlagsLayout(0, 0, 10, 53, 3, 51));
-    assertLayoutBug("shift != ZONES_PGSHIFT", new PageFlagsLayout(0, 0, 10, 54, 3, 50));
+    assertLayoutBug("shift != SECTIONS_PGSHIFT", new PageFlagsLayout(18, 45, 10, 36, 3, 33, 0, 0));
+    assertLayoutBug("shift != NODES_PGSHIFT", new PageFlagsLayout(0, 0, 10, 53, 3, 51, 0, 0));
+    assertLayoutBug("shift != ZONES_PGSHIFT", new PageFlagsLayout(0, 0, 10, 54, 3, 50, 0, 0));
   }
 
   /** More bits than a word has: the zone wraps around into the node. Expect the BUG of overlaps. */
   @Test
   void mminitVerifyPageflagsLayout_overlap_isABug() {
-    assertLayoutBug("or_mask != add_mask", new PageFlagsLayout(0, 0, 62, 2, 3, -1));
+    assertLayoutBug("or_mask != add_mask", new PageFlagsLayout(0, 0, 62, 2, 3, -1, 0, 0));
   }
 
   /** The layouts of real builds, with sections in the word and without nodes. Expect no BUG. */
@@ -251,8 +251,8 @@ class MmInitTest {
     MmInitBench bench = MmInitBench.debian(SECTION_8);
 
     bench.mmInit.mminitVerifyPageflagsLayout(bench.mm.inline().pageFlagsLayout());
-    bench.mmInit.mminitVerifyPageflagsLayout(new PageFlagsLayout(18, 46, 10, 36, 3, 33));
-    bench.mmInit.mminitVerifyPageflagsLayout(new PageFlagsLayout(0, 0, 0, 0, 2, 62));
+    bench.mmInit.mminitVerifyPageflagsLayout(new PageFlagsLayout(18, 46, 10, 36, 3, 33, 0, 0));
+    bench.mmInit.mminitVerifyPageflagsLayout(new PageFlagsLayout(0, 0, 0, 0, 2, 62, 0, 0));
 
     assertEquals(List.of(), bench.mm.printk().warnings());
   }

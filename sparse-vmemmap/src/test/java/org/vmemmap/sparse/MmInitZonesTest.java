@@ -290,6 +290,43 @@ class MmInitZonesTest {
   }
 
   /**
+   * movable_node, with two hotpluggable ranges above 4G; kernelcore= is there too, and ignored.
+   *
+   * <pre>
+   *   GiB     4           6      6.5         7          8     9
+   *           |--Normal---|-hot--|  Movable  |---hot----|     |
+   *                       ^ lowest hotpluggable page of the node
+   * </pre>
+   *
+   * Expect Movable from the lowest of them to the end of the node.
+   */
+  @Test
+  void movableNode_hotpluggableRanges_startMovable() {
+    MmInitBench bench = MmInitBench.debian(MmInitBench.ram8g());
+    bench.memblock.memblockMarkHotplug(7L << 30, 1L << 30);
+    bench.memblock.memblockMarkHotplug(6L << 30, 512L << 20);
+
+    bench.memblock.setMovableNode(true);
+    bench.mmInit.cmdlineParseKernelcore("4G");
+    bench.layOutZones();
+
+    assertEquals("0 Normal 1048576+524288 524288", bench.zones().get(2));
+    assertEquals("0 Movable 1572864+786432 786432", bench.zones().get(3));
+  }
+
+  /** movable_node, but nothing can be pulled. Expect no Movable, whatever kernelcore says. */
+  @Test
+  void movableNode_nothingHotpluggable_hasNoMovable() {
+    MmInitBench bench = MmInitBench.debian(MmInitBench.ram8g());
+
+    bench.memblock.setMovableNode(true);
+    bench.mmInit.cmdlineParseKernelcore("4G");
+    bench.layOutZones();
+
+    assertEquals(3, bench.zones().size());
+  }
+
+  /**
    * kernelcore=6G on a small and a large node: half of it does not fit on node 0.
    *
    * <pre>

@@ -63,6 +63,7 @@ public final class Arm64Config {
         false,
         true,
         true,
-        false);
+        false)
+        .withPgArch(true, true);
   }
 }

@@ -4,6 +4,7 @@ package org.vmemmap.arch.arm64;
 import org.vmemmap.types.Align;
 import org.vmemmap.types.Kernel;
 import org.vmemmap.types.MmConfig;
+import org.vmemmap.types.ZoneSet;
 import org.vmemmap.types.ZoneType;
 
 /**
@@ -63,14 +64,15 @@ public final class Arm64Init {
    */
   @Kernel(file = "arch/arm64/mm/init.c", symbol = "arch_zone_limits_init")
   public long[] archZoneLimitsInit() {
-    long[] maxZonePfns = new long[ZoneType.MAX_NR_ZONES];
+    ZoneSet zones = config.zones();
+    long[] maxZonePfns = new long[zones.maxNrZones()];
     if (config.zoneDma()) {
-      maxZonePfns[ZoneType.ZONE_DMA.number()] = pfnDown(maxZonePhys(zoneDmaLimit));
+      maxZonePfns[zones.number(ZoneType.ZONE_DMA)] = pfnDown(maxZonePhys(zoneDmaLimit));
     }
     if (config.zoneDma32()) {
-      maxZonePfns[ZoneType.ZONE_DMA32.number()] = pfnDown(maxZonePhys(DMA_BIT_MASK_32));
+      maxZonePfns[zones.number(ZoneType.ZONE_DMA32)] = pfnDown(maxZonePhys(DMA_BIT_MASK_32));
     }
-    maxZonePfns[ZoneType.ZONE_NORMAL.number()] = maxPfn();
+    maxZonePfns[zones.number(ZoneType.ZONE_NORMAL)] = maxPfn();
     return maxZonePfns;
   }
 

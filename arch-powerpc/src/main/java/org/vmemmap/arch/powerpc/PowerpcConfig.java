@@ -62,6 +62,7 @@ public final class PowerpcConfig {
         /* gigantic= */ yes,
         /* memcg= */ yes,
         /* debugVm= */ no,
-        /* illegalPointerValue= */ 0x5dea_dbee_f000_0000L);
+        /* illegalPointerValue= */ 0x5dea_dbee_f000_0000L)
+        .withPgArch(false, false);
   }
 }

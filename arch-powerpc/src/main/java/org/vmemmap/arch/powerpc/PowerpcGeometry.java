@@ -190,12 +190,11 @@ public record PowerpcGeometry(Mmu mmu, int pageShift) {
    * Where each zone ends: all memory is ZONE_NORMAL.
    *
    * @param maxLowPfn first pfn behind all memory
-   * @return the pfn behind each zone, by {@link org.vmemmap.types.ZoneType} number; 0 for the zones
-   *     that do not exist and those that follow
+   * @return the pfn behind each zone by its number, the zones that follow left out
    */
   @Kernel(file = "arch/powerpc/mm/mem.c", symbol = "arch_zone_limits_init")
   public long[] archZoneLimitsInit(long maxLowPfn) {
-    return new long[] {0, 0, maxLowPfn, 0, 0};
+    return new long[] {maxLowPfn};
   }
 
   /**

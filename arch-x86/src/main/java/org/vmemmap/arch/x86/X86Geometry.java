@@ -87,14 +87,13 @@ public record X86Geometry(int levels, long pageOffset, long vmemmapBase) {
    * Where each zone ends: ZONE_DMA at 16 MiB, ZONE_DMA32 at 4 GiB, ZONE_NORMAL with the memory.
    *
    * @param maxLowPfn first pfn behind all memory
-   * @return the pfn behind each zone, by {@link org.vmemmap.types.ZoneType} number; 0 for the zones
-   *     that follow
+   * @return the pfn behind each zone by its number, the zones that follow left out
    */
   @Kernel(file = "arch/x86/mm/init.c", symbol = "arch_zone_limits_init")
   public long[] archZoneLimitsInit(long maxLowPfn) {
     long dma = Math.min(maxDmaPfn(), maxLowPfn);
     long dma32 = Math.min(maxDma32Pfn(), maxLowPfn);
-    return new long[] {dma, dma32, maxLowPfn, 0, 0};
+    return new long[] {dma, dma32, maxLowPfn};
   }
 
   /** MAX_DMA_PFN: the reach of ISA DMA. */

@@ -11,6 +11,7 @@ import org.jspecify.annotations.Nullable;
 import org.vmemmap.pagealloc.PageAlloc;
 import org.vmemmap.sparse.ArchHotplug;
 import org.vmemmap.sparse.ArchVmemmap;
+import org.vmemmap.sparse.BootmemInfo;
 import org.vmemmap.sparse.MemoryHotplug;
 import org.vmemmap.sparse.SparseVmemmap;
 import org.vmemmap.types.Align;
@@ -18,8 +19,10 @@ import org.vmemmap.types.DevPagemap;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Kernel;
 import org.vmemmap.types.Mm;
+import org.vmemmap.types.Owner;
 import org.vmemmap.types.P4d;
 import org.vmemmap.types.Page;
+import org.vmemmap.types.PgData;
 import org.vmemmap.types.Pgd;
 import org.vmemmap.types.Pgtable;
 import org.vmemmap.types.Pmd;
@@ -328,12 +331,19 @@ public final class X86Init64 implements ArchVmemmap, ArchHotplug, Pgtable.SyncHo
 
   /**
    * Gives a page table back. One from boot is a reserved page; it becomes managed memory, which was
-   * never counted as such before.
+   * never counted as such before. A kernel that registers such tables took a reference for each
+   * struct page or leaf behind them and drops one here: the table stays reserved, for nobody.
    */
   @Kernel(file = "arch/x86/mm/init_64.c", symbol = "free_pagetable")
   private void freePagetable(Page page) {
+    BootmemInfo info = vmemmap.bootmemInfo();
     if (mm.flags().pageReserved(page)) {
-      pageAlloc.freeReservedPage(page);
+      if (info.configured() && info.bootmemType(page) == BootmemInfo.MIX_SECTION_INFO) {
+        info.putPageBootmem(page);
+        ownIfKept(page);
+      } else {
+        pageAlloc.freeReservedPage(page);
+      }
     } else {
       // pagetable_free() of a table that never was more than a page.
       pageAlloc.freePages(page, 0);
@@ -352,9 +362,30 @@ public final class X86Init64 implements ArchVmemmap, ArchHotplug, Pgtable.SyncHo
       altmap.vmemAltmapFree(nrPages);
       ownAsDevice(mm.model().pageToPfn(page), nrPages, altmap);
     } else if (mm.flags().pageReserved(page)) {
-      pageAlloc.freeReservedPages(page, order);
+      freeBootVmemmapPages(page, order);
     } else {
       pageAlloc.freePages(page, order);
+    }
+  }
+
+  /** Registered frames go one by one, each with its last registration; others all at once. */
+  private void freeBootVmemmapPages(Page page, int order) {
+    BootmemInfo info = vmemmap.bootmemInfo();
+    if (!info.configured() || info.bootmemType(page) != BootmemInfo.SECTION_INFO) {
+      pageAlloc.freeReservedPages(page, order);
+      return;
+    }
+    for (long i = 0; i < 1L << order; i++) {
+      Page one = mm.struct().add(page, i);
+      info.putPageBootmem(one);
+      ownIfKept(one);
+    }
+  }
+
+  /** A frame that is still reserved has no use any more, but registrations that nobody takes back. */
+  private void ownIfKept(Page page) {
+    if (mm.flags().pageReserved(page)) {
+      mm.own(mm.model().pageToPfn(page), 1, Owner.RESERVED);
     }
   }
 
@@ -658,6 +689,94 @@ public final class X86Init64 implements ArchVmemmap, ArchHotplug, Pgtable.SyncHo
   @Override
   public void vmemmapPopulateDone(long start, long end) {
     syncGlobalPgds(start, end - 1);
+  }
+
+  // ---- boot ----
+
+  /**
+   * {@code mem_init()}: registers the memmap of all nodes. Only now have the struct pages of all
+   * reserved memory been initialised.
+   */
+  @Override
+  @Kernel(
+      file = "arch/x86/mm/init_64.c",
+      symbol = "mem_init",
+      fidelity = Kernel.Fidelity.CUSTOM,
+      why = "Only what concerns the memmap: no kcore, no tables for vmalloc.")
+  public void memInit() {
+    registerPageBootmemInfo();
+  }
+
+  @Kernel(file = "arch/x86/mm/init_64.c", symbol = "register_page_bootmem_info")
+  private void registerPageBootmemInfo() {
+    for (PgData pgdat : mm.nodes().online()) {
+      vmemmap.bootmemInfo().registerPageBootmemInfoNode(pgdat);
+    }
+  }
+
+  /** HAVE_BOOTMEM_INFO_NODE. */
+  @Override
+  public boolean haveBootmemInfoNode() {
+    return true;
+  }
+
+  /**
+   * Every frame behind the struct pages is registered as the section's, every table on the way to a
+   * leaf or base page as shared by sections: once each time the walk comes by, on a 4-level machine
+   * twice for the table that the folded pgd and the p4d both point to.
+   */
+  @Override
+  @Kernel(file = "arch/x86/mm/init_64.c", symbol = "register_page_bootmem_memmap")
+  public void registerPageBootmemMemmap(long sectionNr, Page map, long nrPages) {
+    long end = mm.struct().add(map, nrPages).va();
+    for (long addr = map.va(), next; addr < end; addr = next) {
+      Ptr<Pmd> pmd = registerTables(sectionNr, addr);
+      if (pmd == null || pgtable.pmdNone(pgtable.pmdpGet(pmd))) {
+        next = (addr + mm.model().pageSize()) & -mm.model().pageSize();
+      } else if (!pse || !X86AsmPgtable.pmdLeaf(pgtable.pmdpGet(pmd).val())) {
+        next = (addr + mm.model().pageSize()) & -mm.model().pageSize();
+        registerBasePage(sectionNr, pmd, addr);
+      } else {
+        next = pgtable.pmdAddrEnd(addr, end);
+        Page page = pgtable.pmdPage(pgtable.pmdpGet(pmd));
+        for (long n = (next - addr) >> mm.model().pageShift(); n > 0; n--) {
+          register(sectionNr, page, BootmemInfo.SECTION_INFO);
+          page = mm.struct().add(page, 1);
+        }
+      }
+    }
+  }
+
+  /** The tables down to the pmd; null where a level has no entry for the address. */
+  private @Nullable Ptr<Pmd> registerTables(long sectionNr, long addr) {
+    Ptr<Pgd> pgd = pgtable.pgdOffsetK(addr);
+    if (pgtable.pgdNone(pgtable.pgdpGet(pgd))) {
+      return null;
+    }
+    register(sectionNr, tablePage(pgtable.pgdpGet(pgd).val(), PGD), BootmemInfo.MIX_SECTION_INFO);
+    Ptr<P4d> p4d = pgtable.p4dOffset(pgd, addr);
+    if (pgtable.p4dNone(pgtable.p4dpGet(p4d))) {
+      return null;
+    }
+    register(sectionNr, tablePage(pgtable.p4dpGet(p4d).val(), P4D), BootmemInfo.MIX_SECTION_INFO);
+    Ptr<Pud> pud = pgtable.pudOffset(p4d, addr);
+    if (pgtable.pudNone(pgtable.pudpGet(pud))) {
+      return null;
+    }
+    register(sectionNr, tablePage(pgtable.pudpGet(pud).val(), PUD), BootmemInfo.MIX_SECTION_INFO);
+    return pgtable.pmdOffset(pud, addr);
+  }
+
+  private void registerBasePage(long sectionNr, Ptr<Pmd> pmd, long addr) {
+    register(sectionNr, pgtable.pmdPage(pgtable.pmdpGet(pmd)), BootmemInfo.MIX_SECTION_INFO);
+    Pte pte = pgtable.ptepGet(pgtable.pteOffsetKernel(pmd, addr));
+    if (!pgtable.pteNone(pte)) {
+      register(sectionNr, pgtable.ptePage(pte), BootmemInfo.SECTION_INFO);
+    }
+  }
+
+  private void register(long sectionNr, Page page, int type) {
+    vmemmap.bootmemInfo().getPageBootmem(sectionNr, page, type);
   }
 
   /** The line of the last run. */

@@ -278,8 +278,8 @@ class X86PageTableTest {
     assertEquals(27, l4.sectionSizeBits());
     assertArrayEquals(new long[] {2L << 20, 1L << 30}, l4.hugetlbSizes());
     assertArrayEquals(
-        new long[] {0x1000, 0x10_0000, 0x24_0000, 0, 0}, l4.archZoneLimitsInit(0x24_0000));
-    assertArrayEquals(new long[] {0x800, 0x800, 0x800, 0, 0}, l4.archZoneLimitsInit(0x800));
+        new long[] {0x1000, 0x10_0000, 0x24_0000}, l4.archZoneLimitsInit(0x24_0000));
+    assertArrayEquals(new long[] {0x800, 0x800, 0x800}, l4.archZoneLimitsInit(0x800));
     assertEquals(0xffff_d400_0000_0000L, l4.withVmemmapBase(0xffff_d400_0000_0000L).vmemmapBase());
   }
 

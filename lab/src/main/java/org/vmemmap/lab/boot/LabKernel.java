@@ -234,6 +234,7 @@ public final class LabKernel {
           hotplug.params().setAutoMovableRatio(param.value());
       case "memory_hotplug.auto_movable_numa_aware" ->
           hotplug.params().setAutoMovableNumaAware(param.value());
+      case "movable_node" -> hotplug.params().cmdlineParseMovableNode();
       case "memhp_default_state" -> hotplug.params().setupMemhpDefaultState(param.value());
       case "mem", "memmap", "numa" -> 0;
       default -> hugetlb.earlyParam(param.name().replace('-', '_'), param.value());

@@ -18,6 +18,7 @@ public final class MachineMap {
 
   private final E820Table table = new E820Table();
   private final List<Ram> nodes = new ArrayList<>();
+  private final List<Ram> hotpluggable = new ArrayList<>();
   private long lastEnd;
 
   /** Adds the range {@code [start, end)} of an E820 type. */
@@ -42,6 +43,11 @@ public final class MachineMap {
     }
     nodes.add(range);
     nodes.sort(Comparator.comparingLong(Ram::start));
+  }
+
+  /** Says that {@code [start, end)}, which is on {@code node}, can be pulled. */
+  public void hotpluggable(int node, long start, long end) {
+    hotpluggable.add(new Ram(start, end, node));
   }
 
   /** First byte behind all ranges so far. */
@@ -77,7 +83,7 @@ public final class MachineMap {
           "memory up to 0x%x: a %d-level kernel addresses %s"
               .formatted(spec.endOfMemory(), levels, Sizes.text(1L << physmemBits)));
     }
-    return spec;
+    return spec.withHotpluggable(numaOff ? List.of() : hotpluggable);
   }
 
   private static List<Ram> listOf(

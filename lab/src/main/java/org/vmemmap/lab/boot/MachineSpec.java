@@ -24,6 +24,7 @@ import org.vmemmap.types.Series;
  * @param deviceMemory memory that nothing in the machine's description mentions; drivers bring it
  * @param cmdline kernel parameters, one word each
  * @param memoryBlockSize bytes of a memory block in sysfs
+ * @param hotpluggable ranges that the firmware's table of nodes says can be pulled
  */
 public record MachineSpec(
     Profile profile,
@@ -34,7 +35,8 @@ public record MachineSpec(
     List<Ram> pmem,
     List<Ram> deviceMemory,
     List<String> cmdline,
-    long memoryBlockSize) {
+    long memoryBlockSize,
+    List<Ram> hotpluggable) {
   /** VMEMMAP_START of a 4-level kernel without address randomisation. */
   public static final long VMEMMAP_BASE_L4 = 0xffffea0000000000L;
 
@@ -52,7 +54,32 @@ public record MachineSpec(
     pmem = List.copyOf(pmem);
     deviceMemory = List.copyOf(deviceMemory);
     cmdline = List.copyOf(cmdline);
+    hotpluggable = List.copyOf(hotpluggable);
     requireApart(ram, softReserved, pmem);
+  }
+
+  /** A machine of which nothing can be pulled. */
+  public MachineSpec(
+      Profile profile,
+      MmConfig config,
+      List<Ram> ram,
+      List<Ram> reservedHoles,
+      List<Ram> softReserved,
+      List<Ram> pmem,
+      List<Ram> deviceMemory,
+      List<String> cmdline,
+      long memoryBlockSize) {
+    this(
+        profile,
+        config,
+        ram,
+        reservedHoles,
+        softReserved,
+        pmem,
+        deviceMemory,
+        cmdline,
+        memoryBlockSize,
+        List.of());
   }
 
   /** A PC without memory that only drivers know. */
@@ -134,7 +161,23 @@ public record MachineSpec(
         pmem,
         deviceMemory,
         cmdline,
-        memoryBlockSize);
+        memoryBlockSize,
+        hotpluggable);
+  }
+
+  /** The same machine of which the ranges can be pulled. */
+  public MachineSpec withHotpluggable(List<Ram> ranges) {
+    return new MachineSpec(
+        profile,
+        config,
+        ram,
+        reservedHoles,
+        softReserved,
+        pmem,
+        deviceMemory,
+        cmdline,
+        memoryBlockSize,
+        ranges);
   }
 
   /** The same machine with another command line. */
@@ -148,7 +191,8 @@ public record MachineSpec(
         pmem,
         deviceMemory,
         words,
-        memoryBlockSize);
+        memoryBlockSize,
+        hotpluggable);
   }
 
   /** The same machine with more memory that only drivers know, such as modules to be plugged. */

@@ -15,6 +15,9 @@ public final class MachineSpecs {
   private static final long HIGH_START = 4 * GIB;
   private static final long ACPI_BYTES = 0x20000;
 
+  /** As the kernel's log lines about the table of nodes have it. */
+  private static final String HOTPLUG = "hotplug";
+
   private MachineSpecs() {}
 
   /**
@@ -107,7 +110,8 @@ public final class MachineSpecs {
 
   /**
    * A machine from text: lines as /proc/iomem prints them, lines {@code node N: START-END} (or the
-   * kernel's own {@code node N: [mem 0xSTART-0xEND]}), one line {@code cmdline: ...}, comments
+   * kernel's own {@code node N: [mem 0xSTART-0xEND]}), with {@code hotplug} behind it if it can be
+   * pulled; one line {@code cmdline: ...}, comments
    * behind {@code #}.
    *
    * @param source name of the file, for messages
@@ -157,12 +161,17 @@ public final class MachineSpecs {
       int node = Numbers.parse(where + ": node", text.substring(4, colon), 0, 1023);
       String from = text.substring(colon + 1, dash).replace("[mem", "").strip();
       long start = Numbers.hex(from);
-      long last = Numbers.hex(text.substring(dash + 1).replace("]", "").strip());
+      String to = text.substring(dash + 1).replace("]", "").strip();
+      boolean hotplug = to.endsWith(" " + HOTPLUG);
+      long last = Numbers.hex(hotplug ? to.substring(0, to.length() - HOTPLUG.length()).strip() : to);
       if (start >= 0 && last >= start) {
         map.node(node, start, last + 1);
+        if (hotplug) {
+          map.hotpluggable(node, start, last + 1);
+        }
         return node;
       }
     }
-    throw new BadInput(where + ": " + text + ": wanted node N: START-END in hexadecimal");
+    throw new BadInput(where + ": " + text + ": wanted node N: START-END in hexadecimal, and hotplug behind it or nothing");
   }
 }

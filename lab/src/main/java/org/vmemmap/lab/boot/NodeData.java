@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.lab.boot;
 
+import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import org.vmemmap.pagealloc.Memblock;
 import org.vmemmap.types.IomemResource;
 import org.vmemmap.types.Kernel;
@@ -19,6 +22,43 @@ final class NodeData {
   static void addRam(Memblock memblock, List<Ram> ram) {
     for (Ram range : ram) {
       memblock.memblockAddNode(range.start(), range.size(), range.node());
+    }
+  }
+
+  /**
+   * Marks the memory that can be pulled, but for nodes that the kernel itself lies on; allocations
+   * start from the top again.
+   */
+  @Kernel(
+      file = "mm/numa_memblks.c",
+      symbol = "numa_memblks_init",
+      fidelity = Kernel.Fidelity.CUSTOM,
+      why = "Ranges come with their nodes, so there is no table to read and to clean up.")
+  static void numaMemblksInit(Memblock memblock, MachineSpec spec) {
+    for (Ram range : spec.hotpluggable()) {
+      memblock.memblockMarkHotplug(range.start(), range.size());
+    }
+    memblock.memblockSetBottomUp(false);
+    List<Ram> numaMeminfo = new ArrayList<>(spec.ram());
+    numaMeminfo.addAll(spec.softReserved());
+    numaMeminfo.addAll(spec.pmem());
+    numaClearKernelNodeHotplug(memblock, numaMeminfo);
+  }
+
+  /** What is reserved so early belongs to the kernel, and nobody can pull a node with it. */
+  @Kernel(file = "mm/numa_memblks.c", symbol = "numa_clear_kernel_node_hotplug")
+  private static void numaClearKernelNodeHotplug(Memblock memblock, List<Ram> numaMeminfo) {
+    for (Ram mb : numaMeminfo) {
+      memblock.memblockSetReservedNode(mb.start(), mb.size(), mb.node());
+    }
+    Set<Integer> reservedNodes = new HashSet<>();
+    for (Memblock.MemRange range : memblock.reservedRanges()) {
+      reservedNodes.add(range.nid());
+    }
+    for (Ram mb : numaMeminfo) {
+      if (reservedNodes.contains(mb.node())) {
+        memblock.memblockClearHotplug(mb.start(), mb.size());
+      }
     }
   }
 

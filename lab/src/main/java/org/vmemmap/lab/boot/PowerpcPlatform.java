@@ -14,7 +14,6 @@ import org.vmemmap.pagealloc.Placement;
 import org.vmemmap.types.Kernel;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.MmConfig;
-import org.vmemmap.types.ZoneType;
 
 /** A partition of a POWER server: RAM from 0 on, with the kernel at its start. */
 final class PowerpcPlatform implements Platform {
@@ -174,9 +173,7 @@ final class PowerpcPlatform implements Platform {
   @Override
   @Kernel(file = "arch/powerpc/mm/mem.c", symbol = "arch_zone_limits_init")
   public long[] archZoneLimitsInit() {
-    long[] limits = new long[ZoneType.MAX_NR_ZONES];
-    limits[ZoneType.ZONE_NORMAL.number()] = maxPfn();
-    return limits;
+    return geometry.archZoneLimitsInit(maxPfn());
   }
 
   @Override

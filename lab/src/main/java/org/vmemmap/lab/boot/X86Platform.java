@@ -118,6 +118,7 @@ final class X86Platform implements Platform {
   @Override
   public void setupArch(Parts parts) {
     memblockSetup(parts.memblock());
+    NodeData.numaMemblksInit(parts.memblock(), spec);
     numaRegisterNodes(parts.memblock(), parts.mm());
     E820 made = new E820(parts.mm(), parts.iomem(), e820Table());
     made.reserveResources();
@@ -147,6 +148,10 @@ final class X86Platform implements Platform {
       fidelity = Kernel.Fidelity.CUSTOM,
       why = "Ranges come with their nodes, so initmem_init() has nothing left to do.")
   private void memblockSetup(Memblock memblock) {
+    // Before the firmware's tables say what can be pulled, the kernel stays near its image.
+    if (memblock.movableNodeIsEnabled()) {
+      memblock.memblockSetBottomUp(true);
+    }
     memblock.memblockReserve(image.start(), image.size());
     for (Ram soft : spec.softReserved()) {
       memblock.memblockReserve(soft.start(), soft.size());

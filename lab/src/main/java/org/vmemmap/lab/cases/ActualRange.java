@@ -14,7 +14,6 @@ import org.vmemmap.lab.observe.RangePtes;
 import org.vmemmap.lab.observe.ZoneTails;
 import org.vmemmap.machine.PageTableFormat;
 import org.vmemmap.types.Mm;
-import org.vmemmap.types.PageFlags;
 
 /**
  * The model's side of a close look at a range of pfns. The expectation names the range and the
@@ -140,7 +139,7 @@ final class ActualRange {
           continue;
         }
         frame.add(shared(range, vpage) ? "shared" : "own");
-        long flags = reader.word(behind, FLAGS_WORD) & PageFlags.PAGEFLAGS_MASK;
+        long flags = reader.word(behind, FLAGS_WORD) & mm.flags().pageflagsMask();
         pageFlags.add(WordForm.hex(flags));
         refcount.add((int) (reader.word(behind, REFCOUNT_WORD) >>> 32));
       }

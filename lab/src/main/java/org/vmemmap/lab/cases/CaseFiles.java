@@ -100,13 +100,16 @@ public final class CaseFiles {
 
   /** Reads a case from text; {@code file} is its name in messages. */
   static VmemmapCase parse(String file, String text) {
-    JsonNode root = JsonParser.parse(file, text);
-    Fields top = Fields.of(file, root, "a case file");
+    return of(Fields.of(file, JsonParser.parse(file, text), "a case file"));
+  }
+
+  /** Reads a case from the members of its file. */
+  static VmemmapCase of(Fields top) {
     requireSchema(top, SCHEMA);
-    ShapeCheck check = new ShapeCheck(file);
+    ShapeCheck check = new ShapeCheck(top.file());
     List<Step> steps = steps(top, check);
     return new VmemmapCase(
-        file,
+        top.file(),
         top.text("name"),
         top.text("family"),
         top.text("about"),
@@ -299,7 +302,8 @@ public final class CaseFiles {
         config.boolOr("ARCH_HAS_GIGANTIC_PAGE", like.gigantic()),
         config.boolOr("MEMCG", like.memcg()),
         config.boolOr("DEBUG_VM", like.debugVm()),
-        like.illegalPointerValue());
+        like.illegalPointerValue())
+        .withPgArch(like.pgArch2(), like.pgArch3());
   }
 
   /** A kernel that does not let its builder choose has {@code false} there. */

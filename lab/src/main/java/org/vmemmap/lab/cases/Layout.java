@@ -72,7 +72,11 @@ public record Layout(
 
   /** Reads a layout from text; {@code file} is its name in messages. */
   static Layout parse(String file, String text) {
-    Fields top = Fields.of(file, JsonParser.parse(file, text), "a layout file");
+    return of(Fields.of(file, JsonParser.parse(file, text), "a layout file"));
+  }
+
+  /** Reads a layout from the members of its file. */
+  static Layout of(Fields top) {
     CaseFiles.requireSchema(top, SCHEMA);
     Map<String, Struct> structs = new LinkedHashMap<>();
     Fields all = top.object("structs", "structs");

@@ -5,6 +5,7 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.LabKernel;
@@ -21,8 +22,8 @@ public final class Replay {
   private Replay() {}
 
   /**
-   * Replays case files and prints what differs; the last line is {@code N cases, F facts, M
-   * mismatches}.
+   * Replays case files, compares layout files, and prints what differs; the last line is {@code N
+   * cases, F facts, M mismatches}.
    *
    * @param json print one JSON document instead
    * @return 0 when nothing differs, else 1
@@ -36,14 +37,13 @@ public final class Replay {
   /** The same on a kernel with another part of the series; null for the captured one's. */
   public static int run(
       List<Path> files, @Nullable Series series, boolean json, PrintWriter out) {
-    List<VmemmapCase> cases = new ArrayList<>();
+    List<Supplier<CaseResult>> given = new ArrayList<>();
     for (Path file : files) {
-      VmemmapCase read = CaseFiles.read(file);
-      cases.add(series == null ? read : read.withSeries(series));
+      given.add(read(file, series));
     }
     List<CaseResult> results = new ArrayList<>();
-    for (VmemmapCase one : cases) {
-      CaseResult result = replay(one);
+    for (Supplier<CaseResult> one : given) {
+      CaseResult result = one.get();
       results.add(result);
       if (!json) {
         ReplayPrinter.print(result, out);
@@ -71,6 +71,20 @@ public final class Replay {
           one.file() + " step " + cannot.step() + " " + cannot.expected() + ": " + cannot.actual());
     }
     return new CaseRun(one.withSeries(series)).machineAfter();
+  }
+
+  /** Reads a file of either kind; what it gives compares it with the model. */
+  private static Supplier<CaseResult> read(Path file, @Nullable Series series) {
+    String text = CaseFiles.text(file);
+    Fields top = Fields.of(file.toString(), JsonParser.parse(file.toString(), text), "a case file");
+    if (top.text("schema").equals(Layout.SCHEMA)) {
+      Layout layout = Layout.of(top);
+      Layout model = ModelLayout.of(layout, series == null ? Series.profile("7.3") : series);
+      return () -> LayoutComparer.compare(layout, model);
+    }
+    VmemmapCase one = CaseFiles.of(top);
+    VmemmapCase at = series == null ? one : one.withSeries(series);
+    return () -> replay(at);
   }
 
   /** Replays one case. */

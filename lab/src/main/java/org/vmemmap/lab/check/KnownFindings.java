@@ -2,7 +2,9 @@
 package org.vmemmap.lab.check;
 
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
+import java.util.TreeMap;
 import java.util.function.Predicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -22,6 +24,7 @@ import org.vmemmap.types.MmConfig;
 final class KnownFindings {
   private static final Pattern PFN = Pattern.compile("pfn=0x([0-9a-f]+)");
   private static final long SUBSECTION = 2L << 20;
+  private static final String FRAMES_BOOKED = "memmap-frames-booked";
 
   /** Memory is overwritten: any rule may break. */
   private static final String ANY = "";
@@ -47,6 +50,9 @@ final class KnownFindings {
       "arm64 with 16K and 64K pages: neighbours share a page of memmap, the first to go takes it";
   private static final String ARM64_ALIGNMENT =
       "arm64: the memmap is not aligned to that of the largest folio";
+
+  private static final String REGISTERED_BY_NODE =
+      "Boot memmap is registered by node: a section of two nodes twice, another perhaps not at all";
 
   private KnownFindings() {}
 
@@ -101,7 +107,9 @@ final class KnownFindings {
         new Known(RADIX_GAP, RuleBook.FAILED_OPERATION, KnownFindings::radixGap),
         new Known(PLUGGED, RuleBook.WARNING, KnownFindings::plugged),
         new Known(SHARED_BLOCK, RuleBook.WARNING, KnownFindings::sharedBlock),
-        new Known(NO_ZONE, RuleBook.CRASH, KnownFindings::noZone));
+        new Known(NO_ZONE, RuleBook.CRASH, KnownFindings::noZone),
+        new Known(REGISTERED_BY_NODE, RuleBook.CRASH, KnownFindings::freesOddlyRegistered),
+        new Known(REGISTERED_BY_NODE, FRAMES_BOOKED, KnownFindings::oddlyRegistered));
   }
 
   /** The titles. */
@@ -255,5 +263,49 @@ final class KnownFindings {
         && sight.spec().config().debugVm()
         && !sight.spec().softReserved().isEmpty()
         && sight.detail().contains("no-such-zone");
+  }
+
+  private static boolean freesOddlyRegistered(Sight sight) {
+    return oddlyRegistered(sight) && sight.detail().contains("free_bootmem_page");
+  }
+
+  /** Some section is registered another number of times than once, see BootmemInfo. */
+  private static boolean oddlyRegistered(Sight sight) {
+    boolean x86 = sight.spec().arch().equals(Profile.X86_64);
+    if (!x86 || sight.spec().series().forgetsBootmemInfo()) {
+      return false;
+    }
+    long size = 1L << sight.spec().config().sectionSizeBits();
+    Map<Long, Integer> times = new TreeMap<>();
+    for (Ram range : sight.spec().ram()) {
+      for (long at = range.start() / size; at <= (range.end() - 1) / size; at++) {
+        times.put(at, 0);
+      }
+    }
+    // A hole counts as memory of the first node that is online.
+    int first = sight.kernel().mm().nodes().online().getFirst().nodeId();
+    sight.spec().ram().stream()
+        .map(Ram::node)
+        .distinct()
+        .forEach(node -> register(sight.spec().ram(), node, first, size, times));
+    return times.values().stream().anyMatch(n -> n != 1);
+  }
+
+  /** register_page_bootmem_info_node(): from the node's first byte in steps of a section. */
+  private static void register(
+      List<Ram> ram, int node, int first, long size, Map<Long, Integer> times) {
+    List<Ram> own = ram.stream().filter(range -> range.node() == node).toList();
+    for (long at = own.getFirst().start(); at < own.getLast().end(); at += size) {
+      long address = at;
+      int nid =
+          ram.stream()
+              .filter(range -> range.start() <= address && address < range.end())
+              .findFirst()
+              .map(Ram::node)
+              .orElse(first);
+      if (nid == node) {
+        times.computeIfPresent(at / size, (section, n) -> n + 1);
+      }
+    }
   }
 }

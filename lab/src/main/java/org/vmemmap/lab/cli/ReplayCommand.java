@@ -21,7 +21,8 @@ import picocli.CommandLine.Parameters;
     usageHelpWidth = 100,
     description = {
       "Replays captured boots of a real kernel and compares every fact of every step. Prints the"
-          + " facts that differ, the model's beside the kernel's.",
+          + " facts that differ, the model's beside the kernel's. Of a layout file every size, offset,"
+          + " type and number is compared.",
       ""
     },
     footer = {"", "Exit code: 0 no mismatch, 1 mismatches, 2 bad input."})
@@ -55,7 +56,7 @@ final class ReplayCommand implements Callable<Integer> {
       description = "Show this help.")
   boolean help;
 
-  @Parameters(paramLabel = "FILE", description = "Case files, as in cases/x86-64.")
+  @Parameters(paramLabel = "FILE", description = "Case files, as in cases/x86-64; layout files too.")
   List<String> files = new ArrayList<>();
 
   ReplayCommand(PrintWriter out) {

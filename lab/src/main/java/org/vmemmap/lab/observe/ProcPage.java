@@ -54,10 +54,9 @@ public final class ProcPage {
   public static final int KPF_OWNER_PRIVATE = 37;
   public static final int KPF_ARCH = 38;
   public static final int KPF_ARCH_2 = 41;
+  public static final int KPF_ARCH_3 = 42;
 
   private static final int PGTY_MAPCOUNT_UNDERFLOW = 0xff;
-  private static final int PG_IDLE = 23;
-  private static final int PG_ARCH_2 = 24;
   private static final int PG_LARGE_RMAPPABLE = PageFlags.PG_WORKINGSET;
   private static final int PG_SWAPCACHE = PageFlags.PG_OWNER_PRIV_1;
   private static final long FOLIO_MAPPING_ANON = 1;
@@ -152,7 +151,7 @@ public final class ProcPage {
       u |= bit(KPF_THP, true);
     }
     u |= bit(KPF_BUDDY, inFreeBlock(ps.page()));
-    u |= kpfCopyBit(k, KPF_IDLE, PG_IDLE);
+    u |= kpfCopyBit(k, KPF_IDLE, PageFlags.PG_IDLE);
     return u | typeBits(folio) | copiedBits(ps, (u & 1L << KPF_HUGE) != 0);
   }
 
@@ -185,7 +184,13 @@ public final class ProcPage {
         | kpfCopyBit(k, KPF_PRIVATE_2, PageFlags.PG_PRIVATE_2)
         | kpfCopyBit(k, KPF_OWNER_PRIVATE, PageFlags.PG_OWNER_PRIV_1)
         | kpfCopyBit(k, KPF_ARCH, PageFlags.PG_ARCH_1)
-        | kpfCopyBit(k, KPF_ARCH_2, PG_ARCH_2);
+        | kpfCopyArchBit(k, KPF_ARCH_2, mm.flags().pgArch2())
+        | kpfCopyArchBit(k, KPF_ARCH_3, mm.flags().pgArch3());
+  }
+
+  /** A flag that not every architecture has: none, then its number is negative. */
+  private static long kpfCopyArchBit(long kflags, int ubit, int kbit) {
+    return kbit < 0 ? 0 : kpfCopyBit(kflags, ubit, kbit);
   }
 
   @Kernel(file = "fs/proc/page.c", symbol = "kpf_copy_bit")

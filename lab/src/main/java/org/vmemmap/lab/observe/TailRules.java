@@ -115,7 +115,7 @@ final class TailRules {
 
   /** True when word 0 names the slot's node and zone and has no flag set. */
   private boolean sameLinks(long word0, ZoneTails.Slot slot) {
-    return (word0 & PageFlags.PAGEFLAGS_MASK) == 0
+    return (word0 & mm.flags().pageflagsMask()) == 0
         && mm.inline().nid(word0) == slot.zone().nid()
         && mm.inline().zonenum(word0) == slot.zone().idx();
   }

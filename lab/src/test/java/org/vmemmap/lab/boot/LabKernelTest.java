@@ -10,6 +10,8 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.vmemmap.pagealloc.Placement;
 import org.vmemmap.types.Errno;
+import org.vmemmap.types.Zone;
+import org.vmemmap.types.ZoneType;
 
 /** Booting a machine. */
 class LabKernelTest {
@@ -45,6 +47,54 @@ class LabKernelTest {
         LabKernel.boot(MachineSpecs.ofText("map", map, List.of(), 4, List.of()), Placement.NONE);
     // Expect the top-level page table above 1 GiB.
     assertTrue(kernel.mm().model().pa(kernel.mm().pgtable().initMmPgd()) > 1L << 30);
+  }
+
+  private static LabKernel twoPluggableNodes(String cmdline) {
+    List<String> map =
+        List.of(
+            "00001000-0009efff : System RAM",
+            "00100000-5fffffff : System RAM",
+            "node 0: 0-3fffffff hotplug",
+            "node 1: 40000000-5fffffff hotplug",
+            "cmdline: " + cmdline);
+    return LabKernel.boot(MachineSpecs.ofText("map", map, List.of(), 4, List.of()), Placement.NONE);
+  }
+
+  /**
+   * movable_node on two nodes that can both be pulled by their table.
+   *
+   * <pre>
+   *   | node 0: kernel image, so it stays   | node 1: all of it ZONE_MOVABLE |
+   *   0                                     1G                               1.5G
+   * </pre>
+   *
+   * Expect nothing of the kernel on node 1: its data and its memmap lie on node 0, and every block of
+   * it goes offline.
+   */
+  @Test
+  void boot_movableNode_keepsThePluggableNodeFree() {
+    LabKernel kernel = twoPluggableNodes("movable_node kernelcore=512M");
+    long first = 0x40000000L >>> 12;
+    Zone movable = kernel.mm().nodes().nodeData(1).zone(ZoneType.ZONE_MOVABLE);
+
+    assertEquals(first, movable.zoneStartPfn);
+    assertEquals(0x20000, movable.presentPages);
+    assertEquals(movable.presentPages, movable.managedPages);
+    assertTrue(kernel.mm().nodes().nodeData(0).zone(ZoneType.ZONE_MOVABLE).isEmpty());
+    for (int block = 8; block < 12; block++) {
+      assertEquals(0, kernel.write("/sys/devices/system/memory/memory" + block + "/state", "offline"));
+    }
+    assertEquals(0, movable.presentPages);
+  }
+
+  /** The same machine without the parameter. Expect the kernel on both nodes, and no Movable. */
+  @Test
+  void boot_pluggableNodeWithoutMovableNode_isUsed() {
+    LabKernel kernel = twoPluggableNodes("quiet");
+    Zone normal = kernel.mm().nodes().nodeData(1).zone(ZoneType.ZONE_DMA32);
+
+    assertTrue(kernel.mm().nodes().nodeData(1).zone(ZoneType.ZONE_MOVABLE).isEmpty());
+    assertTrue(normal.managedPages < normal.presentPages);
   }
 
   /** Two sizes of hugepages are there on every machine; writes go to their files. */

@@ -97,6 +97,21 @@ class MachineSpecsTest {
     assertEquals(List.of("hugepages=4", "hugetlb_free_vmemmap=on"), spec.cmdline());
   }
 
+  /** A node line with hotplug behind it, in both forms. Expect the range, and its node. */
+  @Test
+  void ofText_hotplugBehindNode_isHotpluggable() {
+    MachineSpec spec =
+        text(
+            "00100000-13fffffff : System RAM",
+            "node 0: 0-3fffffff",
+            "node 1: [mem 0x0000000040000000-0x00000000ffffffff] hotplug",
+            "node 2: 100000000-13fffffff hotplug");
+
+    assertEquals("40000000-100000000 n1, 100000000-140000000 n2", show(spec.hotpluggable()));
+    assertEquals(spec.hotpluggable(), spec.withCmdline(List.of("quiet")).hotpluggable());
+    assertEquals(List.of(), text("00100000-7fffffff : System RAM", "node 0: 0-7fffffff").hotpluggable());
+  }
+
   /** Bad lines are told with file, line and what would be right. */
   @Test
   void ofText_badLines_areNamed() {
@@ -105,7 +120,8 @@ class MachineSpecsTest {
         "machine.txt line 1: nonsense: wanted START-END : NAME, node N: START-END or cmdline: ...",
         refused(() -> text("nonsense")));
     assertEquals(
-        "machine.txt line 2: node one: 0-1: wanted node N: START-END in hexadecimal"
+        "machine.txt line 2: node one: 0-1: wanted node N: START-END in hexadecimal, and hotplug"
+            .concat(" behind it or nothing")
             .replace("node one: 0-1: wanted", "node one: wanted"),
         refused(() -> text("00100000-7fffffff : System RAM", "node one")));
     assertEquals(
