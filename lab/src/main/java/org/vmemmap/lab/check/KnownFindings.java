@@ -36,6 +36,9 @@ final class KnownFindings {
   private static final String ODD_LEAF =
       "A struct page of an odd size: the memmap of a sub-section begins inside a leaf";
 
+  private static final String FREED_TOO_EARLY =
+      "powerpc hash: a boot without memory for the list of blocks frees a block too early";
+
   private static final String PLUGGED = "A DIMM without a resource counts as plugged";
   private static final String SHARED_BLOCK =
       "A shared pageblock: its type changes under free pages";
@@ -100,6 +103,7 @@ final class KnownFindings {
     return List.of(
         new Known(HALF_ADDED, RuleBook.FAILED_OPERATION, KnownFindings::halfAdded),
         new Known(ODD_LEAF, ANY, KnownFindings::oddLeaf),
+        new Known(FREED_TOO_EARLY, RuleBook.CRASH, KnownFindings::freedTooEarly),
         new Known(ARM64_ALIGNMENT, RuleBook.WARNING, KnownFindings::alignment),
         new Known(SHARED_PAGE, RuleBook.CRASH, KnownFindings::sharedPage),
         new Known(ZONE_END, "struct-page-node-zone", KnownFindings::zoneEnd),
@@ -307,5 +311,17 @@ final class KnownFindings {
         times.computeIfPresent(at / size, (section, n) -> n + 1);
       }
     }
+  }
+
+  /** The page for the list is refused at boot, while the memmap that free_pages() needs is made. */
+  private static boolean freedTooEarly(Sight sight) {
+    boolean refused =
+        sight.failed().contains("vmemmap_alloc_block")
+            || sight.failed().contains("memblock_alloc_range_nid");
+    return sight.step() == null
+        && !sight.kernel().booted()
+        && refused
+        && sight.scenario().world().name().endsWith("-hash")
+        && sight.detail().startsWith("MachineFault: not-present");
   }
 }

@@ -147,7 +147,9 @@ public final class Sweep {
     runs++;
     Deviation deviation = result.deviation();
     String outcome = result.outcome();
-    if (deviation != null) {
+    if (deviation != null && !deviation.finding().isEmpty()) {
+      outcome = "known: " + deviation.finding();
+    } else if (deviation != null) {
       outcome = "DEVIATION " + deviation.rule();
       deviations.add(deviation);
       broken++;
