@@ -225,6 +225,12 @@ public final class Series {
     return has(35);
   }
 
+  /** The radix walker of powerpc maps the zone's shared tail behind a compound page's head. */
+  @Patch(36)
+  public boolean sharesRadixTails() {
+    return has(36);
+  }
+
   /** Shared tails are read-only from the moment they are mapped. */
   @Patch(38)
   public boolean mapsTailsReadOnly() {

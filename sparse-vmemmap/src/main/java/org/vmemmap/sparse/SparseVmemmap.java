@@ -42,6 +42,7 @@ import org.vmemmap.types.ZoneType;
  *   populate_basepages    [ f0 ][ f1 ][ f2 ][ f3 ] ...   a frame for each pte
  *   populate_hvo          [ f0 ][ T  ][ T  ][ T  ] ...   T: one frame for each zone and order
  *   compound_pages (DAX)  [ f0 ][ f1 ][ f1 ][ f1 ] ...   f1: one for each compound page, counted
+ *   ... since patch 34    [ f0 ][ T  ][ T  ][ T  ] ...
  * </pre>
  *
  * Addresses are virtual, in the memmap; sizes in bytes; pfns and page counts in base pages.
@@ -614,10 +615,10 @@ public final class SparseVmemmap {
   }
 
   /**
-   * True when device memory takes the generic path: since patch 34, but for an architecture with a
-   * walker of its own.
+   * True when the sections of device memory say what it shares: since patch 34, but for an
+   * architecture with a walker of its own, which follows later.
    */
-  boolean daxBySection() {
+  public boolean daxBySection() {
     return mm.series().sharesDaxTails() && arch().populatesBySectionOrder();
   }
 
@@ -633,7 +634,7 @@ public final class SparseVmemmap {
   }
 
   /** True when the section of {@code pfn} shares the tails of its compound pages. */
-  boolean sharesTails(long pfn) {
+  public boolean sharesTails(long pfn) {
     return sectionOptimizable(mm.model().pfnToPage(pfn).va());
   }
 
@@ -668,7 +669,7 @@ public final class SparseVmemmap {
   }
 
   /** The shared tail for the struct pages at {@code addr}; null for memory of no zone, or none. */
-  private @Nullable Page sectionSharedTail(long addr, int node) {
+  public @Nullable Page sectionSharedTail(long addr, int node) {
     long pfn = mm.model().pageToPfn(new Page(addr));
     Zone recorded = mmzone.section(mmzone.pfnToSectionNr(pfn)).zone;
     if (recorded != null && mm.series().recordsSectionZone()) {
@@ -693,7 +694,10 @@ public final class SparseVmemmap {
     return !Align.isAligned(offset, nrPages) && nrPages > mmzone.pagesPerSubsection();
   }
 
-  /** The pte just below {@code addr}: chunks are populated in order, so it maps tails. */
+  /**
+   * The pte just below {@code addr}: chunks are populated in order, so it maps tails. Nothing checks
+   * that they are; where there is no table yet, what is found is what an empty entry leads to.
+   */
   @Kernel(file = "mm/sparse-vmemmap.c", symbol = "compound_section_tail_page", patches = {37})
   private @Nullable Ptr<Pte> compoundSectionTailPage(long addr) {
     addr -= pageSize;
@@ -703,7 +707,8 @@ public final class SparseVmemmap {
   /**
    * Maps the memmap of device memory in compound pages: two frames for each, the second one behind
    * all further entries, with a reference for each. They stay writable, as
-   * memmap_init_zone_device() writes the tails through them afterwards.
+   * memmap_init_zone_device() writes the tails through them afterwards. Since patch 34 one frame
+   * for each, and the zone's shared tail behind all further entries.
    *
    * <p>The NULL test of the tail's pte is the kernel's; pte_offset_kernel() never returns NULL.
    */
@@ -721,6 +726,10 @@ public final class SparseVmemmap {
       long ptpfn = pgtable.ptePfn(pgtable.ptepGet(tail));
       return vmemmapPopulateRange(start, end, node, null, ptpfn, VMEMMAP_POPULATE_PAGEREF);
     }
+    Page shared = daxBySection() ? sectionSharedTail(start, node) : null;
+    if (daxBySection() && shared == null) {
+      return -Errno.ENOMEM;
+    }
     long size = Math.min(end - start, pgmap.vmemmapNr() * mm.struct().size());
     for (long addr = start; addr < end; addr += size) {
       long last = addr + size;
@@ -730,12 +739,17 @@ public final class SparseVmemmap {
         return -Errno.ENOMEM;
       }
       long next = addr + pageSize;
-      pte = vmemmapPopulateAddress(next, node, null, NO_PTPFN, 0);
-      if (pte == null) {
-        return -Errno.ENOMEM;
+      long ptpfn;
+      if (shared != null) {
+        ptpfn = mm.model().pageToPfn(shared);
+      } else {
+        pte = vmemmapPopulateAddress(next, node, null, NO_PTPFN, 0);
+        if (pte == null) {
+          return -Errno.ENOMEM;
+        }
+        next += pageSize;
+        ptpfn = pgtable.ptePfn(pgtable.ptepGet(pte));
       }
-      next += pageSize;
-      long ptpfn = pgtable.ptePfn(pgtable.ptepGet(pte));
       if (vmemmapPopulateRange(next, last, node, null, ptpfn, VMEMMAP_POPULATE_PAGEREF) != 0) {
         return -Errno.ENOMEM;
       }
@@ -851,6 +865,7 @@ public final class SparseVmemmap {
               order != 0 && ms.order != 0 && ms.order != order,
               "section_set_order: order && ms->order && ms->order != order");
       ms.order = order;
+      ms.zone = order == 0 ? null : ms.zone;
     }
   }
 
