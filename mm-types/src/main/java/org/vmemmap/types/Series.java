@@ -231,6 +231,12 @@ public final class Series {
     return has(36);
   }
 
+  /** Device memory has no populate loop of its own any more. */
+  @Patch(37)
+  public boolean unifiesDaxAndHugetlb() {
+    return has(37);
+  }
+
   /** Shared tails are read-only from the moment they are mapped. */
   @Patch(38)
   public boolean mapsTailsReadOnly() {

@@ -633,6 +633,15 @@ public final class SparseVmemmap {
         : 0;
   }
 
+  /** True when device memory has the loop of its own that patch 37 removes. */
+  private boolean populatesCompoundPages(
+      long pfn, @Nullable VmemAltmap altmap, @Nullable DevPagemap pgmap) {
+    if (pgmap == null || mm.series().unifiesDaxAndHugetlb()) {
+      return false;
+    }
+    return daxBySection() ? sharesTails(pfn) : vmemmapCanOptimize(altmap, pgmap);
+  }
+
   /** True when the section of {@code pfn} shares the tails of its compound pages. */
   public boolean sharesTails(long pfn) {
     return sectionOptimizable(mm.model().pfnToPage(pfn).va());
@@ -799,7 +808,7 @@ public final class SparseVmemmap {
       return null;
     }
     int r;
-    if (pgmap != null && !daxBySection() && vmemmapCanOptimize(altmap, pgmap)) {
+    if (pgmap != null && populatesCompoundPages(pfn, altmap, pgmap)) {
       r = arch().vmemmapPopulateCompoundPages(this, pfn, start, end, nid, pgmap);
       // Generic code before patch 5: what the architecture does after populating is left out.
       if (r >= 0 && mm.series().syncsDaxThroughArch()) {

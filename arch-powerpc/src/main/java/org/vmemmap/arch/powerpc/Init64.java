@@ -281,7 +281,7 @@ public final class Init64 implements ArchVmemmap {
    * @return 0 or a negative error code with parts mapped: -ENOMEM, and with hash also -EFAULT
    */
   @Override
-  @Kernel(file = "arch/powerpc/mm/init_64.c", symbol = "vmemmap_populate", patches = {4, 43, 45})
+  @Kernel(file = "arch/powerpc/mm/init_64.c", symbol = "vmemmap_populate", patches = {4, 37, 43, 45})
   public int vmemmapPopulate(long start, long end, int node, @Nullable VmemAltmap altmap) {
     long pfn = mm.model().pageToPfn(new Page(start));
     if (geometry.radixEnabled() && vmemmap.sharesTails(pfn)) {
