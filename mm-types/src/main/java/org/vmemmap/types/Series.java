@@ -255,6 +255,12 @@ public final class Series {
     return has(44);
   }
 
+  /** Who adds a section says its order and zone; sparse code does not look at the device. */
+  @Patch(46)
+  public boolean addsSectionsByOrder() {
+    return has(46);
+  }
+
   // ---- later fixes ----
 
   /** A device in a boot section has all its struct pages initialised: their memmap is not shared. */

@@ -622,15 +622,24 @@ public final class SparseVmemmap {
     return mm.series().sharesDaxTails() && arch().populatesBySectionOrder();
   }
 
-  /** The order that a device's sections get; 0 when its memmap cannot be shared. */
-  private int daxOrder(@Nullable VmemAltmap altmap, DevPagemap pgmap) {
+  /**
+   * The order that an added section gets: what the device has, or since patch 46 what the caller
+   * asks for; 0 when the memmap cannot be shared.
+   */
+  private int activatedOrder(
+      @Nullable VmemAltmap altmap, @Nullable DevPagemap pgmap, int wantedOrder) {
+    int order = wantedOrder;
+    if (!mm.series().addsSectionsByOrder()) {
+      order = pgmap == null ? 0 : pgmap.vmemmapShift;
+    }
+    if (!daxBySection()) {
+      return 0;
+    }
     boolean wanted =
         mm.series().optimizesDaxEverywhere()
             || (mm.config().archWantOptimizeDaxVmemmap() && arch().wantsOptimizedDaxVmemmap());
-    boolean large = pgmap.vmemmapShift >= mmzone.vmemmapTailMinOrder();
-    return wanted && altmap == null && large && mm.flags().compoundInfoHasMask()
-        ? pgmap.vmemmapShift
-        : 0;
+    boolean large = order >= mmzone.vmemmapTailMinOrder();
+    return wanted && altmap == null && large && mm.flags().compoundInfoHasMask() ? order : 0;
   }
 
   /** True when device memory has the loop of its own that patch 37 removes. */
@@ -1168,7 +1177,9 @@ public final class SparseVmemmap {
       long pfn,
       long nrPages,
       @Nullable VmemAltmap altmap,
-      @Nullable DevPagemap pgmap) {
+      @Nullable DevPagemap pgmap,
+      int wantedOrder,
+      Zone wantedZone) {
     MemSection ms = mmzone.section(mmzone.pfnToSectionNr(pfn));
     long usage = NULL;
     if (ms.usage == null) {
@@ -1191,10 +1202,11 @@ public final class SparseVmemmap {
     if (nrPages < mmzone.pagesPerSection() && mmzone.earlySection(ms)) {
       return mm.model().pfnToPage(pfn);
     }
-    if (pgmap != null && daxBySection() && daxOrder(altmap, pgmap) != 0) {
+    int order = activatedOrder(altmap, pgmap, wantedOrder);
+    if (order != 0) {
       // Parts of a section, and what is no whole number of compound pages, stay ordinary.
-      sectionSetOrderRange(pfn, nrPages, daxOrder(altmap, pgmap));
-      sectionSetZoneRange(pfn, nrPages, mm.nodes().nodeData(nid).zone(ZoneType.ZONE_DEVICE));
+      sectionSetOrderRange(pfn, nrPages, order);
+      sectionSetZoneRange(pfn, nrPages, wantedZone);
     }
     Page memmap = populateSectionMemmap(pfn, nrPages, nid, altmap, pgmap);
     if (memmap == null) {
@@ -1212,7 +1224,9 @@ public final class SparseVmemmap {
   /**
    * Adds a chunk of memory, at most a section and in whole subsections, as check_pfn_span() saw to.
    *
-   * @param pgmap the device, when its memory comes in compound pages
+   * @param pgmap the device, when its memory comes in compound pages; looked at until patch 46
+   * @param order the order of the compound pages, 0 for none; looked at since patch 46
+   * @param zone whose shared tail their memmap shows
    * @return 0, -EEXIST when a part of it is there already, or -ENOMEM
    */
   @Kernel(file = "mm/sparse-vmemmap.c", symbol = "sparse_add_section", patches = {46})
@@ -1221,13 +1235,15 @@ public final class SparseVmemmap {
       long startPfn,
       long nrPages,
       @Nullable VmemAltmap altmap,
-      @Nullable DevPagemap pgmap) {
+      @Nullable DevPagemap pgmap,
+      int order,
+      Zone zone) {
     long sectionNr = mmzone.pfnToSectionNr(startPfn);
     int ret = sparse().sparseIndexInit(sectionNr, nid);
     if (ret < 0) {
       return ret;
     }
-    Page memmap = sectionActivate(nid, startPfn, nrPages, altmap, pgmap);
+    Page memmap = sectionActivate(nid, startPfn, nrPages, altmap, pgmap, order, zone);
     if (memmap.isErr()) {
       return memmap.ptrErr();
     }

@@ -49,8 +49,7 @@ class PopulationOrderSeriesTest {
     pgmap.ranges = new DevPagemap.Range[] {new DevPagemap.Range(SeriesMachine.DEVICE, end)};
     for (int i = 0, section = first; i < 8; i++, section += step) {
       long pfn = PFN + section * SECTION;
-      assertEquals(
-          0, machine.kernel().sparseVmemmap().sparseAddSection(0, pfn, SECTION, null, pgmap));
+      assertEquals(0, machine.addSection(pfn << 12, SECTION << 12, pgmap, 18, ZoneType.ZONE_DEVICE));
     }
     Mm mm = machine.kernel().mm();
     Zone zone = mm.nodes().nodeData(0).zone(ZoneType.ZONE_DEVICE);
