@@ -267,7 +267,7 @@ public final class HugetlbBootmem implements HugetlbBootHooks {
   private boolean hugetlbBootmemPagePrehvo(HugeBootmemPage m) {
     if (mm.series().optimizesHugetlbBySection()) {
       long pfn = mm.model().physPfn(mm.model().pa(m.va()));
-      return mm.mmzone().pfnToSectionOrder(pfn) >= mm.mmzone().vmemmapTailMinOrder();
+      return mm.mmzone().vmemmapOptimizableOrder(mm.mmzone().pfnToSectionOrder(pfn));
     }
     return (hstates.flags(m) & HugeBootmemPage.HUGE_BOOTMEM_HVO) != 0;
   }

@@ -261,6 +261,12 @@ public final class Series {
     return has(46);
   }
 
+  /** The orders that can be optimised depend on struct page being a power of two, in one place. */
+  @Patch(49)
+  public boolean gatesOrdersOnPowerOf2() {
+    return has(49);
+  }
+
   // ---- later fixes ----
 
   /** A device in a boot section has all its struct pages initialised: their memmap is not shared. */

@@ -610,8 +610,7 @@ public final class SparseVmemmap {
   private boolean sectionOptimizable(long addr) {
     long pfn = mm.model().pageToPfn(new Page(addr));
     return mm.series().populatesBySectionOrder()
-        && mm.config().structPageIsPowerOf2()
-        && mmzone.pfnToSectionOrder(pfn) >= mmzone.vmemmapTailMinOrder();
+        && mmzone.vmemmapOptimizableOrder(mmzone.pfnToSectionOrder(pfn));
   }
 
   /**
@@ -638,7 +637,7 @@ public final class SparseVmemmap {
     boolean wanted =
         mm.series().optimizesDaxEverywhere()
             || (mm.config().archWantOptimizeDaxVmemmap() && arch().wantsOptimizedDaxVmemmap());
-    boolean large = order >= mmzone.vmemmapTailMinOrder();
+    boolean large = mmzone.vmemmapOptimizableOrder(order);
     return wanted && altmap == null && large && mm.flags().compoundInfoHasMask() ? order : 0;
   }
 
