@@ -21,7 +21,18 @@ import java.util.stream.IntStream;
 public final class Series {
   /** Names of the changes that captured kernels have and no patch brings. */
   public static final List<String> LATER_FIXES =
-      List.of("device-tails-in-boot-section", "no-bootmem-info");
+      List.of(
+          "altmap-in-error-path",
+          "device-tails-in-boot-section",
+          "early-boot-folios",
+          "no-bootmem-info",
+          "no-sparse-buffer");
+
+  /** What 7.2 has of them: all but one. */
+  private static final Set<String> FIXES_OF_7_2 =
+      LATER_FIXES.stream()
+          .filter(fix -> !fix.equals("no-bootmem-info"))
+          .collect(Collectors.toUnmodifiableSet());
 
   /** Number of patches. */
   public static final int LAST = 49;
@@ -56,14 +67,28 @@ public final class Series {
   public static Series profile(String name) {
     return switch (name) {
       case "7.1" -> new Series(name, Set.of(), Set.of());
-      case "7.2" -> new Series(name, Set.of(1, 2, 3, 6, 8), Set.of("device-tails-in-boot-section"));
+      case "7.2" -> new Series(name, Set.of(1, 2, 3, 6, 8), FIXES_OF_7_2);
       case "7.3" -> {
         Set<Integer> has = upTo(6, 18);
         has.addAll(Set.of(1, 2, 3));
-        yield new Series(name, has, Set.of("no-bootmem-info", "device-tails-in-boot-section"));
+        yield new Series(name, has, Set.copyOf(LATER_FIXES));
       }
       default -> throw new IllegalArgumentException(name + ": wanted 7.1, 7.2 or 7.3");
     };
+  }
+
+  /**
+   * This kernel with one of {@link #LATER_FIXES} more.
+   *
+   * @throws IllegalArgumentException for another name
+   */
+  public Series withFix(String fix) {
+    if (!LATER_FIXES.contains(fix)) {
+      throw new IllegalArgumentException("fix=" + fix + ": wanted one of " + LATER_FIXES);
+    }
+    Set<String> more = new TreeSet<>(fixes);
+    more.add(fix);
+    return new Series(name + "+" + fix, patches, more);
   }
 
   /** The profile of a captured kernel, from its banner, as in {@code Linux 7.1.3 (...)}. */
@@ -269,16 +294,34 @@ public final class Series {
 
   // ---- later fixes ----
 
+  /** A block of memory that cannot get its device gives its memmap back to where it came from. */
+  @LaterFix("altmap-in-error-path")
+  public boolean unmapsFailedBlockFromAltmap() {
+    return hasFix("altmap-in-error-path");
+  }
+
   /** A device in a boot section has all its struct pages initialised: their memmap is not shared. */
   @LaterFix("device-tails-in-boot-section")
   public boolean initsDeviceTailsInBootSections() {
     return hasFix("device-tails-in-boot-section");
   }
 
+  /** Gigantic boot pages become folios when the memmap is complete, not in HugeTLB's initcall. */
+  @LaterFix("early-boot-folios")
+  public boolean initsBootFoliosEarly() {
+    return hasFix("early-boot-folios");
+  }
+
   /** Frames of boot memmap carry no information for memory removal, nor the reference for it. */
   @LaterFix("no-bootmem-info")
   public boolean forgetsBootmemInfo() {
     return hasFix("no-bootmem-info");
+  }
+
+  /** Each block of boot memmap is allocated by itself, not cut from one buffer for the node. */
+  @LaterFix("no-sparse-buffer")
+  public boolean allocatesEachMemmapBlock() {
+    return hasFix("no-sparse-buffer");
   }
 
   // ---- a value ----

@@ -143,6 +143,12 @@ public final class SparseVmemmap {
     return mmInit().memmapAlloc(size, align, goal, node, false);
   }
 
+  /** Boot memory for {@link SparseBuffer}, of the node only; 0 for none. */
+  long allocSparseBuffer(long size, int node) {
+    return mmInit()
+        .memmapAlloc(size, sparse().sectionMapSize(), arch().maxDmaPaddr(), node, true);
+  }
+
   /**
    * Memory for struct pages or for the tables that map them: of the page allocator once it is up,
    * of memblock before. The frames are booked as VMEMMAP.
@@ -199,7 +205,8 @@ public final class SparseVmemmap {
     if (altmap != null) {
       return altmapAllocBlockBuf(size, altmap);
     }
-    return vmemmapAllocBlock(size, node);
+    long p = sparse == null ? NULL : sparse.buffer().alloc(size);
+    return p != NULL ? p : vmemmapAllocBlock(size, node);
   }
 
   /** Where the next block begins, before it is aligned. */
