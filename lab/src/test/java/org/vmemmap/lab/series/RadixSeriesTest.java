@@ -3,15 +3,8 @@ package org.vmemmap.lab.series;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import java.util.HashSet;
-import java.util.List;
-import java.util.Set;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
-import org.vmemmap.lab.boot.Boards;
-import org.vmemmap.lab.boot.Profile;
-import org.vmemmap.lab.observe.MemmapReader;
-import org.vmemmap.types.Series;
 
 /** Compound pages of devices in the radix tree of powerpc: patch 36. */
 class RadixSeriesTest {
@@ -42,33 +35,8 @@ class RadixSeriesTest {
   }
 
   private static String seen(int level, int pageSize, long folio) {
-    Profile radix = Boards.powerpc(pageSize, Profile.RADIX);
-    SeriesMachine machine =
-        new SeriesMachine(
-            SeriesMachine.withDevices(Boards.ofSize(radix, 1L << 30, 1, List.of(), List.of()))
-                .withSeries(Series.at(level)));
-    long pages = folio / pageSize;
-    int shift = Long.numberOfTrailingZeros(pages);
-    assertEquals(0, machine.addDevice("dax", SeriesMachine.DEVICE, 2048 * MIB, shift));
-    long counted = machine.memmapPages();
-    long first = SeriesMachine.DEVICE / pageSize;
-    long memmapPages = pages * 64 / pageSize;
-    String saved = saved(machine, first, memmapPages, pageSize / 64) + " of " + memmapPages;
-    machine.removeDevice("dax");
-    assertEquals(0, machine.memmapPages());
-    return "saved " + saved + ", counted " + counted;
-  }
-
-  /** The memmap pages of the first folio less the frames that it does not share with the second. */
-  private static long saved(SeriesMachine machine, long pfn, long memmapPages, long perPage) {
-    MemmapReader reader = new MemmapReader(machine.kernel().mm());
-    Set<Long> own = new HashSet<>();
-    Set<Long> next = new HashSet<>();
-    for (long i = 0; i < memmapPages; i++) {
-      own.add(reader.frame(pfn + i * perPage));
-      next.add(reader.frame(pfn + (memmapPages + i) * perPage));
-    }
-    own.removeAll(next);
-    return memmapPages - own.size();
+    SectionMeasures.Saved seen =
+        SectionMeasures.savedOnRadix(new Level(level), pageSize, folio);
+    return "saved %d of %d, counted %d".formatted(seen.saved(), seen.of(), seen.counted());
   }
 }

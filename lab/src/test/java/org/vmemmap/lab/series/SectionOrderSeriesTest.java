@@ -7,7 +7,6 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.vmemmap.dax.DaxBus;
-import org.vmemmap.types.Mm;
 import org.vmemmap.types.ZoneType;
 
 /** Who says what order an added section has: patch 46. */
@@ -29,20 +28,14 @@ class SectionOrderSeriesTest {
   @Test
   @Tag("patch-46")
   void sparseAddSection_orderWithoutDevice_isTheCallersWord() {
-    assertEquals("order 0, 512 pages", added(45, 9, ZoneType.ZONE_NORMAL));
-    assertEquals("order 9, 64 pages, tails in Normal", added(46, 9, ZoneType.ZONE_NORMAL));
-    assertEquals("order 9, 64 pages, tails in Device", added(46, 9, ZoneType.ZONE_DEVICE));
-    assertEquals("order 0, 512 pages", added(46, 0, ZoneType.ZONE_NORMAL));
+    assertEquals(new SectionMeasures.Added(0, 512, "none"), added(45, 9, ZoneType.ZONE_NORMAL));
+    assertEquals(new SectionMeasures.Added(9, 64, "Normal"), added(46, 9, ZoneType.ZONE_NORMAL));
+    assertEquals(new SectionMeasures.Added(9, 64, "Device"), added(46, 9, ZoneType.ZONE_DEVICE));
+    assertEquals(new SectionMeasures.Added(0, 512, "none"), added(46, 0, ZoneType.ZONE_NORMAL));
   }
 
-  private static String added(int level, int order, ZoneType zone) {
-    SeriesMachine machine = new SeriesMachine(level);
-    assertEquals(0, machine.addSection(SeriesMachine.DEVICE, SECTION, null, order, zone));
-    Mm mm = machine.kernel().mm();
-    int section = mm.mmzone().pfnToSectionOrder(PFN);
-    long flags = mm.struct().flags(mm.model().pfnToPage(PFN + 100));
-    return "order %d, %d pages".formatted(section, machine.memmapPages())
-        + (section == 0 ? "" : ", tails in " + mm.inline().zonenum(flags).label());
+  private static SectionMeasures.Added added(int level, int order, ZoneType zone) {
+    return SectionMeasures.addedWithOrder(new Level(level), order, zone);
   }
 
   /**
