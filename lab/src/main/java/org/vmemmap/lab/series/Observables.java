@@ -3,6 +3,7 @@ package org.vmemmap.lab.series;
 
 import java.util.List;
 import java.util.function.Function;
+import java.util.stream.Stream;
 import org.vmemmap.types.ZoneType;
 
 /** What can be seen of the patches: each number has its one place of measuring here. */
@@ -16,6 +17,10 @@ public final class Observables {
 
   /** All of them, in the order of the patches that first change them. */
   public static List<Observable> all() {
+    return Stream.of(upTo20(), from21()).flatMap(List::stream).toList();
+  }
+
+  private static List<Observable> upTo20() {
     return List.of(
         of("failed-hot-add", RUNTIME, "hot-add of a section while memory is exhausted",
             level -> number(DeviceMeasures.failedHotAdds(level, 128L << 20, 1))),
@@ -37,7 +42,11 @@ public final class Observables {
         of("cross-zone-hugepages", "hugepages reckoned with", CROSS + "; memmap complete",
             level -> number(BootMeasures.hugepagesReckoned(level.crossZone().kernel()))),
         of("no-tail-boot", BOOT, "4G with a boot page of 1G, no memory for its shared tail",
-            level -> number(BootMeasures.bootPages(level, true))),
+            level -> number(BootMeasures.bootPages(level, true))));
+  }
+
+  private static List<Observable> from21() {
+    return List.of(
         of("sections-per-root", "sections", "table of sections with page extension",
             level -> number(level.plain().kernel().mm().mmzone().sectionsPerRoot())),
         of("boot-page-order", "section order", HUGEPAGE,
