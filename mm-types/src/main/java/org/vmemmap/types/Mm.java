@@ -43,7 +43,10 @@ public final class Mm {
     this.model = new MemoryModel(machine, config, image.vmemmapBase());
     this.rcu = new Rcu(machine);
     this.mmzone = new Mmzone(config, arch.pageShift(), rcu, machine.yields());
-    this.nodes = new Nodes(config.vmemmapOptimization() ? mmzone.nrVmemmapTails() : 0);
+    this.nodes =
+        new Nodes(
+            config.vmemmapOptimization() ? mmzone.nrVmemmapTails() : 0,
+            config.series().sharesTailsInNode());
     this.struct = new StructPage(machine, config);
     this.flags = new PageFlags(struct, printk, config);
     this.refs = new PageRef(struct, flags, printk);

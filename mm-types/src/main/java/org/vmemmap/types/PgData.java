@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.types;
 
+import org.jspecify.annotations.Nullable;
+
 /** A {@code struct pglist_data}: the memory of one node. Counts and pfns are in base pages. */
 @Kernel(file = "include/linux/mmzone.h", symbol = "struct pglist_data")
 public final class PgData {
@@ -25,11 +27,18 @@ public final class PgData {
   /** {@code per_cpu_nodestats}: the node has counters of its own, not those that all share at boot. */
   public boolean perCpuNodestats;
 
-  /** Makes an empty node. */
-  public PgData(int nodeId, int nrVmemmapTails) {
+  /**
+   * Makes an empty node.
+   *
+   * @param nrVmemmapTails slots for shared tails
+   * @param tailsPerNode all zones have the same slots
+   */
+  PgData(int nodeId, int nrVmemmapTails, boolean tailsPerNode) {
     this.nodeId = nodeId;
+    @Nullable Page[] ofNode = new @Nullable Page[nrVmemmapTails];
     for (ZoneType type : ZoneType.values()) {
-      nodeZones[type.number()] = new Zone(type, nodeId, nrVmemmapTails);
+      @Nullable Page[] tails = tailsPerNode ? ofNode : new @Nullable Page[nrVmemmapTails];
+      nodeZones[type.number()] = new Zone(type, nodeId, tails);
     }
   }
 

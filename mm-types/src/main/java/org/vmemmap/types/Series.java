@@ -34,6 +34,15 @@ public final class Series {
           .filter(fix -> !fix.equals("no-bootmem-info"))
           .collect(Collectors.toUnmodifiableSet());
 
+  /**
+   * The form that the series underneath had in its fourth posting: one shared tail for a node and
+   * order. It was merged with one for a zone, so the form is off unless asked for.
+   */
+  public static final String TAILS_PER_NODE = "tails-per-node";
+
+  /** What makes that form right: page_zonenum() asks the head. */
+  public static final String ZONENUM_OF_HEAD = "zonenum-of-head";
+
   /** Number of patches. */
   public static final int LAST = 49;
 
@@ -89,6 +98,16 @@ public final class Series {
     Set<String> more = new TreeSet<>(fixes);
     more.add(fix);
     return new Series(name + "+" + fix, patches, more);
+  }
+
+  /** This kernel with {@link #TAILS_PER_NODE} or {@link #ZONENUM_OF_HEAD}. */
+  public Series withForm(String form) {
+    if (!form.equals(TAILS_PER_NODE) && !form.equals(ZONENUM_OF_HEAD)) {
+      throw new IllegalArgumentException("form=" + form + ": wanted one of v4's");
+    }
+    Set<String> more = new TreeSet<>(fixes);
+    more.add(form);
+    return new Series(name + "+" + form, patches, more);
   }
 
   /** The profile of a captured kernel, from its banner, as in {@code Linux 7.1.3 (...)}. */
@@ -322,6 +341,18 @@ public final class Series {
   @LaterFix("no-sparse-buffer")
   public boolean allocatesEachMemmapBlock() {
     return hasFix("no-sparse-buffer");
+  }
+
+  // ---- forms of the series underneath ----
+
+  /** All zones of a node share one frame for an order. */
+  public boolean sharesTailsInNode() {
+    return fixes.contains(TAILS_PER_NODE);
+  }
+
+  /** The zone of a tail is read from its head. */
+  public boolean readsZoneOfHead() {
+    return fixes.contains(ZONENUM_OF_HEAD);
   }
 
   // ---- a value ----
