@@ -25,9 +25,9 @@ import org.vmemmap.lab.cli.Main;
 import org.vmemmap.lab.observe.MemmapReader;
 import org.vmemmap.lab.report.HugePool;
 import org.vmemmap.machine.MachineFault;
-import org.vmemmap.sparse.Rcu;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.Page;
+import org.vmemmap.types.Rcu;
 import org.vmemmap.types.Series;
 import org.vmemmap.types.ZoneType;
 
