@@ -267,7 +267,7 @@ public final class HugetlbBootmem implements HugetlbBootHooks {
   private boolean hugetlbBootmemPagePrehvo(HugeBootmemPage m) {
     if (mm.series().optimizesHugetlbBySection()) {
       long pfn = mm.model().physPfn(mm.model().pa(m.va()));
-      return mm.mmzone().pfnToSectionOrder(pfn) >= mm.mmzone().vmemmapTailMinOrder();
+      return mm.mmzone().vmemmapOptimizableOrder(mm.mmzone().pfnToSectionOrder(pfn));
     }
     return (hstates.flags(m) & HugeBootmemPage.HUGE_BOOTMEM_HVO) != 0;
   }
@@ -373,11 +373,17 @@ public final class HugetlbBootmem implements HugetlbBootHooks {
   /**
    * {@code hugetlb_bootmem_struct_page_init()}: descriptors for all boot pages. The memmap is
    * initialised. Shared tails that were mapped before hold whatever initialisation left in them, so
-   * they are written again first.
+   * they are written again first. Kernels before 7.2 do both later, in two initcalls.
    */
   @Override
   @Kernel(file = "mm/hugetlb.c", symbol = "hugetlb_bootmem_struct_page_init", patches = {23, 24})
   public void hugetlbBootmemStructPageInit() {
+    initSharedTails();
+    gatherBootmemPrealloc();
+  }
+
+  /** Fills the shared tails that boot has mapped. */
+  void initSharedTails() {
     for (PgData pgdat : mm.nodes().online()) {
       for (Zone zone : pgdat.zones()) {
         for (int i = 0; i < zone.vmemmapTails.length; i++) {
@@ -385,6 +391,10 @@ public final class HugetlbBootmem implements HugetlbBootHooks {
         }
       }
     }
+  }
+
+  /** Brings the boot pages of all nodes into their pools. */
+  private void gatherBootmemPrealloc() {
     for (PgData pgdat : mm.nodes().online()) {
       gatherBootmemPreallocNode(pgdat.nodeId());
     }
@@ -704,6 +714,9 @@ public final class HugetlbBootmem implements HugetlbBootHooks {
       adoptImplicitWish(hstates.defaultHstate());
     }
     hugetlbInitHstates();
+    if (!mm.series().initsBootFoliosEarly()) {
+      gatherBootmemPrealloc();
+    }
     reportHugepages();
   }
 

@@ -930,6 +930,9 @@ public final class HugetlbVmemmap implements EarlyHook {
         .bugOn(
             Hstates.NR_USED_SUBPAGE > hugetlbVmemmapReservePages(),
             "hugetlb_vmemmap_init: __NR_USED_SUBPAGE > HUGETLB_VMEMMAP_RESERVE_PAGES");
+    if (bootmem != null && !mm.series().initsBootFoliosEarly()) {
+      bootmem.initSharedTails();
+    }
     for (Hstate h : hstates.all()) {
       if (hugetlbVmemmapOptimizable(h)) {
         sysctlRegistered = true;

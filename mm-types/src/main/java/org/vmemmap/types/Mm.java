@@ -45,7 +45,11 @@ public final class Mm {
     this.rcu = new Rcu(machine);
     this.mmzone = new Mmzone(config, arch.pageShift(), rcu, machine.yields());
     this.zones = config.zones();
-    this.nodes = new Nodes(zones, config.vmemmapOptimization() ? mmzone.nrVmemmapTails() : 0);
+    this.nodes =
+        new Nodes(
+            zones,
+            config.vmemmapOptimization() ? mmzone.nrVmemmapTails() : 0,
+            config.series().sharesTailsInNode());
     this.struct = new StructPage(machine, config);
     this.flags = new PageFlags(struct, printk, config);
     this.refs = new PageRef(struct, flags, printk);

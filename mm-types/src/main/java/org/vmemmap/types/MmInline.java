@@ -19,9 +19,11 @@ public final class MmInline {
   private final ZoneSet zones;
   private final int zonesShift;
   private final int maxFolioOrder;
+  private final boolean zoneOfHead;
 
   MmInline(
       StructPage struct, PageFlags flags, Printk printk, Nodes nodes, MmConfig config, Mmzone mmzone) {
+    this.zoneOfHead = config.series().readsZoneOfHead();
     this.maxFolioOrder = mmzone.maxFolioOrder();
     this.struct = struct;
     this.flags = flags;
@@ -44,10 +46,13 @@ public final class MmInline {
         0, 0, nodesShift, nodes, zonesShift, zonesPgshift, lastCpupidBits, cpupid);
   }
 
-  /** {@code page_zonenum()}: read from the page itself. */
+  /**
+   * {@code page_zonenum()}: read from the page itself, or from its head in the form {@link
+   * Series#ZONENUM_OF_HEAD}.
+   */
   @Kernel(file = "include/linux/mmzone.h", symbol = "page_zonenum")
   public ZoneType pageZonenum(Page page) {
-    return zonenum(struct.flags(page));
+    return zonenum(struct.flags(zoneOfHead ? flags.compoundHead(page) : page));
   }
 
   /**

@@ -134,10 +134,28 @@ public final class Mmzone {
     return 63 - Long.numberOfLeadingZeros((2L << pageShift) / config.sizeofStructPage());
   }
 
-  /** NR_VMEMMAP_TAILS: slots of {@code zone->vmemmap_tails}. */
-  @Kernel(file = "include/linux/mmzone.h", symbol = "NR_VMEMMAP_TAILS", patches = {20})
+  /**
+   * NR_VMEMMAP_TAILS: slots of {@code zone->vmemmap_tails}; since patch 49 none when nothing can be
+   * shared.
+   */
+  @Kernel(file = "include/linux/mmzone.h", symbol = "NR_VMEMMAP_TAILS", patches = {20, 49})
   public int nrVmemmapTails() {
-    return Math.max(0, maxFolioOrder() - vmemmapTailMinOrder() + 1);
+    return vmemmapOptimizableOrder(maxFolioOrder())
+        ? maxFolioOrder() - vmemmapTailMinOrder() + 1
+        : 0;
+  }
+
+  /**
+   * True for compound pages whose struct pages fill two pages. The size of struct page is asked for
+   * here since patch 49; before, only by who shares a page or encodes a tail.
+   */
+  @Kernel(
+      file = "include/linux/mmzone.h",
+      symbol = "VMEMMAP_TAIL_MIN_ORDER",
+      patches = {25, 34, 49})
+  public boolean vmemmapOptimizableOrder(int order) {
+    boolean gated = config.series().gatesOrdersOnPowerOf2() && !config.structPageIsPowerOf2();
+    return !gated && order >= vmemmapTailMinOrder();
   }
 
   /** {@code pfn_to_section_nr()}. */

@@ -11,17 +11,23 @@ public final class Nodes {
   private final TreeMap<Integer, PgData> offline = new TreeMap<>();
   private final ZoneSet zones;
   private final int nrVmemmapTails;
+  private final boolean tailsPerNode;
 
-  Nodes(ZoneSet zones, int nrVmemmapTails) {
+  Nodes(ZoneSet zones, int nrVmemmapTails, boolean tailsPerNode) {
     this.zones = zones;
     this.nrVmemmapTails = nrVmemmapTails;
+    this.tailsPerNode = tailsPerNode;
+  }
+
+  private PgData empty(int nid) {
+    return new PgData(nid, zones, nrVmemmapTails, tailsPerNode);
   }
 
   /** {@code NODE_DATA(nid)}; the node exists from the first call on. */
   @Kernel(file = "include/linux/numa.h", symbol = "NODE_DATA")
   public PgData nodeData(int nid) {
     PgData known = offline.get(nid);
-    return known != null ? known : nodes.computeIfAbsent(nid, n -> new PgData(n, zones, nrVmemmapTails));
+    return known != null ? known : nodes.computeIfAbsent(nid, this::empty);
   }
 
   /** {@code NODE_DATA(nid)} of a node that is possible and perhaps offline; it stays so. */
@@ -29,7 +35,7 @@ public final class Nodes {
     PgData online = nodes.get(nid);
     return online != null
         ? online
-        : offline.computeIfAbsent(nid, n -> new PgData(n, zones, nrVmemmapTails));
+        : offline.computeIfAbsent(nid, this::empty);
   }
 
   /** {@code node_online()}. */

@@ -3,6 +3,7 @@ package org.vmemmap.types;
 
 import java.util.EnumMap;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /** A {@code struct pglist_data}: the memory of one node. Counts and pfns are in base pages. */
 @Kernel(file = "include/linux/mmzone.h", symbol = "struct pglist_data")
@@ -29,12 +30,19 @@ public final class PgData {
   /** {@code per_cpu_nodestats}: the node has counters of its own, not those that all share at boot. */
   public boolean perCpuNodestats;
 
-  /** Makes an empty node with the zones that the kernel is built with. */
-  public PgData(int nodeId, ZoneSet zones, int nrVmemmapTails) {
+  /**
+   * Makes an empty node with the zones that the kernel is built with.
+   *
+   * @param nrVmemmapTails slots for shared tails
+   * @param tailsPerNode all zones have the same slots
+   */
+  PgData(int nodeId, ZoneSet zones, int nrVmemmapTails, boolean tailsPerNode) {
     this.nodeId = nodeId;
     this.nodeZones = new Zone[zones.maxNrZones()];
+    @Nullable Page[] ofNode = new @Nullable Page[nrVmemmapTails];
     for (int n = 0; n < nodeZones.length; n++) {
-      nodeZones[n] = new Zone(zones.of(n), nodeId, nrVmemmapTails);
+      @Nullable Page[] tails = tailsPerNode ? ofNode : new @Nullable Page[nrVmemmapTails];
+      nodeZones[n] = new Zone(zones.of(n), nodeId, tails);
       byType.put(zones.of(n), nodeZones[n]);
     }
   }

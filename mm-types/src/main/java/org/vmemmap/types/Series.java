@@ -21,7 +21,27 @@ import java.util.stream.IntStream;
 public final class Series {
   /** Names of the changes that captured kernels have and no patch brings. */
   public static final List<String> LATER_FIXES =
-      List.of("device-tails-in-boot-section", "no-bootmem-info");
+      List.of(
+          "altmap-in-error-path",
+          "device-tails-in-boot-section",
+          "early-boot-folios",
+          "no-bootmem-info",
+          "no-sparse-buffer");
+
+  /** What 7.2 has of them: all but one. */
+  private static final Set<String> FIXES_OF_7_2 =
+      LATER_FIXES.stream()
+          .filter(fix -> !fix.equals("no-bootmem-info"))
+          .collect(Collectors.toUnmodifiableSet());
+
+  /**
+   * The form that the series underneath had in its fourth posting: one shared tail for a node and
+   * order. It was merged with one for a zone, so the form is off unless asked for.
+   */
+  public static final String TAILS_PER_NODE = "tails-per-node";
+
+  /** What makes that form right: page_zonenum() asks the head. */
+  public static final String ZONENUM_OF_HEAD = "zonenum-of-head";
 
   /** Number of patches. */
   public static final int LAST = 49;
@@ -56,14 +76,38 @@ public final class Series {
   public static Series profile(String name) {
     return switch (name) {
       case "7.1" -> new Series(name, Set.of(), Set.of());
-      case "7.2" -> new Series(name, Set.of(1, 2, 3, 6, 8), Set.of("device-tails-in-boot-section"));
+      case "7.2" -> new Series(name, Set.of(1, 2, 3, 6, 8), FIXES_OF_7_2);
       case "7.3" -> {
         Set<Integer> has = upTo(6, 18);
         has.addAll(Set.of(1, 2, 3));
-        yield new Series(name, has, Set.of("no-bootmem-info", "device-tails-in-boot-section"));
+        yield new Series(name, has, Set.copyOf(LATER_FIXES));
       }
       default -> throw new IllegalArgumentException(name + ": wanted 7.1, 7.2 or 7.3");
     };
+  }
+
+  /**
+   * This kernel with one of {@link #LATER_FIXES} more.
+   *
+   * @throws IllegalArgumentException for another name
+   */
+  public Series withFix(String fix) {
+    if (!LATER_FIXES.contains(fix)) {
+      throw new IllegalArgumentException("fix=" + fix + ": wanted one of " + LATER_FIXES);
+    }
+    Set<String> more = new TreeSet<>(fixes);
+    more.add(fix);
+    return new Series(name + "+" + fix, patches, more);
+  }
+
+  /** This kernel with {@link #TAILS_PER_NODE} or {@link #ZONENUM_OF_HEAD}. */
+  public Series withForm(String form) {
+    if (!form.equals(TAILS_PER_NODE) && !form.equals(ZONENUM_OF_HEAD)) {
+      throw new IllegalArgumentException("form=" + form + ": wanted one of v4's");
+    }
+    Set<String> more = new TreeSet<>(fixes);
+    more.add(form);
+    return new Series(name + "+" + form, patches, more);
   }
 
   /** The profile of a captured kernel, from its banner, as in {@code Linux 7.1.3 (...)}. */
@@ -225,6 +269,18 @@ public final class Series {
     return has(35);
   }
 
+  /** The radix walker of powerpc maps the zone's shared tail behind a compound page's head. */
+  @Patch(36)
+  public boolean sharesRadixTails() {
+    return has(36);
+  }
+
+  /** Device memory has no populate loop of its own any more. */
+  @Patch(37)
+  public boolean unifiesDaxAndHugetlb() {
+    return has(37);
+  }
+
   /** Shared tails are read-only from the moment they are mapped. */
   @Patch(38)
   public boolean mapsTailsReadOnly() {
@@ -243,7 +299,25 @@ public final class Series {
     return has(44);
   }
 
+  /** Who adds a section says its order and zone; sparse code does not look at the device. */
+  @Patch(46)
+  public boolean addsSectionsByOrder() {
+    return has(46);
+  }
+
+  /** The orders that can be optimised depend on struct page being a power of two, in one place. */
+  @Patch(49)
+  public boolean gatesOrdersOnPowerOf2() {
+    return has(49);
+  }
+
   // ---- later fixes ----
+
+  /** A block of memory that cannot get its device gives its memmap back to where it came from. */
+  @LaterFix("altmap-in-error-path")
+  public boolean unmapsFailedBlockFromAltmap() {
+    return hasFix("altmap-in-error-path");
+  }
 
   /** A device in a boot section has all its struct pages initialised: their memmap is not shared. */
   @LaterFix("device-tails-in-boot-section")
@@ -251,10 +325,34 @@ public final class Series {
     return hasFix("device-tails-in-boot-section");
   }
 
+  /** Gigantic boot pages become folios when the memmap is complete, not in HugeTLB's initcall. */
+  @LaterFix("early-boot-folios")
+  public boolean initsBootFoliosEarly() {
+    return hasFix("early-boot-folios");
+  }
+
   /** Frames of boot memmap carry no information for memory removal, nor the reference for it. */
   @LaterFix("no-bootmem-info")
   public boolean forgetsBootmemInfo() {
     return hasFix("no-bootmem-info");
+  }
+
+  /** Each block of boot memmap is allocated by itself, not cut from one buffer for the node. */
+  @LaterFix("no-sparse-buffer")
+  public boolean allocatesEachMemmapBlock() {
+    return hasFix("no-sparse-buffer");
+  }
+
+  // ---- forms of the series underneath ----
+
+  /** All zones of a node share one frame for an order. */
+  public boolean sharesTailsInNode() {
+    return fixes.contains(TAILS_PER_NODE);
+  }
+
+  /** The zone of a tail is read from its head. */
+  public boolean readsZoneOfHead() {
+    return fixes.contains(ZONENUM_OF_HEAD);
   }
 
   // ---- a value ----

@@ -38,7 +38,10 @@ public final class Zone {
   /** Free lists by order; empty until the zone is initialised. */
   public FreeArea[] freeArea = new FreeArea[0];
 
-  /** Frames shared by the tails of optimised folios, by order - VMEMMAP_TAIL_MIN_ORDER. */
+  /**
+   * Frames shared by the tails of optimised folios, by order - VMEMMAP_TAIL_MIN_ORDER; those of the
+   * node, in the form {@link Series#TAILS_PER_NODE}.
+   */
   public final @Nullable Page[] vmemmapTails;
 
   /** True once the zone has been set up and holds memory or is being given some. */
@@ -47,11 +50,11 @@ public final class Zone {
   /** True when all pages of the zone lie in one run without holes. */
   public boolean contiguous;
 
-  /** Makes an empty zone of node {@code nid} with room for {@code nrVmemmapTails} shared tails. */
-  public Zone(ZoneType type, int nid, int nrVmemmapTails) {
+  /** Makes an empty zone of node {@code nid} with these slots for shared tails. */
+  Zone(ZoneType type, int nid, @Nullable Page[] vmemmapTails) {
     this.type = type;
     this.nid = nid;
-    this.vmemmapTails = new @Nullable Page[nrVmemmapTails];
+    this.vmemmapTails = vmemmapTails;
   }
 
   /** {@code READ_ONCE(zone->vmemmap_tails[slot])}; null for an empty slot. */

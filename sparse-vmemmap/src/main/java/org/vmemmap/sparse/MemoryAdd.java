@@ -274,7 +274,9 @@ public final class MemoryAdd {
     }
     ret = parts.blocks().createMemoryBlockDevices(start, blockSize(), nid, altmap, group);
     if (ret != 0) {
-      hotplug.archRemoveMemory(start, blockSize(), altmap, null);
+      // Before 7.2 the memmap was freed as if it were in RAM.
+      VmemAltmap from = mm.series().unmapsFailedBlockFromAltmap() ? altmap : null;
+      hotplug.archRemoveMemory(start, blockSize(), from, null);
       unbookAltmap(start, blockSize());
       altmapFree(altmap);
     }

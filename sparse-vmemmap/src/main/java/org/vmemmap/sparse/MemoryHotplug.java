@@ -147,12 +147,16 @@ public final class MemoryHotplug {
       mm.printk().warnOn(true, misaligned("__add_pages", pfn, nrPages));
       return -Errno.EINVAL;
     }
+    // Only devices have compound pages, and their zone does not span the range yet.
+    DevPagemap pgmap = params.pgmap();
+    int order = pgmap == null ? 0 : pgmap.vmemmapShift;
+    Zone zone = mm.nodes().nodeData(nid).zone(ZoneType.ZONE_DEVICE);
     int err = 0;
     long curNrPages;
     for (; pfn < endPfn; pfn += curNrPages) {
       // All that is left, up to the next section.
       curNrPages = Math.min(endPfn - pfn, mmzone.sectionAlignUp(pfn + 1) - pfn);
-      err = vmemmap.sparseAddSection(nid, pfn, curNrPages, altmap, params.pgmap());
+      err = vmemmap.sparseAddSection(nid, pfn, curNrPages, altmap, pgmap, order, zone);
       if (err != 0) {
         break;
       }

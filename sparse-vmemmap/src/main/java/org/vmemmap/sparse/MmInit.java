@@ -615,7 +615,9 @@ public final class MmInit implements Memblock.PageInit, Cma.MmInitHooks {
       deferred.disableDeferredPages();
       pageAlloc.setDeferredGrow(null);
     }
-    hugetlb.hugetlbBootmemStructPageInit();
+    if (mm.series().initsBootFoliosEarly()) {
+      hugetlb.hugetlbBootmemStructPageInit();
+    }
     memInitPrintInfo();
     for (PgData pgdat : mm.nodes().online()) {
       for (Zone zone : pgdat.zones()) {

@@ -41,6 +41,7 @@ public final class Sparse {
   private final Memblock memblock;
   private final Slab slab;
   private final SparseVmemmap vmemmap;
+  private final SparseBuffer buffer;
   private long sparseUsagebuf = NULL;
   private long sparseUsagebufEnd = NULL;
 
@@ -56,6 +57,7 @@ public final class Sparse {
     this.memblock = memblock;
     this.slab = slab;
     this.vmemmap = vmemmap;
+    this.buffer = new SparseBuffer(mm, memblock, vmemmap);
     buildBugOn(Mmzone.SECTION_MAP_LAST_BIT > mmzone.pfnSectionShift(), "SECTION_MAP_LAST_BIT");
     buildBugOn(
         !mm.series().packsMemSection() && Integer.bitCount(mmzone.sizeofMemSection()) != 1,
@@ -178,6 +180,11 @@ public final class Sparse {
     }
   }
 
+  /** What boot memmap is cut from before 7.2; empty at any other time, and in later kernels. */
+  SparseBuffer buffer() {
+    return buffer;
+  }
+
   /** Bytes of memmap that a section takes in whole pmds. */
   @Kernel(file = "mm/sparse.c", symbol = "section_map_size")
   public long sectionMapSize() {
@@ -256,6 +263,7 @@ public final class Sparse {
       forgetSections(pnumBegin, pnumEnd);
       return;
     }
+    buffer.init(mapCount * sectionMapSize(), nid);
     vmemmap.sparseVmemmapInitNidEarly(nid);
     if (mm.series().initsSparseAfterZones()) {
       vmemmap.sparseVmemmapInitNidLate(nid);
@@ -273,11 +281,13 @@ public final class Sparse {
                 "sparse_init_nid: node[" + nid
                     + "] memory map backing failed. Some memory will not be available.");
         sparseUsageFini();
+        buffer.fini();
         forgetSections(pnum, pnumEnd);
         return;
       }
     }
     sparseUsageFini();
+    buffer.fini();
   }
 
   /**

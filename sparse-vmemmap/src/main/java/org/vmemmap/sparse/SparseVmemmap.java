@@ -42,6 +42,7 @@ import org.vmemmap.types.ZoneType;
  *   populate_basepages    [ f0 ][ f1 ][ f2 ][ f3 ] ...   a frame for each pte
  *   populate_hvo          [ f0 ][ T  ][ T  ][ T  ] ...   T: one frame for each zone and order
  *   compound_pages (DAX)  [ f0 ][ f1 ][ f1 ][ f1 ] ...   f1: one for each compound page, counted
+ *   ... since patch 34    [ f0 ][ T  ][ T  ][ T  ] ...
  * </pre>
  *
  * Addresses are virtual, in the memmap; sizes in bytes; pfns and page counts in base pages.
@@ -162,6 +163,12 @@ public final class SparseVmemmap {
     return mmInit().memmapAlloc(size, align, goal, node, false);
   }
 
+  /** Boot memory for {@link SparseBuffer}, of the node only; 0 for none. */
+  long allocSparseBuffer(long size, int node) {
+    return mmInit()
+        .memmapAlloc(size, sparse().sectionMapSize(), arch().maxDmaPaddr(), node, true);
+  }
+
   /**
    * Memory for struct pages or for the tables that map them: of the page allocator once it is up,
    * of memblock before. The frames are booked as VMEMMAP.
@@ -218,7 +225,8 @@ public final class SparseVmemmap {
     if (altmap != null) {
       return altmapAllocBlockBuf(size, altmap);
     }
-    return vmemmapAllocBlock(size, node);
+    long p = sparse == null ? NULL : sparse.buffer().alloc(size);
+    return p != NULL ? p : vmemmapAllocBlock(size, node);
   }
 
   /** Where the next block begins, before it is aligned. */
@@ -629,31 +637,48 @@ public final class SparseVmemmap {
   private boolean sectionOptimizable(long addr) {
     long pfn = mm.model().pageToPfn(new Page(addr));
     return mm.series().populatesBySectionOrder()
-        && mm.config().structPageIsPowerOf2()
-        && mmzone.pfnToSectionOrder(pfn) >= mmzone.vmemmapTailMinOrder();
+        && mmzone.vmemmapOptimizableOrder(mmzone.pfnToSectionOrder(pfn));
   }
 
   /**
-   * True when device memory takes the generic path: since patch 34, but for an architecture with a
-   * walker of its own.
+   * True when the sections of device memory say what it shares: since patch 34, but for an
+   * architecture with a walker of its own, which follows later.
    */
-  boolean daxBySection() {
+  public boolean daxBySection() {
     return mm.series().sharesDaxTails() && arch().populatesBySectionOrder();
   }
 
-  /** The order that a device's sections get; 0 when its memmap cannot be shared. */
-  private int daxOrder(@Nullable VmemAltmap altmap, DevPagemap pgmap) {
+  /**
+   * The order that an added section gets: what the device has, or since patch 46 what the caller
+   * asks for; 0 when the memmap cannot be shared.
+   */
+  private int activatedOrder(
+      @Nullable VmemAltmap altmap, @Nullable DevPagemap pgmap, int wantedOrder) {
+    int order = wantedOrder;
+    if (!mm.series().addsSectionsByOrder()) {
+      order = pgmap == null ? 0 : pgmap.vmemmapShift;
+    }
+    if (!daxBySection()) {
+      return 0;
+    }
     boolean wanted =
         mm.series().optimizesDaxEverywhere()
             || (mm.config().archWantOptimizeDaxVmemmap() && arch().wantsOptimizedDaxVmemmap());
-    boolean large = pgmap.vmemmapShift >= mmzone.vmemmapTailMinOrder();
-    return wanted && altmap == null && large && mm.flags().compoundInfoHasMask()
-        ? pgmap.vmemmapShift
-        : 0;
+    boolean large = mmzone.vmemmapOptimizableOrder(order);
+    return wanted && altmap == null && large && mm.flags().compoundInfoHasMask() ? order : 0;
+  }
+
+  /** True when device memory has the loop of its own that patch 37 removes. */
+  private boolean populatesCompoundPages(
+      long pfn, @Nullable VmemAltmap altmap, @Nullable DevPagemap pgmap) {
+    if (pgmap == null || mm.series().unifiesDaxAndHugetlb()) {
+      return false;
+    }
+    return daxBySection() ? sharesTails(pfn) : vmemmapCanOptimize(altmap, pgmap);
   }
 
   /** True when the section of {@code pfn} shares the tails of its compound pages. */
-  boolean sharesTails(long pfn) {
+  public boolean sharesTails(long pfn) {
     return sectionOptimizable(mm.model().pfnToPage(pfn).va());
   }
 
@@ -688,7 +713,7 @@ public final class SparseVmemmap {
   }
 
   /** The shared tail for the struct pages at {@code addr}; null for memory of no zone, or none. */
-  private @Nullable Page sectionSharedTail(long addr, int node) {
+  public @Nullable Page sectionSharedTail(long addr, int node) {
     long pfn = mm.model().pageToPfn(new Page(addr));
     Zone recorded = mmzone.section(mmzone.pfnToSectionNr(pfn)).zone;
     if (recorded != null && mm.series().recordsSectionZone()) {
@@ -713,7 +738,10 @@ public final class SparseVmemmap {
     return !Align.isAligned(offset, nrPages) && nrPages > mmzone.pagesPerSubsection();
   }
 
-  /** The pte just below {@code addr}: chunks are populated in order, so it maps tails. */
+  /**
+   * The pte just below {@code addr}: chunks are populated in order, so it maps tails. Nothing checks
+   * that they are; where there is no table yet, what is found is what an empty entry leads to.
+   */
   @Kernel(file = "mm/sparse-vmemmap.c", symbol = "compound_section_tail_page", patches = {37})
   private @Nullable Ptr<Pte> compoundSectionTailPage(long addr) {
     addr -= pageSize;
@@ -723,7 +751,8 @@ public final class SparseVmemmap {
   /**
    * Maps the memmap of device memory in compound pages: two frames for each, the second one behind
    * all further entries, with a reference for each. They stay writable, as
-   * memmap_init_zone_device() writes the tails through them afterwards.
+   * memmap_init_zone_device() writes the tails through them afterwards. Since patch 34 one frame
+   * for each, and the zone's shared tail behind all further entries.
    *
    * <p>The NULL test of the tail's pte is the kernel's; pte_offset_kernel() never returns NULL.
    */
@@ -741,6 +770,10 @@ public final class SparseVmemmap {
       long ptpfn = pgtable.ptePfn(pgtable.ptepGet(tail));
       return vmemmapPopulateRange(start, end, node, null, ptpfn, VMEMMAP_POPULATE_PAGEREF);
     }
+    Page shared = daxBySection() ? sectionSharedTail(start, node) : null;
+    if (daxBySection() && shared == null) {
+      return -Errno.ENOMEM;
+    }
     long size = Math.min(end - start, pgmap.vmemmapNr() * mm.struct().size());
     for (long addr = start; addr < end; addr += size) {
       long last = addr + size;
@@ -750,12 +783,17 @@ public final class SparseVmemmap {
         return -Errno.ENOMEM;
       }
       long next = addr + pageSize;
-      pte = vmemmapPopulateAddress(next, node, null, NO_PTPFN, 0);
-      if (pte == null) {
-        return -Errno.ENOMEM;
+      long ptpfn;
+      if (shared != null) {
+        ptpfn = mm.model().pageToPfn(shared);
+      } else {
+        pte = vmemmapPopulateAddress(next, node, null, NO_PTPFN, 0);
+        if (pte == null) {
+          return -Errno.ENOMEM;
+        }
+        next += pageSize;
+        ptpfn = pgtable.ptePfn(pgtable.ptepGet(pte));
       }
-      next += pageSize;
-      long ptpfn = pgtable.ptePfn(pgtable.ptepGet(pte));
       if (vmemmapPopulateRange(next, last, node, null, ptpfn, VMEMMAP_POPULATE_PAGEREF) != 0) {
         return -Errno.ENOMEM;
       }
@@ -805,7 +843,7 @@ public final class SparseVmemmap {
       return null;
     }
     int r;
-    if (pgmap != null && !daxBySection() && vmemmapCanOptimize(altmap, pgmap)) {
+    if (pgmap != null && populatesCompoundPages(pfn, altmap, pgmap)) {
       r = arch().vmemmapPopulateCompoundPages(this, pfn, start, end, nid, pgmap);
       // Generic code before patch 5: what the architecture does after populating is left out.
       if (r >= 0 && mm.series().syncsDaxThroughArch()) {
@@ -871,6 +909,7 @@ public final class SparseVmemmap {
               order != 0 && ms.order != 0 && ms.order != order,
               "section_set_order: order && ms->order && ms->order != order");
       ms.order = order;
+      ms.zone = order == 0 ? null : ms.zone;
     }
   }
 
@@ -1164,7 +1203,9 @@ public final class SparseVmemmap {
       long pfn,
       long nrPages,
       @Nullable VmemAltmap altmap,
-      @Nullable DevPagemap pgmap) {
+      @Nullable DevPagemap pgmap,
+      int wantedOrder,
+      Zone wantedZone) {
     MemSection ms = mmzone.section(mmzone.pfnToSectionNr(pfn));
     long usage = NULL;
     if (ms.usage == null) {
@@ -1187,10 +1228,11 @@ public final class SparseVmemmap {
     if (nrPages < mmzone.pagesPerSection() && mmzone.earlySection(ms)) {
       return mm.model().pfnToPage(pfn);
     }
-    if (pgmap != null && daxBySection() && daxOrder(altmap, pgmap) != 0) {
+    int order = activatedOrder(altmap, pgmap, wantedOrder);
+    if (order != 0) {
       // Parts of a section, and what is no whole number of compound pages, stay ordinary.
-      sectionSetOrderRange(pfn, nrPages, daxOrder(altmap, pgmap));
-      sectionSetZoneRange(pfn, nrPages, mm.nodes().nodeData(nid).zone(ZoneType.ZONE_DEVICE));
+      sectionSetOrderRange(pfn, nrPages, order);
+      sectionSetZoneRange(pfn, nrPages, wantedZone);
     }
     Page memmap = populateSectionMemmap(pfn, nrPages, nid, altmap, pgmap);
     if (memmap == null) {
@@ -1208,7 +1250,9 @@ public final class SparseVmemmap {
   /**
    * Adds a chunk of memory, at most a section and in whole subsections, as check_pfn_span() saw to.
    *
-   * @param pgmap the device, when its memory comes in compound pages
+   * @param pgmap the device, when its memory comes in compound pages; looked at until patch 46
+   * @param order the order of the compound pages, 0 for none; looked at since patch 46
+   * @param zone whose shared tail their memmap shows
    * @return 0, -EEXIST when a part of it is there already, or -ENOMEM
    */
   @Kernel(file = "mm/sparse-vmemmap.c", symbol = "sparse_add_section", patches = {46})
@@ -1217,13 +1261,15 @@ public final class SparseVmemmap {
       long startPfn,
       long nrPages,
       @Nullable VmemAltmap altmap,
-      @Nullable DevPagemap pgmap) {
+      @Nullable DevPagemap pgmap,
+      int order,
+      Zone zone) {
     long sectionNr = mmzone.pfnToSectionNr(startPfn);
     int ret = sparse().sparseIndexInit(sectionNr, nid);
     if (ret < 0) {
       return ret;
     }
-    Page memmap = sectionActivate(nid, startPfn, nrPages, altmap, pgmap);
+    Page memmap = sectionActivate(nid, startPfn, nrPages, altmap, pgmap, order, zone);
     if (memmap.isErr()) {
       return memmap.ptrErr();
     }

@@ -2,6 +2,7 @@
 package org.vmemmap.sparse;
 
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.vmemmap.machine.Machine;
 import org.vmemmap.machine.Mmu;
 import org.vmemmap.pagealloc.Memblock;
@@ -211,6 +212,14 @@ final class SmallMachine {
           new DevPagemap.Range(startPfn << 12, ((startPfn + nrPages) << 12) - 1)
         };
     return pgmap;
+  }
+
+  /** Adds a chunk to node 0, with the order and zone that __add_pages() says of the device. */
+  int addSection(
+      long pfn, long nrPages, @Nullable VmemAltmap altmap, @Nullable DevPagemap pgmap) {
+    int order = pgmap == null ? 0 : pgmap.vmemmapShift;
+    Zone zone = mm.nodes().nodeData(0).zone(ZoneType.ZONE_DEVICE);
+    return vmemmap.sparseAddSection(0, pfn, nrPages, altmap, pgmap, order, zone);
   }
 
   /** An altmap of {@code free} pages behind {@code reserve} pages at the start of a device. */

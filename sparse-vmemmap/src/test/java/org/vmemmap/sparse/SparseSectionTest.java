@@ -48,7 +48,7 @@ class SparseSectionTest {
   }
 
   private int add(long pfn, long nrPages) {
-    return m.vmemmap.sparseAddSection(0, pfn, nrPages, null, null);
+    return m.addSection(pfn, nrPages, null, null);
   }
 
   private void remove(long pfn, long nrPages) {
@@ -296,7 +296,7 @@ class SparseSectionTest {
     long frames = hole.owned(Owner.VMEMMAP);
     hole.failAll(BLOCK);
 
-    assertEquals(0, hole.vmemmap.sparseAddSection(0, pfn, 32 * SUBSECTION, null, null));
+    assertEquals(0, hole.addSection(pfn, 32 * SUBSECTION, null, null));
     assertEquals(-1L, hole.subsections(1));
     assertEquals(memmap, hole.sectionMemMap(1));
     assertEquals(0, hole.mm.vmstat().nrMemmapPages());
@@ -362,7 +362,7 @@ class SparseSectionTest {
 
   private int add(
       long pfn, long nrPages, @Nullable VmemAltmap altmap, @Nullable DevPagemap pgmap) {
-    return m.vmemmap.sparseAddSection(0, pfn, nrPages, altmap, pgmap);
+    return m.addSection(pfn, nrPages, altmap, pgmap);
   }
 
   /** A section from an altmap. Expect the counters to count it, and the device to have it back. */
@@ -484,7 +484,7 @@ class SparseSectionTest {
     SmallMachine plain =
         new SmallMachine(config().withDebugVm(false), new Ram(0, 128 * MIB, 0)).boot();
 
-    plain.vmemmap.sparseAddSection(0, DEVICE_PFN, 2 * SECTION, null, null);
+    plain.addSection(DEVICE_PFN, 2 * SECTION, null, null);
 
     assertTrue(plain.warnings().isEmpty());
     assertNotEquals(-1L, plain.machine.cpu().readLong(plain.memmap(DEVICE_PFN)));

@@ -58,7 +58,7 @@ class SparseVmemmapFailureTest {
   private record Chunk(
       long pfn, long nrPages, @Nullable VmemAltmap altmap, @Nullable DevPagemap pgmap) {
     int add(SmallMachine m) {
-      return m.vmemmap.sparseAddSection(0, pfn, nrPages, altmap, pgmap);
+      return m.addSection(pfn, nrPages, altmap, pgmap);
     }
 
     void remove(SmallMachine m) {

@@ -275,16 +275,23 @@ public final class Init64 implements ArchVmemmap {
   }
 
   /**
-   * Maps the memmap {@code [start, end)}.
+   * Maps the memmap {@code [start, end)}, of one section. Radix has compound pages come here since
+   * patch 37; the blocks of hash have a frame for each page, so the section becomes an ordinary one.
    *
    * @return 0 or a negative error code with parts mapped: -ENOMEM, and with hash also -EFAULT
    */
   @Override
-  @Kernel(file = "arch/powerpc/mm/init_64.c", symbol = "vmemmap_populate", patches = {4, 45})
+  @Kernel(file = "arch/powerpc/mm/init_64.c", symbol = "vmemmap_populate", patches = {4, 37, 43, 45})
   public int vmemmapPopulate(long start, long end, int node, @Nullable VmemAltmap altmap) {
+    long pfn = mm.model().pageToPfn(new Page(start));
+    if (geometry.radixEnabled() && vmemmap.sharesTails(pfn)) {
+      long nrPages = 1L << mm.mmzone().pfnToSectionOrder(pfn);
+      return radix().vmemmapPopulateCompoundPages(start, end, node, nrPages);
+    }
     if (geometry.radixEnabled()) {
       return radix().radixVmemmapPopulate(start, end, node, altmap);
     }
+    vmemmap.sectionSetOrderRange(pfn, (end - start) / mm.struct().size(), 0);
     return vmemmapPopulate0(start, end, node, altmap);
   }
 
@@ -382,7 +389,7 @@ public final class Init64 implements ArchVmemmap {
       long end,
       int node,
       DevPagemap pgmap) {
-    return radix().vmemmapPopulateCompoundPages(start, end, node, pgmap);
+    return radix().vmemmapPopulateCompoundPages(start, end, node, pgmap.vmemmapNr());
   }
 
   /** {@code vmemmap_can_optimize()}: only what a tree maps can share pages. */
@@ -395,10 +402,13 @@ public final class Init64 implements ArchVmemmap {
     return geometry.radixEnabled();
   }
 
-  /** Radix has a walker of its own; without pages to share, hash has nothing to look up. */
+  /**
+   * Radix has a walker of its own, which asks the section since patch 36. Hash clears an order that
+   * it cannot use.
+   */
   @Override
   public boolean populatesBySectionOrder() {
-    return false;
+    return !geometry.radixEnabled() || mm.series().sharesRadixTails();
   }
 
   @Override

@@ -13,7 +13,6 @@ import org.vmemmap.pagealloc.PageAlloc;
 import org.vmemmap.pagealloc.Slab;
 import org.vmemmap.sparse.SparseVmemmap;
 import org.vmemmap.types.Align;
-import org.vmemmap.types.DevPagemap;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Kernel;
 import org.vmemmap.types.KernelPanic;
@@ -24,6 +23,7 @@ import org.vmemmap.types.Page;
 import org.vmemmap.types.Pgd;
 import org.vmemmap.types.Pgtable;
 import org.vmemmap.types.Pmd;
+import org.vmemmap.types.Prot;
 import org.vmemmap.types.Pte;
 import org.vmemmap.types.Ptr;
 import org.vmemmap.types.Pud;
@@ -341,10 +341,14 @@ final class RadixPgtable {
 
   /**
    * The pte of {@code addr}; an empty one gets a fresh frame, or {@code reuse} with a reference, as
-   * each entry that is freed drops one. From the altmap only when all that the page describes
-   * belongs to it, and from memory when it has nothing left.
+   * each entry that is freed drops one; read-only since patch 38, when it is the zone's shared tail.
+   * From the altmap only when all that the page describes belongs to it, and from memory when it
+   * has nothing left.
    */
-  @Kernel(file = "arch/powerpc/mm/book3s64/radix_pgtable.c", symbol = "radix__vmemmap_pte_populate")
+  @Kernel(
+      file = "arch/powerpc/mm/book3s64/radix_pgtable.c",
+      symbol = "radix__vmemmap_pte_populate",
+      patches = {38})
   private @Nullable Ptr<Pte> radixVmemmapPtePopulate(
       Ptr<Pmd> pmd, long addr, int node, @Nullable VmemAltmap altmap, @Nullable Page reuse) {
     Ptr<Pte> pte = pgtable.pteOffsetKernel(pmd, addr);
@@ -352,6 +356,7 @@ final class RadixPgtable {
       return pte;
     }
     long p;
+    Prot prot = pgtable.pageKernel();
     if (reuse == null) {
       if (altmap != null && init64.altmapCrossBoundary(altmap, addr, pageSize)) {
         altmap = null;
@@ -366,12 +371,13 @@ final class RadixPgtable {
     } else {
       mm.refs().getPage(reuse);
       p = mm.model().pageAddress(reuse);
+      prot = mm.series().mapsTailsReadOnly() ? pgtable.pageKernelRo() : prot;
     }
     mm.printk()
         .vmBugOn(
             !Align.isAligned(addr, pageSize), "radix__vmemmap_pte_populate: !PAGE_ALIGNED(addr)");
     long pfn = mm.model().physPfn(mm.model().pa(p));
-    pgtable.setPteAt(addr, pte, pgtable.pfnPte(pfn, pgtable.pageKernel()));
+    pgtable.setPteAt(addr, pte, pgtable.pfnPte(pfn, prot));
     return pte;
   }
 
@@ -495,7 +501,8 @@ final class RadixPgtable {
       file = "arch/powerpc/mm/book3s64/radix_pgtable.c",
       symbol = "radix__vmemmap_populate_address",
       fidelity = Kernel.Fidelity.CUSTOM,
-      why = "Without altmap and reuse, which all callers pass as NULL and the C code ignores.")
+      why = "Without altmap and reuse, which all callers pass as NULL and the C code ignores.",
+      patches = {36})
   private @Nullable Ptr<Pte> radixVmemmapPopulateAddress(long addr, int node) {
     Ptr<Pmd> pmd = pmdOf(addr, node);
     if (pmd == null || pgtable.pmdLeaf(pgtable.pmdpGet(pmd))) {
@@ -517,7 +524,10 @@ final class RadixPgtable {
    *
    * @param pfnOffset how many pages of the compound page lie before {@code addr}'s
    */
-  @Kernel(file = "arch/powerpc/mm/book3s64/radix_pgtable.c", symbol = "vmemmap_compound_tail_page")
+  @Kernel(
+      file = "arch/powerpc/mm/book3s64/radix_pgtable.c",
+      symbol = "vmemmap_compound_tail_page",
+      patches = {36})
   private @Nullable Ptr<Pte> vmemmapCompoundTailPage(long addr, long pfnOffset, int node) {
     long mapAddr = addr - pfnOffset * mm.struct().size() + pageSize;
     Ptr<Pmd> pmd = pmdOf(mapAddr, node);
@@ -543,17 +553,25 @@ final class RadixPgtable {
   /**
    * {@code vmemmap_populate_compound_pages()}: maps the memmap of device memory in compound pages,
    * in base pages throughout. Where a compound page begins is told by the pfn, not by the range, so
-   * calls section by section find the tail page of an earlier one.
+   * calls section by section find the tail page of an earlier one. Since patch 36 all tails behind
+   * the first page are the zone's shared one, as elsewhere.
    *
-   * @return 0, or -ENOMEM with parts mapped; also when the second page of a compound page lies
-   *     under
-   *     a leaf
+   * @param nrPages pages of a compound page
+   * @return 0, or -ENOMEM with parts mapped; before patch 36 also when the second page of a
+   *     compound page lies under a leaf
    */
   @Kernel(
       file = "arch/powerpc/mm/book3s64/radix_pgtable.c",
       symbol = "vmemmap_populate_compound_pages",
       patches = {34, 36})
-  int vmemmapPopulateCompoundPages(long start, long end, int node, DevPagemap pgmap) {
+  int vmemmapPopulateCompoundPages(long start, long end, int node, long nrPages) {
+    Page shared = null;
+    if (mm.series().sharesRadixTails()) {
+      shared = vmemmap.sectionSharedTail(start, node);
+      if (shared == null) {
+        return -Errno.ENOMEM;
+      }
+    }
     long next;
     for (long addr = start; addr < end; addr = next) {
       Ptr<Pmd> pmd = pmdOf(addr, node);
@@ -570,11 +588,11 @@ final class RadixPgtable {
         return -Errno.ENOMEM;
       }
       if (!pgtable.pteNone(pgtable.ptepGet(pte))) {
-        // One of the first two pages of a compound page, made with its other parts.
+        // One of the pages that a compound page keeps, made with its other parts.
         next = addr + pageSize;
         continue;
       }
-      next = populateCompoundPage(pmd, addr, node, pgmap.vmemmapNr());
+      next = populateCompoundPage(pmd, addr, node, nrPages, shared);
       if (next == NULL) {
         return -Errno.ENOMEM;
       }
@@ -582,27 +600,40 @@ final class RadixPgtable {
     return 0;
   }
 
-  /** The body of the loop for an empty pte; the address that comes next, 0 for -ENOMEM. */
+  /**
+   * The body of the loop for an empty pte; the address that comes next, 0 for -ENOMEM.
+   *
+   * @param shared the zone's shared tail; null before patch 36
+   */
   @Kernel(
       file = "arch/powerpc/mm/book3s64/radix_pgtable.c",
       symbol = "vmemmap_populate_compound_pages",
       fidelity = Kernel.Fidelity.CUSTOM,
       why = "Second half of the function.")
-  private long populateCompoundPage(Ptr<Pmd> pmd, long addr, int node, long nrPages) {
+  private long populateCompoundPage(
+      Ptr<Pmd> pmd, long addr, int node, long nrPages, @Nullable Page shared) {
     long addrPfn = mm.model().pageToPfn(new Page(addr));
     long pfnOffset = addrPfn - Align.alignDown(addrPfn, nrPages);
-    Ptr<Pte> tailPage = pfnOffset == 0 ? null : vmemmapCompoundTailPage(addr, pfnOffset, node);
-    Page reuse = tailPage == null ? null : pgtable.ptePage(pgtable.ptepGet(tailPage));
+    Page reuse = null;
+    if (pfnOffset != 0) {
+      reuse = shared != null ? shared : ownTailPage(addr, pfnOffset, node);
+    }
     Ptr<Pte> pte = radixVmemmapPtePopulate(pmd, addr, node, null, reuse);
     if (pte == null) {
       return NULL;
     }
     verify(pte, node, addr);
-    if (pfnOffset != 0) {
+    if (pfnOffset != 0 || shared != null) {
       return addr + pageSize;
     }
     pte = radixVmemmapPopulateAddress(addr + pageSize, node);
     return pte == null ? NULL : addr + 2 * pageSize;
+  }
+
+  /** The frame behind the second page of the compound page; null when it has none. */
+  private @Nullable Page ownTailPage(long addr, long pfnOffset, int node) {
+    Ptr<Pte> tailPage = vmemmapCompoundTailPage(addr, pfnOffset, node);
+    return tailPage == null ? null : pgtable.ptePage(pgtable.ptepGet(tailPage));
   }
 
   /** Pages that were taken for tables and have none in use. */

@@ -30,6 +30,9 @@ final class KnownFindings {
   private static final String ANY = "";
 
   private static final String HALF_ADDED = "Hot-add that fails in a later section keeps the earlier ones";
+  private static final String NO_ALTMAP =
+      "A block without a device frees its memmap as if it were RAM";
+
   private static final String NO_ZONE =
       "Soft-reserved memory behind the last zone names a zone that does not exist";
 
@@ -102,6 +105,7 @@ final class KnownFindings {
   private static List<Known> all() {
     return List.of(
         new Known(HALF_ADDED, RuleBook.FAILED_OPERATION, KnownFindings::halfAdded),
+        new Known(NO_ALTMAP, RuleBook.CRASH, KnownFindings::noAltmap),
         new Known(ODD_LEAF, ANY, KnownFindings::oddLeaf),
         new Known(FREED_TOO_EARLY, RuleBook.CRASH, KnownFindings::freedTooEarly),
         new Known(ARM64_ALIGNMENT, RuleBook.WARNING, KnownFindings::alignment),
@@ -130,6 +134,13 @@ final class KnownFindings {
       }
     }
     return "";
+  }
+
+  /** A self-hosted block gets no device in a kernel that does not tell the altmap. */
+  private static boolean noAltmap(Sight sight) {
+    return !sight.spec().config().series().unmapsFailedBlockFromAltmap()
+        && (sight.verb("dimm") || sight.verb("kmem"))
+        && sight.detail().contains("no-such-zone");
   }
 
   /** Sections are left of a DIMM or device that has more than one. */

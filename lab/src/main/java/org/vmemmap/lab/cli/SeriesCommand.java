@@ -77,6 +77,10 @@ final class SeriesCommand implements Callable<Integer> {
     } else if (words.size() == 2 && words.getFirst().equals("show")) {
       int number = Numbers.parse("series show", words.get(1), 1, Series.LAST);
       out.print(show(entries.get(number - 1)));
+    } else if (words.size() == 3 && words.subList(0, 2).equals(List.of("show", "underneath"))) {
+      List<Catalogue.Step> steps = Catalogue.underneath();
+      int number = Numbers.parse("series show underneath", words.get(2), 1, steps.size());
+      out.print(UnderneathText.show(steps.get(number - 1)));
     } else {
       throw new BadInput("series " + String.join(" ", words) + ": wanted nothing, show N or table");
     }
@@ -101,7 +105,7 @@ final class SeriesCommand implements Callable<Integer> {
     text.append("* can be seen; compare with boot, dump or replay --at N\n\nlater fixes:\n");
     Series.LATER_FIXES.forEach(
         fix -> text.append("   ").append(fix).append("  in ").append(in(fix)).append('\n'));
-    return text.toString();
+    return text.append(UnderneathText.list()).toString();
   }
 
   private static String line(Measured one) {

@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.vmemmap.dax.DaxBus;
 import org.vmemmap.lab.boot.LabKernel;
+import org.vmemmap.sparse.SparseVmemmap;
 import org.vmemmap.types.DevPagemap;
 import org.vmemmap.types.VmemAltmap;
 
@@ -25,7 +26,7 @@ import org.vmemmap.types.VmemAltmap;
  * </ul>
  */
 final class DeviceExceptions {
-  /** Pages of memmap that a compound page keeps for itself when DAX optimises it. */
+  /** Pages of memmap that a compound page kept for itself before patch 34. */
   private static final int VMEMMAP_RESERVE_NR = 2;
 
   private record Run(long start, long end) {}
@@ -33,12 +34,14 @@ final class DeviceExceptions {
   private record Compound(long start, long end, long pages) {}
 
   private final long perPage;
+  private final SparseVmemmap vmemmap;
   private final List<Run> mapped = new ArrayList<>();
   private final List<Run> reserves = new ArrayList<>();
   private final List<Run> misaligned = new ArrayList<>();
   private final List<Compound> optimised = new ArrayList<>();
 
   DeviceExceptions(LabKernel kernel) {
+    this.vmemmap = kernel.sparseVmemmap();
     this.perPage = kernel.mm().model().pageSize() / kernel.mm().config().sizeofStructPage();
     for (DaxBus.Bound bound : kernel.dax().bound()) {
       DevPagemap pgmap = bound.pgmap();
@@ -52,7 +55,7 @@ final class DeviceExceptions {
       if (start % pgmap.vmemmapNr() != 0) {
         misaligned.add(new Run(start, start + pages));
       }
-      if (kernel.sparseVmemmap().vmemmapCanOptimize(altmap, pgmap)) {
+      if (vmemmap.daxBySection() || vmemmap.vmemmapCanOptimize(altmap, pgmap)) {
         optimised.add(new Compound(start, start + pages, pgmap.vmemmapNr()));
       }
     }
@@ -72,10 +75,18 @@ final class DeviceExceptions {
   boolean behindReserve(long pfn) {
     for (Compound run : optimised) {
       if (pfn >= run.start() && pfn < run.end()) {
-        return (pfn - run.start()) % run.pages() >= VMEMMAP_RESERVE_NR * perPage;
+        return (pfn - run.start()) % run.pages() >= initialised(run, pfn);
       }
     }
     return false;
+  }
+
+  /** How many struct pages of the compound page around {@code pfn} the kernel initialises. */
+  private long initialised(Compound run, long pfn) {
+    if (!vmemmap.daxBySection()) {
+      return VMEMMAP_RESERVE_NR * perPage;
+    }
+    return vmemmap.sharesTails(pfn) ? perPage : run.pages();
   }
 
   /** True for a page of a device that does not start at a multiple of its compound pages. */

@@ -5,6 +5,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.vmemmap.hugetlb.Hstate;
 import org.vmemmap.lab.boot.Boards;
 import org.vmemmap.lab.boot.LabKernel;
@@ -51,8 +52,18 @@ final class BootMeasures {
           @Override
           public void beforeMmCoreInit(LabKernel kernel) {
             booting[0] = kernel;
-            // A pud and a pmd table, and the blocks of two sections.
-            kernel.mm().machine().faults().failFrom(5, "vmemmap_alloc_block"::equals);
+            // No buffer; a pud and a pmd table, and the blocks of two sections.
+            AtomicInteger blocks = new AtomicInteger();
+            kernel
+                .mm()
+                .machine()
+                .faults()
+                .failFrom(
+                    1,
+                    site ->
+                        site.equals("sparse_buffer_init")
+                            || (site.equals("vmemmap_alloc_block")
+                                && blocks.incrementAndGet() > 4));
           }
         };
     try {

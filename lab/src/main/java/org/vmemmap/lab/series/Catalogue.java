@@ -7,12 +7,15 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.cases.JsonNode;
 import org.vmemmap.lab.cases.JsonParser;
 import org.vmemmap.types.Series;
 
 /** The entries of the patches, from the data files beside this class: {@code 01.json} ... */
 public final class Catalogue {
+  private static final int STEPS = 14;
+
   private Catalogue() {}
 
   /**
@@ -64,18 +67,63 @@ public final class Catalogue {
     }
   }
 
+  /**
+   * One step of "mm: Eliminate fake head pages from vmemmap optimization", which the series stands
+   * on.
+   *
+   * @param number 1 to 14
+   * @param subject the step's subject in the fourth posting
+   * @param kind what it is
+   * @param left what it left in the port
+   * @param java where
+   * @param evidence the test of it
+   */
+  public record Step(
+      int number,
+      String subject,
+      String kind,
+      String left,
+      List<String> java,
+      List<String> evidence) {}
+
+  /** The steps of the series underneath, by number. */
+  public static List<Step> underneath() {
+    List<Step> steps = new ArrayList<>();
+    for (int n = 1; n <= STEPS; n++) {
+      JsonNode.Obj node = read("underneath/%02d.json".formatted(n));
+      if (node != null) {
+        steps.add(
+            new Step(
+                Integer.parseInt(text(node, "number")),
+                text(node, "subject"),
+                text(node, "kind"),
+                text(node, "left"),
+                texts(node, "java"),
+                texts(node, "evidence")));
+      }
+    }
+    return steps;
+  }
+
+  private static JsonNode.@Nullable Obj read(String name) {
+    try (InputStream in = Catalogue.class.getResourceAsStream(name)) {
+      if (in == null) {
+        return null;
+      }
+      String text = new String(in.readAllBytes(), StandardCharsets.UTF_8);
+      return (JsonNode.Obj) JsonParser.parse(name, text);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
   /** All entries, by number. */
   public static List<Entry> entries() {
     List<Entry> entries = new ArrayList<>();
     for (int n = 1; n <= Series.LAST; n++) {
-      String name = "%02d.json".formatted(n);
-      try (InputStream in = Catalogue.class.getResourceAsStream(name)) {
-        if (in != null) {
-          String text = new String(in.readAllBytes(), StandardCharsets.UTF_8);
-          entries.add(entry((JsonNode.Obj) JsonParser.parse(name, text)));
-        }
-      } catch (IOException e) {
-        throw new UncheckedIOException(e);
+      JsonNode.Obj node = read("%02d.json".formatted(n));
+      if (node != null) {
+        entries.add(entry(node));
       }
     }
     return entries;

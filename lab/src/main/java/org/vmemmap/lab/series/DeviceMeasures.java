@@ -156,7 +156,7 @@ final class DeviceMeasures {
   }
 
   /** A scenario that does not come to what is to be seen is a mistake of the scenario. */
-  private static void require(int wanted, int rc) {
+  static void require(int wanted, int rc) {
     if (rc != wanted) {
       throw new IllegalStateException("rc=" + rc + ": wanted " + wanted);
     }

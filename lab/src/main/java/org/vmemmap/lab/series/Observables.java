@@ -3,6 +3,8 @@ package org.vmemmap.lab.series;
 
 import java.util.List;
 import java.util.function.Function;
+import java.util.stream.Stream;
+import org.vmemmap.types.ZoneType;
 
 /** What can be seen of the patches: each number has its one place of measuring here. */
 public final class Observables {
@@ -15,6 +17,10 @@ public final class Observables {
 
   /** All of them, in the order of the patches that first change them. */
   public static List<Observable> all() {
+    return Stream.of(upTo20(), from21()).flatMap(List::stream).toList();
+  }
+
+  private static List<Observable> upTo20() {
     return List.of(
         of("failed-hot-add", RUNTIME, "hot-add of a section while memory is exhausted",
             level -> number(DeviceMeasures.failedHotAdds(level, 128L << 20, 1))),
@@ -36,7 +42,11 @@ public final class Observables {
         of("cross-zone-hugepages", "hugepages reckoned with", CROSS + "; memmap complete",
             level -> number(BootMeasures.hugepagesReckoned(level.crossZone().kernel()))),
         of("no-tail-boot", BOOT, "4G with a boot page of 1G, no memory for its shared tail",
-            level -> number(BootMeasures.bootPages(level, true))),
+            level -> number(BootMeasures.bootPages(level, true))));
+  }
+
+  private static List<Observable> from21() {
+    return List.of(
         of("sections-per-root", "sections", "table of sections with page extension",
             level -> number(level.plain().kernel().mm().mmzone().sectionsPerRoot())),
         of("boot-page-order", "section order", HUGEPAGE,
@@ -61,13 +71,24 @@ public final class Observables {
             level -> number(DeviceMeasures.memmapPages(level, 7))),
         of("tail-zone", "zone", "section populated at run time for ZONE_NORMAL, order 9",
             DeviceMeasures::zoneOfTail),
+        of("radix-folio-saved", "frames", "powerpc radix, pages of 4K, a device's folio of 2M",
+            level -> number(SectionMeasures.savedOnRadix(level, 4096, 2L << 20).saved())),
+        of("reverse-population", "pages showing the shared tail",
+            "device of 1G in one page of 1G, its last section first",
+            level -> number(SectionMeasures.addedInOrder(level, false).tails())),
         of("stray-write", "changed by it", "write to struct page 100 of a device's folio of 2M",
             level -> DeviceMeasures.strayWrite(level, 100)),
         of("whole-folio-count", "pages", "a folio of 1G is counted at once, with DEBUG_VM",
             DeviceMeasures::wholeFolioCount),
         of("arm64-dax-2m-pages", RUNTIME, "arm64, device of 1G in pages of 2M",
             level ->
-                number(DeviceMeasures.memmapPagesOnArm64(level, DeviceMeasures.ORDER_2M))));
+                number(DeviceMeasures.memmapPagesOnArm64(level, DeviceMeasures.ORDER_2M))),
+        of("order-by-caller", RUNTIME, "section added without a device, order 9 asked for",
+            level ->
+                number(
+                    SectionMeasures.addedWithOrder(level, 9, ZoneType.ZONE_NORMAL).counted())),
+        of("odd-struct-page", "pages counted", "section with order 18, struct pages of 80 bytes",
+            level -> number(SectionMeasures.oddStructPage(level).counted())));
   }
 
   /** The one of that name. @throws IllegalArgumentException for none */

@@ -3,13 +3,16 @@ package org.vmemmap.lab.series;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.boot.MachineSpec;
 import org.vmemmap.lab.boot.MachineSpecs;
 import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.pagealloc.Placement;
+import org.vmemmap.types.DevPagemap;
 import org.vmemmap.types.Migratetype;
 import org.vmemmap.types.Series;
+import org.vmemmap.types.ZoneType;
 
 /**
  * A small PC at a level of the series, with room for devices above its RAM.
@@ -119,9 +122,21 @@ final class SeriesMachine {
 
   /** Adds memory as hotplug does, without a device; returns 0 or error. */
   int addSection(long start, long bytes) {
+    return addSection(start, bytes, null, 0, ZoneType.ZONE_DEVICE);
+  }
+
+  /** Adds at most a section with what its caller may say of compound pages; returns 0 or error. */
+  int addSection(long start, long bytes, @Nullable DevPagemap pgmap, int order, ZoneType zone) {
     return kernel
         .sparseVmemmap()
-        .sparseAddSection(0, start >>> 12, bytes >>> 12, null, null);
+        .sparseAddSection(
+            0,
+            start >>> 12,
+            bytes >>> 12,
+            null,
+            pgmap,
+            order,
+            kernel.mm().nodes().nodeData(0).zone(zone));
   }
 
   /** Lets every allocation of memmap fail until {@link #healMemory}. */

@@ -23,6 +23,7 @@ class SeriesCommandTest {
         run.out().contains("nr_memmap_pages, device of 1G in pages of 2M: 4096 -> 1024\n"),
         run.out());
     assertTrue(run.out().contains("no-bootmem-info  in 7.3"), run.out());
+    assertTrue(run.out().contains("no-sparse-buffer  in 7.2, 7.3"), run.out());
   }
 
   /** One patch. Expect its places in the port; and one line for a number that is none. */
