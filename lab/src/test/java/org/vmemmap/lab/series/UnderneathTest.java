@@ -89,7 +89,7 @@ class UnderneathTest {
   @Tag("underneath-04")
   void setAndClear_tail_isATailAndNone() {
     Mm mm = machine().kernel().mm();
-    Page head = hugepages(mm, 1).getFirst();
+    Page head = hugepages(mm).getFirst();
     Page tail = mm.struct().add(head, 5);
     mm.flags().clearCompoundHead(tail);
     assertEquals(tail, mm.flags().compoundHead(tail));
@@ -105,7 +105,7 @@ class UnderneathTest {
   @Tag("underneath-05")
   void compoundHead_twoFolios_haveTheSameTailWord() {
     Mm mm = machine(HVO, "hugepages=2").kernel().mm();
-    for (Page head : hugepages(mm, 2)) {
+    for (Page head : hugepages(mm)) {
       Page tail = mm.struct().add(head, 300);
       assertEquals(TAIL_2M, mm.struct().compoundInfo(tail));
       assertEquals(head, mm.flags().compoundHead(tail));
@@ -113,7 +113,7 @@ class UnderneathTest {
     MachineSpec spec = SeriesMachine.spec(512L << 20, "hugepages=2");
     Mm odd =
         new SeriesMachine(spec.withConfig(spec.config().withSizeofStructPage(56))).kernel().mm();
-    for (Page head : hugepages(odd, 2)) {
+    for (Page head : hugepages(odd)) {
       assertEquals(head.va() | 1, odd.struct().compoundInfo(odd.struct().add(head, 300)));
     }
   }
@@ -151,7 +151,7 @@ class UnderneathTest {
     Set<Long> frames = new HashSet<>();
     MemmapReader reader = new MemmapReader(mm);
     int wrong = 0;
-    for (Page head : hugepages(mm, 1000)) {
+    for (Page head : hugepages(mm)) {
       ZoneType zone = mm.inline().zonenum(mm.struct().flags(head));
       if (zones.add(zone)) {
         Page tail = mm.struct().add(head, 100);
@@ -186,10 +186,10 @@ class UnderneathTest {
   @Tag("underneath-08")
   void vmemmapRemapFree_hugepage_hasOwnHeadAndSharedTails() {
     Mm mm = machine(HVO, "hugepages=1").kernel().mm();
-    Page head = hugepages(mm, 1).getFirst();
+    Page head = hugepages(mm).getFirst();
     mm.struct().setWord(head, 0, mm.struct().flags(head));
     for (int page = 1; page < 8; page++) {
-      Page tail = mm.struct().add(head, page * 64);
+      Page tail = mm.struct().add(head, page * 64L);
       assertThrows(
           MachineFault.class, () -> mm.struct().setWord(tail, 0, mm.struct().flags(tail)));
     }
@@ -203,7 +203,7 @@ class UnderneathTest {
     MemmapReader reader = new MemmapReader(mm);
     Set<Long> heads = new HashSet<>();
     Set<Long> tails = new HashSet<>();
-    for (Page head : hugepages(mm, 2)) {
+    for (Page head : hugepages(mm)) {
       long pfn = mm.model().pageToPfn(head);
       heads.add(reader.frame(pfn));
       for (long at = 64; at < 512; at += 64) {
@@ -219,7 +219,7 @@ class UnderneathTest {
   @Tag("underneath-10")
   void pageHead_optimisedHugepage_isOne() {
     Mm mm = machine(HVO, "hugepages=1").kernel().mm();
-    Page head = hugepages(mm, 1).getFirst();
+    Page head = hugepages(mm).getFirst();
     assertTrue(mm.flags().pageHead(head));
     for (int i = 1; i < 512; i++) {
       assertFalse(mm.flags().pageHead(mm.struct().add(head, i)));
@@ -245,7 +245,7 @@ class UnderneathTest {
   void compoundHead_hvoOnAndOff_isTheSame() {
     for (String hvo : new String[] {"on", "off"}) {
       Mm mm = machine("hugetlb_free_vmemmap=" + hvo, "hugepages=1").kernel().mm();
-      Page head = hugepages(mm, 1).getFirst();
+      Page head = hugepages(mm).getFirst();
       assertEquals(head, mm.flags().compoundHead(mm.struct().add(head, 511)), hvo);
       assertEquals(TAIL_2M, mm.struct().compoundInfo(mm.struct().add(head, 511)), hvo);
     }
@@ -256,7 +256,7 @@ class UnderneathTest {
   @Tag("underneath-13")
   void compoundHead_headTailAndSingle_leadToTheHead() {
     Mm mm = machine(HVO, "hugepages=1").kernel().mm();
-    Page head = hugepages(mm, 1).getFirst();
+    Page head = hugepages(mm).getFirst();
     Page tail = mm.struct().add(head, 77);
     Page single = freePage(mm);
     for (Page page : List.of(head, tail, single)) {
@@ -292,8 +292,8 @@ class UnderneathTest {
     return mm.model().pfnToPage(0x1000);
   }
 
-  /** The heads of up to {@code count} hugepages, by pfn. */
-  private static List<Page> hugepages(Mm mm, int count) {
+  /** The heads of all hugepages, by pfn. */
+  private static List<Page> hugepages(Mm mm) {
     List<Page> heads = new ArrayList<>();
     long end = mm.mmzone().sectionNrToPfn(mm.mmzone().highestPresentSectionNr + 1);
     for (long pfn = 0; pfn < end; pfn += 512) {
