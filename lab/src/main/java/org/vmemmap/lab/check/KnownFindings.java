@@ -106,6 +106,7 @@ final class KnownFindings {
     return List.of(
         new Known(HALF_ADDED, RuleBook.FAILED_OPERATION, KnownFindings::halfAdded),
         new Known(NO_ALTMAP, RuleBook.CRASH, KnownFindings::noAltmap),
+        new Known(NO_ALTMAP, RuleBook.WARNING, KnownFindings::altmapLeft),
         new Known(ODD_LEAF, ANY, KnownFindings::oddLeaf),
         new Known(FREED_TOO_EARLY, RuleBook.CRASH, KnownFindings::freedTooEarly),
         new Known(ARM64_ALIGNMENT, RuleBook.WARNING, KnownFindings::alignment),
@@ -141,6 +142,13 @@ final class KnownFindings {
     return !sight.spec().config().series().unmapsFailedBlockFromAltmap()
         && (sight.verb("dimm") || sight.verb("kmem"))
         && sight.detail().contains("no-such-zone");
+  }
+
+  /** The altmap is given up while its pages are still handed out. */
+  private static boolean altmapLeft(Sight sight) {
+    return !sight.spec().config().series().unmapsFailedBlockFromAltmap()
+        && (sight.verb("dimm") || sight.verb("kmem"))
+        && sight.detail().contains("Altmap not fully unmapped");
   }
 
   /** Sections are left of a DIMM or device that has more than one. */
