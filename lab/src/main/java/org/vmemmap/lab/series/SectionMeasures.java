@@ -3,8 +3,8 @@ package org.vmemmap.lab.series;
 
 import java.util.HashSet;
 import java.util.List;
-import java.util.Objects;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.Boards;
 import org.vmemmap.lab.boot.MachineSpec;
 import org.vmemmap.lab.boot.Profile;
@@ -101,11 +101,11 @@ final class SectionMeasures {
     return new Folio(tails, zeros, machine.memmapPages());
   }
 
-  /** The frame of ZONE_DEVICE's shared tail. */
+  /** The frame of ZONE_DEVICE's shared tail; -1 when the level gives the zone none. */
   private static long sharedTail(Mm mm, int order) {
     Zone zone = mm.nodes().nodeData(0).zone(ZoneType.ZONE_DEVICE);
-    Page tail = zone.vmemmapTails[order - mm.mmzone().vmemmapTailMinOrder()];
-    return mm.model().pageToPfn(Objects.requireNonNull(tail));
+    @Nullable Page tail = zone.vmemmapTails[order - mm.mmzone().vmemmapTailMinOrder()];
+    return tail == null ? -1 : mm.model().pageToPfn(tail);
   }
 
   /**

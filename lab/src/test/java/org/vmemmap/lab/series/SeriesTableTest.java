@@ -2,10 +2,13 @@
 package org.vmemmap.lab.series;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The table of all levels. */
 class SeriesTableTest {
@@ -26,5 +29,16 @@ class SeriesTableTest {
     assertEquals(List.of("0", "1", "2", "3", "3"), rows.getFirst().values().subList(0, 5));
     assertEquals("-", rows.getFirst().values().getLast());
     assertEquals(List.of(1, 2, 3, 49), rows.getFirst().changes());
+  }
+
+  /** Every observable far from the patch that it is made for. Expect a value, as the table has one. */
+  @ParameterizedTest
+  @ValueSource(ints = {0, 20, 33, 41})
+  void at_anyLevel_hasAValue(int level) {
+    Level measured = new Level(level);
+
+    for (Observable one : Observables.all()) {
+      assertFalse(one.at(measured).isEmpty(), one.name());
+    }
   }
 }
