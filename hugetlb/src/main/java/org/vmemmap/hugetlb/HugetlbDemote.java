@@ -61,12 +61,12 @@ public final class HugetlbDemote {
 
   /** {@code mutex_lock(&h->resize_lock)}: a place where another CPU may run. */
   void lockResize(Hstate h) {
-    mm.machine().yields().lock("resize_lock", h.hugePageOrder());
+    mm.machine().lock("resize_lock", h.hugePageOrder());
   }
 
   /** {@code mutex_unlock(&h->resize_lock)}. */
   void unlockResize(Hstate h) {
-    mm.machine().yields().unlock("resize_lock", h.hugePageOrder());
+    mm.machine().unlock("resize_lock", h.hugePageOrder());
   }
 
   /** Bytes of the pages that {@code h} is demoted into. */

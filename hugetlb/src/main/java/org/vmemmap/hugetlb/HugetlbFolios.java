@@ -40,7 +40,7 @@ public final class HugetlbFolios {
   /** {@code folio_test_hugetlb_*()}. */
   @Kernel(file = "include/linux/hugetlb.h", symbol = "TESTHPAGEFLAG")
   public boolean test(Folio folio, HugetlbPageFlag flag) {
-    return (mm.struct().priv(folio.page()) & flag.mask()) != 0;
+    return mm.machine().testBit("folio->private", mm.struct().priv(folio.page()), flag.mask());
   }
 
   /** {@code folio_set_hugetlb_*()}. */

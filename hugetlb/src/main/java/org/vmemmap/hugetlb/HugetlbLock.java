@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.hugetlb;
 
+import org.vmemmap.machine.Lock;
 import org.vmemmap.types.Kernel;
 import org.vmemmap.types.Mm;
 
@@ -15,36 +16,29 @@ import org.vmemmap.types.Mm;
     why = "One simulated CPU runs at a time, so the lock only tells the scheduler and checks use.")
 public final class HugetlbLock {
   private final Mm mm;
-  private static final int FREE = -1;
-
-  private int holder = FREE;
+  private final Lock lock;
 
   /** Makes the lock, free. */
   public HugetlbLock(Mm mm) {
     this.mm = mm;
+    this.lock = new Lock(mm.machine(), "hugetlb_lock");
   }
 
   /** {@code spin_lock_irq(&hugetlb_lock)}. */
   public void lock() {
-    mm.machine().yields().lock("hugetlb_lock", 0);
-    mm.printk().bugOn(heldHere(), "spin_lock_irq(&hugetlb_lock): recursion");
-    holder = mm.machine().cpu().number();
+    mm.printk().bugOn(lock.heldHere(), "spin_lock_irq(&hugetlb_lock): recursion");
+    lock.lock();
   }
 
   /** {@code spin_unlock_irq(&hugetlb_lock)}. */
   public void unlock() {
-    holder = FREE;
-    mm.machine().yields().unlock("hugetlb_lock", 0);
+    lock.unlock();
   }
 
   /** {@code lockdep_assert_held(&hugetlb_lock)}: a kernel with lockdep would warn here. */
   public void assertHeld(String where) {
     if (mm.config().debugVm()) {
-      mm.printk().warnOnOnce(!heldHere(), where + ": !lockdep_is_held(&hugetlb_lock)");
+      mm.printk().warnOnOnce(!lock.heldHere(), where + ": !lockdep_is_held(&hugetlb_lock)");
     }
-  }
-
-  private boolean heldHere() {
-    return holder == mm.machine().cpu().number();
   }
 }

@@ -79,7 +79,7 @@ public final class HugetlbResize {
     if (mm.mayFail("set_max_huge_pages")) {
       return -Errno.ENOMEM;
     }
-    mm.machine().yields().lock("resize_lock", h.hugePageOrder());
+    mm.machine().lock("resize_lock", h.hugePageOrder());
     hugetlb.flushFreeHpageWork(h);
     lock.lock();
     if (nid != HugetlbInternal.NUMA_NO_NODE) {
@@ -92,7 +92,7 @@ public final class HugetlbResize {
     }
     if (h.isGigantic() && !mm.config().gigantic() && above(count, h.persistentHugePages())) {
       lock.unlock();
-      mm.machine().yields().unlock("resize_lock", h.hugePageOrder());
+      mm.machine().unlock("resize_lock", h.hugePageOrder());
       return -Errno.EINVAL;
     }
     if (growPool(h, count, nodesAllowed)) {
@@ -100,7 +100,7 @@ public final class HugetlbResize {
     }
     h.maxHugePages = h.persistentHugePages();
     lock.unlock();
-    mm.machine().yields().unlock("resize_lock", h.hugePageOrder());
+    mm.machine().unlock("resize_lock", h.hugePageOrder());
     return 0;
   }
 

@@ -207,7 +207,7 @@ public final class HugetlbVmemmap implements EarlyHook {
       addr += mm.model().pageSize();
     }
 
-    mm.machine().yields().lock("init_mm.page_table_lock", 0);
+    mm.machine().lock("init_mm.page_table_lock", 0);
     if (pgtable.pmdLeaf(pgtable.pmdpGet(pmd))) {
       // A leaf from the page allocator was one block; its pages will be freed one by one.
       if (!mm.flags().pageReserved(head)) {
@@ -223,7 +223,7 @@ public final class HugetlbVmemmap implements EarlyHook {
       // Another CPU was faster: its table maps the same.
       pteFreeKernel(table);
     }
-    mm.machine().yields().unlock("init_mm.page_table_lock", 0);
+    mm.machine().unlock("init_mm.page_table_lock", 0);
     return 0;
   }
 
@@ -235,7 +235,7 @@ public final class HugetlbVmemmap implements EarlyHook {
     if (vmemmapWalk.remapPte == null) {
       walk.action = Pagewalk.PageWalkAction.ACTION_CONTINUE;
     }
-    mm.machine().yields().lock("init_mm.page_table_lock", 0);
+    mm.machine().lock("init_mm.page_table_lock", 0);
     Pmd pmdval = pgtable.pmdpGet(pmd);
     Page head = pgtable.pmdLeaf(pmdval) ? pgtable.pmdPage(pmdval) : null;
     // Memory that was added with its memmap inside has it at its front, so all of a hugepage's
@@ -245,12 +245,11 @@ public final class HugetlbVmemmap implements EarlyHook {
           head != null
               ? mm.struct().add(head, pgtable.arch().index(addr, Pgtable.PTE))
               : pgtable.ptePage(pgtable.ptepGet(pgtable.pteOffsetKernel(pmd, addr)));
-      if (mm.flags().pageVmemmapSelfHosted(page)
-          && !mm.machine().omits("PageVmemmapSelfHosted")) {
+      if (mm.flags().pageVmemmapSelfHosted(page)) {
         ret = -Errno.ENOTSUPP;
       }
     }
-    mm.machine().yields().unlock("init_mm.page_table_lock", 0);
+    mm.machine().unlock("init_mm.page_table_lock", 0);
     if (head == null || ret != 0) {
       return ret;
     }
@@ -290,7 +289,7 @@ public final class HugetlbVmemmap implements EarlyHook {
   /** Frees a page of the memmap to where it came from, which its reserved flag tells. */
   @Kernel(file = "mm/hugetlb_vmemmap.c", symbol = "free_vmemmap_page")
   private void freeVmemmapPage(Page page) {
-    if (mm.flags().pageReserved(page) && !mm.machine().omits("PageReserved")) {
+    if (mm.flags().pageReserved(page)) {
       mm.vmstat().memmapBootPagesAdd(-1);
       sparseVmemmap.bootmemInfo().freeBootmemPage(page);
     } else {
@@ -461,7 +460,7 @@ public final class HugetlbVmemmap implements EarlyHook {
     vmWarnOnOnce(
         () -> mm.refs().folioRefCount(folio) != 0,
         "__hugetlb_vmemmap_restore_folio: folio_ref_count(folio)");
-    if (!optimized(folio)) {
+    if (!folios.test(folio, HugetlbPageFlag.HPG_VMEMMAP_OPTIMIZED)) {
       return 0;
     }
     long vmemmapStart = folio.va();
@@ -503,7 +502,7 @@ public final class HugetlbVmemmap implements EarlyHook {
     for (ListHead at = lists.first(folioList), next; !at.equals(folioList); at = next) {
       next = lists.next(at);
       Folio folio = new Folio(mm.struct().ofLru(at));
-      if (optimized(folio)) {
+      if (folios.test(folio, HugetlbPageFlag.HPG_VMEMMAP_OPTIMIZED)) {
         ret = hugetlbVmemmapRestoreFolio0(h, folio, VMEMMAP_REMAP_NO_TLB_FLUSH);
         if (ret != 0) {
           break;
@@ -516,12 +515,6 @@ public final class HugetlbVmemmap implements EarlyHook {
       pgtable.flushTlbAll();
     }
     return ret != 0 ? ret : restored;
-  }
-
-  /** {@code folio_test_hugetlb_vmemmap_optimized()}. */
-  private boolean optimized(Folio folio) {
-    return folios.test(folio, HugetlbPageFlag.HPG_VMEMMAP_OPTIMIZED)
-        || mm.machine().omits("folio_test_hugetlb_vmemmap_optimized");
   }
 
   // ---------------------------------------------------------------- optimise
@@ -993,9 +986,7 @@ public final class HugetlbVmemmap implements EarlyHook {
 
   /** {@code copy_page()} between any two addresses, each through its own mapping. */
   private void copyPage(long to, long from) {
-    if (!mm.machine().omits("copy_page")) {
-      mm.machine().cpu().copy(to, from, mm.model().pageSize());
-    }
+    mm.machine().cpu().copy(to, from, mm.model().pageSize());
   }
 
   /** Tells the scheduler that a shared step is next. */

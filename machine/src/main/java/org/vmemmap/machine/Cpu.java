@@ -111,10 +111,28 @@ public final class Cpu {
   public int addInt(long va, int n) {
     long paddr = translate(va, true);
     machine.drainStores();
+    if (machine.omissions().drops(Omissions.ATOMIC_ADD)) {
+      return memory.getInt(paddr);
+    }
     int sum = memory.getInt(paddr) + n;
     memory.setInt(paddr, sum);
     machine.drainStores();
     return sum;
+  }
+
+  /**
+   * {@code atomic_add_unless()}: adds to the 32-bit word at {@code va} unless it is {@code unless}.
+   * Looks first and exchanges then, so the word may be another one by then.
+   *
+   * @return true when it was added
+   */
+  public boolean addUnless(long va, int n, int unless) {
+    boolean always = machine.omissions().drops(Omissions.ADD_UNLESS);
+    int value;
+    do {
+      value = readInt(va);
+    } while ((always || value != unless) && !compareAndSetInt(va, value, value + n));
+    return always || value != unless;
   }
 
   /** Replaces the bits {@code mask} of the 64-bit word at {@code va} in one step, without order. */
@@ -125,6 +143,9 @@ public final class Cpu {
 
   /** Fills {@code bytes} bytes at {@code va} with {@code value}; both are multiples of 8. */
   public void fill(long va, long bytes, byte value) {
+    if (value == 0 && machine.omissions().drops(Omissions.CLEAR)) {
+      return;
+    }
     long end = va + bytes;
     while (va != end) {
       long run = Math.min(end - va, toPageEnd(va));
@@ -136,6 +157,9 @@ public final class Cpu {
 
   /** Copies {@code bytes} bytes from {@code from} to {@code to}; all are multiples of 8. */
   public void copy(long to, long from, long bytes) {
+    if (machine.omissions().drops(Omissions.COPY)) {
+      return;
+    }
     for (long done = 0; done < bytes; ) {
       long run = Math.min(bytes - done, Math.min(toPageEnd(to + done), toPageEnd(from + done)));
       announce(to + done, run, true);

@@ -3,7 +3,6 @@ package org.vmemmap.machine;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -23,7 +22,8 @@ public final class Machine {
   private final @Nullable BoltedMappings bolted;
   private @Nullable Checks checks;
   private @Nullable StoreBuffers buffers;
-  private Predicate<String> omitted = step -> false;
+  private final Omissions omissions = new Omissions();
+  private final GracePeriods gracePeriods = new GracePeriods(omissions);
 
   /**
    * Builds a machine whose CPUs walk page tables.
@@ -104,6 +104,16 @@ public final class Machine {
     return yields;
   }
 
+  /** Calls of the primitives below that a test has left out. */
+  public Omissions omissions() {
+    return omissions;
+  }
+
+  /** Readers without a lock, and who waits for them. */
+  public GracePeriods gracePeriods() {
+    return gracePeriods;
+  }
+
   /** All CPUs by number. */
   public List<Cpu> cpus() {
     return List.copyOf(cpus);
@@ -154,7 +164,7 @@ public final class Machine {
 
   /** {@code smp_wmb}: others see the stores before it no later than those behind it. */
   public void writeBarrier(long where) {
-    if (omits("smp_wmb")) {
+    if (omissions.drops(Omissions.WRITE_BARRIER)) {
       return;
     }
     yields.at("smp_wmb", where);
@@ -186,13 +196,65 @@ public final class Machine {
     cpus.forEach(cpu -> cpu.check(newChecks));
   }
 
+  /** Takes lock {@code number} of those called {@code name}; another CPU that has it goes first. */
+  public void lock(String name, long number) {
+    if (!omissions.drops(Omissions.LOCK, name)) {
+      yields.lock(name, number);
+    }
+  }
+
+  /** Leaves a lock. */
+  public void unlock(String name, long number) {
+    yields.unlock(name, number);
+  }
+
+  /** {@code atomic_long_add()}: the value of {@code counter} when {@code n} is added to it. */
+  public long add(String counter, long value, long n) {
+    return omissions.drops(Omissions.ADD, counter) ? value : value + n;
+  }
+
+  /** {@code test_bit()}: true when a bit of {@code mask}, called {@code name}, is set in {@code word}. */
+  public boolean testBit(String name, long word, long mask) {
+    return (word & mask) != 0 && !omissions.drops(Omissions.TEST_BIT, name);
+  }
+
   /**
-   * To be called by whoever is about to write a page-table entry, wherever it lies.
+   * {@code cmpxchg(&cells[slot], NULL, value)} on what is called {@code where}: full order.
+   *
+   * @return null when the cell was empty and holds {@code value} now, else what is there and stays
+   */
+  public <T> @Nullable T exchangeIfNull(
+      String where, @Nullable T[] cells, int slot, T value) {
+    fullBarrier(Omissions.CMPXCHG + " " + where, slot);
+    synchronized (cells) {
+      T old = omissions.drops(Omissions.CMPXCHG, where) ? null : cells[slot];
+      cells[slot] = old == null ? value : old;
+      return old;
+    }
+  }
+
+  /**
+   * Writes the page-table entry at {@code entryPaddr}, which belongs to a table at {@code level}.
+   *
+   * @throws MachineFault {@code break-before-make-violated} when that is checked for
+   */
+  public void writeEntry(long entryPaddr, long entry, int level) {
+    yields.access(entryPaddr, Long.BYTES, true);
+    beforeEntryWrite(entryPaddr, entry, level);
+    boolean isProtected =
+        level == 0 && format.present(entry, level) && !format.writable(entry, level);
+    boolean bare = isProtected && omissions.drops(Omissions.WRITE_PROTECT);
+    memory.setLongRelease(
+        entryPaddr, format.toMemory(bare ? format.writableLeaf(entry) : entry));
+  }
+
+  /**
+   * What is checked before a page-table entry is written.
    *
    * @param entryPaddr physical address of the entry
    * @throws MachineFault {@code break-before-make-violated} when that is checked for
    */
-  public void beforeEntryWrite(long entryPaddr, long newEntry, int level) {
+  void beforeEntryWrite(long entryPaddr, long newEntry, int level) {
     if (checks != null && checks.breakBeforeMake() && format.breakBeforeMake()) {
       checkBreakBeforeMake(entryPaddr, newEntry, level);
     }
@@ -214,23 +276,10 @@ public final class Machine {
     }
   }
 
-  /**
-   * Leaves out steps from now on, to see whether a check notices: {@code flush_all}, {@code
-   * flush_range}, {@code write_protect}, {@code smp_wmb}, and others at the line that asks.
-   */
-  public void omit(Predicate<String> steps) {
-    omitted = steps;
-  }
-
-  /** True when {@code step} is to be left out now. */
-  public boolean omits(String step) {
-    return omitted.test(step);
-  }
-
   /** Empties the translation cache of every CPU. */
   public void flushAll() {
     fullBarrier("flush_all", 0);
-    if (omits("flush_all")) {
+    if (omissions.drops(Omissions.FLUSH_ALL)) {
       return;
     }
     cpus.forEach(cpu -> cpu.tlb().flushAll());
@@ -239,7 +288,7 @@ public final class Machine {
   /** Drops the translations of the addresses {@code start} to {@code end} - 1 on every CPU. */
   public void flushRange(long start, long end) {
     fullBarrier("flush_range", start);
-    if (omits("flush_range")) {
+    if (omissions.drops(Omissions.FLUSH_RANGE)) {
       return;
     }
     cpus.forEach(cpu -> cpu.tlb().flushRange(start, end));

@@ -44,6 +44,14 @@ public interface PageTableFormat {
   /** True when the mapping, or all behind the table, may be written. */
   boolean writable(long entry, int level);
 
+  /**
+   * The entry of a pte that may be written, and is {@code entry} but for that; {@code entry} where
+   * there is no protection.
+   */
+  default long writableLeaf(long entry) {
+    return entry;
+  }
+
   /** True when the mapping, or anything behind the table, may be executed. */
   boolean executable(long entry, int level);
 

@@ -75,6 +75,11 @@ record OddFormat(int levels, boolean breakBeforeMake) implements PageTableFormat
   }
 
   @Override
+  public long writableLeaf(long entry) {
+    return entry | WRITE;
+  }
+
+  @Override
   public boolean executable(long entry, int level) {
     return (entry & EXEC) != 0;
   }

@@ -28,6 +28,11 @@ public interface ArchPgtable extends PageTableFormat {
   /** {@code pte_wrprotect()} as {@code ptep_set_wrprotect()} applies it. */
   long wrprotect(long entry);
 
+  @Override
+  default long writableLeaf(long entry) {
+    return mkPte(address(entry, 0), pageKernel());
+  }
+
   /** {@code pXd_none()}: nothing is entered; hardware-set bits without a present bit may remain. */
   boolean none(long entry, int level);
 

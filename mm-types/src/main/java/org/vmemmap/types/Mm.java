@@ -24,7 +24,7 @@ public final class Mm {
   private final Pgtable pgtable;
   private final KernelData data;
   private final Lists lists;
-  private final VmStat vmstat = new VmStat();
+  private final VmStat vmstat;
 
   /**
    * Where the boot loader put the kernel and where it wants its memmap.
@@ -39,6 +39,7 @@ public final class Mm {
   /** Ties the headers to a machine. All CPUs start on init_mm's table. */
   public Mm(Machine machine, ArchPgtable arch, MmConfig config, Image image) {
     this.machine = machine;
+    this.vmstat = new VmStat(machine);
     this.config = config;
     this.printk = new Printk(config.debugVm());
     this.model = new MemoryModel(machine, config, image.vmemmapBase());
@@ -153,16 +154,10 @@ public final class Mm {
 
   /**
    * {@code cmpxchg(&zone->vmemmap_tails[slot], NULL, tail)}: null when the slot was empty, else the
-   * page that is there and stays. A test may leave out the comparison.
+   * page that is there and stays.
    */
   public @Nullable Page cmpxchgVmemmapTail(Zone zone, int slot, Page tail) {
-    String step = "cmpxchg zone->vmemmap_tails";
-    machine.fullBarrier(step, slot);
-    if (machine.omits(step)) {
-      zone.vmemmapTails[slot] = tail;
-      return null;
-    }
-    return zone.cmpxchgVmemmapTail(slot, tail);
+    return machine.exchangeIfNull("zone->vmemmap_tails", zone.vmemmapTails, slot, tail);
   }
 
   /** True when the allocation at {@code site}, a kernel function, is to fail now. */

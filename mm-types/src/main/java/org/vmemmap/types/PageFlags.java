@@ -195,7 +195,7 @@ public final class PageFlags {
 
   /** Tests flag bit {@code bit} of the page itself. */
   public boolean test(Page page, int bit) {
-    return (struct.flags(page) & 1L << bit) != 0;
+    return struct.testFlag(page, bit);
   }
 
   /** Sets a flag bit. */

@@ -65,11 +65,7 @@ public final class PageRef {
    */
   @Kernel(file = "include/linux/page_ref.h", symbol = "page_ref_add_unless_zero")
   public boolean pageRefAddUnlessZero(Page page, int nr) {
-    int count;
-    do {
-      count = struct.refcount(page);
-    } while (count != 0 && !struct.casRefcount(page, count, count + nr));
-    return count != 0;
+    return struct.addRefcountUnlessZero(page, nr);
   }
 
   /** {@code folio_try_get()}: one reference more, unless there is none. */

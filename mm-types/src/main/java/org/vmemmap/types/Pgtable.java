@@ -246,7 +246,7 @@ public final class Pgtable {
 
   /** PAGE_KERNEL_RO. */
   public Prot pageKernelRo() {
-    return machine.omits("write_protect") ? arch.pageKernel() : arch.pageKernelRo();
+    return arch.pageKernelRo();
   }
 
   /** {@code set_pte_at()} in init_mm; {@code addr} is the address that the entry maps. */
@@ -266,9 +266,7 @@ public final class Pgtable {
   @Kernel(file = "include/linux/pgtable.h", symbol = "ptep_set_wrprotect", fidelity = Kernel.Fidelity.CUSTOM, why = "x86 loops on try_cmpxchg because hardware may set dirty; nothing else writes entries here.")
   public void ptepSetWrprotect(long addr, Ptr<Pte> ptep) {
     machine.yields().at("set_wrprotect", addr);
-    if (!machine.omits("write_protect")) {
-      write(ptep.va(), arch.wrprotect(read(ptep.va())), PTE);
-    }
+    write(ptep.va(), arch.wrprotect(read(ptep.va())), PTE);
   }
 
   /** {@code set_pmd()}. */
@@ -383,8 +381,6 @@ public final class Pgtable {
   }
 
   private void write(long va, long entry, int level) {
-    machine.yields().access(model.pa(va), Long.BYTES, true);
-    machine.beforeEntryWrite(model.pa(va), entry, realLevel(level));
-    machine.memory().setLongRelease(model.pa(va), arch.toMemory(entry));
+    machine.writeEntry(model.pa(va), entry, realLevel(level));
   }
 }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.types;
 
-import java.util.ArrayDeque;
-import java.util.Deque;
+import org.vmemmap.machine.GracePeriods;
 import org.vmemmap.machine.Machine;
 
 /**
@@ -15,28 +14,25 @@ import org.vmemmap.machine.Machine;
  * </pre>
  */
 public final class Rcu {
-  private final Deque<Runnable> callbacks = new ArrayDeque<>();
-  private final Machine machine;
-  private int readers;
+  private final GracePeriods gracePeriods;
 
   Rcu(Machine machine) {
-    this.machine = machine;
+    this.gracePeriods = machine.gracePeriods();
   }
 
   /** Begins to read. Nests. */
   @Kernel(file = "include/linux/rcupdate.h", symbol = "rcu_read_lock_sched")
   public void readLock() {
-    readers++;
+    gracePeriods.enter();
   }
 
   /** Stops reading; the last reader ends the grace period. */
   @Kernel(file = "include/linux/rcupdate.h", symbol = "rcu_read_unlock_sched")
   public void readUnlock() {
-    if (readers == 0) {
+    if (gracePeriods.readers() == 0) {
       throw new KernelBug("rcu_read_unlock_sched: no reader");
     }
-    readers--;
-    run();
+    gracePeriods.leave();
   }
 
   /** Frees after a grace period, which is over at once when nobody reads. */
@@ -46,22 +42,11 @@ public final class Rcu {
       fidelity = Kernel.Fidelity.CUSTOM,
       why = "The grace period ends as soon as no reader is left, the earliest that RCU allows.")
   public void kfreeRcu(Runnable free) {
-    if (machine.omits("kfree_rcu")) {
-      free.run();
-      return;
-    }
-    callbacks.add(free);
-    run();
+    gracePeriods.after(free);
   }
 
   /** How many frees wait for readers. */
   public int waiting() {
-    return callbacks.size();
-  }
-
-  private void run() {
-    while (readers == 0 && !callbacks.isEmpty()) {
-      callbacks.remove().run();
-    }
+    return gracePeriods.waiting();
   }
 }

@@ -102,6 +102,11 @@ public final class StructPage {
     setWord(page, FLAGS, value);
   }
 
+  /** {@code test_bit()} on the flags. */
+  boolean testFlag(Page page, int bit) {
+    return machine.testBit("page->flags", flags(page), 1L << bit);
+  }
+
   /** {@code set_bit()} and {@code clear_bit()} on the flags: replaces the bits {@code mask}. */
   void setFlagBits(Page page, long mask, long bits) {
     machine.cpu().setBits(page.va() + FLAGS, mask, bits);
@@ -180,6 +185,11 @@ public final class StructPage {
   /** {@code atomic_add_return()} on _refcount. */
   int addRefcount(Page page, int n) {
     return machine.cpu().addInt(page.va() + REFCOUNT, n);
+  }
+
+  /** {@code atomic_add_unless()} on _refcount; true when it was not 0. */
+  boolean addRefcountUnlessZero(Page page, int n) {
+    return machine.cpu().addUnless(page.va() + REFCOUNT, n, 0);
   }
 
   /** {@code atomic_cmpxchg()} on _refcount; true when it was {@code expected}. */

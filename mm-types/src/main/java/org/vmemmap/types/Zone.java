@@ -64,19 +64,6 @@ public final class Zone {
     }
   }
 
-  /**
-   * {@code cmpxchg(&zone->vmemmap_tails[slot], NULL, tail)}: enters {@code tail} into an empty slot.
-   *
-   * @return null when the slot was empty, else the page that is there and stays
-   */
-  public @Nullable Page cmpxchgVmemmapTail(int slot, Page tail) {
-    synchronized (vmemmapTails) {
-      Page old = vmemmapTails[slot];
-      vmemmapTails[slot] = old == null ? tail : old;
-      return old;
-    }
-  }
-
   /** {@code zone_idx()}: the kind of zone. */
   @Kernel(file = "include/linux/mmzone.h", symbol = "zone_idx")
   public ZoneType idx() {

@@ -85,22 +85,22 @@ final class FreeLists {
 
   /** Takes {@code zone->lock}: a point where another CPU may come first. */
   void lock(Zone zone) {
-    mm.machine().yields().lock("zone->lock", number(zone));
+    mm.machine().lock("zone->lock", number(zone));
   }
 
   /** Leaves {@code zone->lock}. */
   void unlock(Zone zone) {
-    mm.machine().yields().unlock("zone->lock", number(zone));
+    mm.machine().unlock("zone->lock", number(zone));
   }
 
   /** {@code pcp_spin_trylock()}: another CPU has lists of its own, so it waits for this model only. */
   void lockPcp(Zone zone) {
-    mm.machine().yields().lock("pcp->lock", number(zone));
+    mm.machine().lock("pcp->lock", number(zone));
   }
 
   /** {@code pcp_spin_unlock()}. */
   void unlockPcp(Zone zone) {
-    mm.machine().yields().unlock("pcp->lock", number(zone));
+    mm.machine().unlock("pcp->lock", number(zone));
   }
 
   private long number(Zone zone) {
@@ -189,12 +189,18 @@ final class FreeLists {
     if (isMigrateIsolate(type)) {
       return;
     }
-    zone.nrFreePages += nrPages;
+    zone.nrFreePages = added("nr_free_pages", zone.nrFreePages, nrPages);
+    ZoneState state = state(zone);
     if (type == Migratetype.MIGRATE_CMA) {
-      state(zone).nrFreeCma += nrPages;
+      state.nrFreeCma = added("nr_free_cma", state.nrFreeCma, nrPages);
     } else if (type == Migratetype.MIGRATE_HIGHATOMIC) {
-      state(zone).nrFreeHighatomic += nrPages;
+      state.nrFreeHighatomic = added("nr_free_highatomic", state.nrFreeHighatomic, nrPages);
     }
+  }
+
+  /** {@code __mod_zone_page_state()}: the counter called {@code item} when {@code n} is added. */
+  private long added(String item, long value, long n) {
+    return mm.machine().add(item, value, n);
   }
 
   private void warnType(Page page, Migratetype type, String where) {
@@ -208,7 +214,8 @@ final class FreeLists {
 
   private void modFreePagesBlocks(Zone zone, int order, long nrPages) {
     if (order >= pageblockOrder) {
-      state(zone).nrFreePagesBlocks += nrPages;
+      ZoneState state = state(zone);
+      state.nrFreePagesBlocks = added("nr_free_pages_blocks", state.nrFreePagesBlocks, nrPages);
     }
   }
 

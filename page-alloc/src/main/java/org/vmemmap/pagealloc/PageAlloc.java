@@ -182,7 +182,8 @@ public final class PageAlloc {
     if (hotplug) {
       adjustManagedPageCount(page, nrPages);
     } else {
-      mm.inline().pageZone(page).managedPages += nrPages;
+      Zone zone = mm.inline().pageZone(page);
+      zone.managedPages = mm.machine().add("managed_pages", zone.managedPages, nrPages);
     }
     pcp.freePagesOk0(page, order, FreeLists.FPI_TO_TAIL);
   }
@@ -193,7 +194,8 @@ public final class PageAlloc {
    */
   @Kernel(file = "mm/page_alloc.c", symbol = "adjust_managed_page_count")
   public void adjustManagedPageCount(Page page, long count) {
-    mm.inline().pageZone(page).managedPages += count;
+    Zone zone = mm.inline().pageZone(page);
+    zone.managedPages = mm.machine().add("managed_pages", zone.managedPages, count);
     totalramPagesAdd(count);
     marks.setupPerZoneLowmemReserve();
   }
@@ -201,7 +203,7 @@ public final class PageAlloc {
   /** {@code totalram_pages_add()}. */
   @Kernel(file = "include/linux/mm.h", symbol = "totalram_pages_add")
   public void totalramPagesAdd(long count) {
-    totalramPages += count;
+    totalramPages = mm.machine().add("totalram_pages", totalramPages, count);
   }
 
   /** {@code totalram_pages()}: pages that the allocator was given, in all zones. */
@@ -212,7 +214,7 @@ public final class PageAlloc {
 
   /** Adds to {@code totalcma_pages}; {@code count} may be negative. */
   void totalcmaPagesAdd(long count) {
-    totalcmaPages += count;
+    totalcmaPages = mm.machine().add("totalcma_pages", totalcmaPages, count);
   }
 
   /** {@code totalcma_pages}: pages of all CMA areas. */
@@ -332,7 +334,7 @@ public final class PageAlloc {
     long pfn = mm.model().pageToPfn(page);
     mm.machine().ledger().transfer(pfn, 1L << order, Owner.BUDDY, Owner.ALLOCATED);
     if (gfp.has(Gfp.ZERO)) {
-      mm.machine().memory().fill(mm.model().pfnPhys(pfn), mm.model().pageSize() << order, (byte) 0);
+      mm.machine().cpu().fill(mm.model().pageAddress(page), mm.model().pageSize() << order, (byte) 0);
     }
   }
 

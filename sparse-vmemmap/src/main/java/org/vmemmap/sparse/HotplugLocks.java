@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.sparse;
 
+import org.vmemmap.machine.Lock;
 import org.vmemmap.types.Kernel;
 import org.vmemmap.types.KernelBug;
 import org.vmemmap.types.Mm;
@@ -16,74 +17,53 @@ import org.vmemmap.types.Mm;
  * The kernel states the rules in comments; here breaking one is an exception.
  */
 public final class HotplugLocks {
-  private final Mm mm;
-  private static final int FREE = -1;
-
-  private int deviceHotplug = FREE;
-  private int memHotplug = FREE;
+  private final Lock deviceHotplug;
+  private final Lock memHotplug;
 
   HotplugLocks(Mm mm) {
-    this.mm = mm;
+    this.deviceHotplug = new Lock(mm.machine(), "device_hotplug_lock");
+    this.memHotplug = new Lock(mm.machine(), "mem_hotplug_lock");
   }
 
   /** Takes device_hotplug_lock; taking it twice would never return. */
   @Kernel(file = "drivers/base/core.c", symbol = "lock_device_hotplug")
   public void lockDeviceHotplug() {
-    mm.machine().yields().lock("device_hotplug_lock", 0);
-    rule(deviceHotplug == FREE, "lock_device_hotplug: device_hotplug_lock is held already");
-    deviceHotplug = cpu();
+    rule(!deviceHotplug.heldHere(), "lock_device_hotplug: device_hotplug_lock is held already");
+    deviceHotplug.lock();
   }
 
   /** Gives device_hotplug_lock back. */
   @Kernel(file = "drivers/base/core.c", symbol = "unlock_device_hotplug")
   public void unlockDeviceHotplug() {
-    rule(deviceHotplug == cpu(), "unlock_device_hotplug: device_hotplug_lock is not held");
-    deviceHotplug = FREE;
-    mm.machine().yields().unlock("device_hotplug_lock", 0);
+    rule(deviceHotplug.heldHere(), "unlock_device_hotplug: device_hotplug_lock is not held");
+    deviceHotplug.unlock();
   }
 
   /** Takes mem_hotplug_lock for writing. */
   @Kernel(file = "mm/memory_hotplug.c", symbol = "mem_hotplug_begin")
   public void memHotplugBegin() {
-    mm.machine().yields().lock("mem_hotplug_lock", 0);
-    if (omitted()) {
-      return;
-    }
-    rule(memHotplug == FREE, "mem_hotplug_begin: mem_hotplug_lock is held already");
-    memHotplug = cpu();
+    rule(!memHotplug.heldHere(), "mem_hotplug_begin: mem_hotplug_lock is held already");
+    memHotplug.lock();
   }
 
   /** Gives it back. */
   @Kernel(file = "mm/memory_hotplug.c", symbol = "mem_hotplug_done")
   public void memHotplugDone() {
-    if (omitted()) {
-      return;
-    }
-    rule(memHotplug == cpu(), "mem_hotplug_done: mem_hotplug_lock is not held");
-    memHotplug = FREE;
-    mm.machine().yields().unlock("mem_hotplug_lock", 0);
+    rule(memHotplug.heldHere(), "mem_hotplug_done: mem_hotplug_lock is not held");
+    memHotplug.unlock();
   }
 
   /** True while somebody holds either lock. */
   public boolean held() {
-    return deviceHotplug != FREE || memHotplug != FREE;
+    return deviceHotplug.held() || memHotplug.held();
   }
 
   void needDeviceHotplug(String who) {
-    rule(deviceHotplug == cpu(), who + ": device_hotplug_lock is not held");
+    rule(deviceHotplug.heldHere(), who + ": device_hotplug_lock is not held");
   }
 
   void needMemHotplug(String who) {
-    rule(memHotplug == cpu() || omitted(), who + ": mem_hotplug_lock is not held for writing");
-  }
-
-  /** True in a machine that is to show what happens without mem_hotplug_lock. */
-  private boolean omitted() {
-    return mm.machine().omits("lock mem_hotplug_lock");
-  }
-
-  private int cpu() {
-    return mm.machine().cpu().number();
+    rule(memHotplug.heldHere(), who + ": mem_hotplug_lock is not held for writing");
   }
 
   private static void rule(boolean holds, String what) {

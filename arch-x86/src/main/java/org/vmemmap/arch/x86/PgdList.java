@@ -28,13 +28,13 @@ public final class PgdList {
   /** {@code spin_lock(&pgd_lock)}: another CPU may run first. */
   @Kernel(file = "arch/x86/mm/fault.c", symbol = "pgd_lock")
   void lock() {
-    mm.machine().yields().lock("pgd_lock", 0);
+    mm.machine().lock("pgd_lock", 0);
   }
 
   /** {@code spin_unlock(&pgd_lock)}. */
   @Kernel(file = "arch/x86/mm/fault.c", symbol = "pgd_lock")
   void unlock() {
-    mm.machine().yields().unlock("pgd_lock", 0);
+    mm.machine().unlock("pgd_lock", 0);
   }
 
   /** {@code pgd_list_add()}: {@code pgd} is the linear address of the table. */

@@ -23,7 +23,7 @@ class RandomWorldsTest {
   private static RandomWorlds.Found without(String step, int runs) {
     Predicate<String> omitted = step::equals;
     RandomWorlds worlds =
-        new RandomWorlds(PC, Series.at(49), STEPS, machine -> machine.omit(omitted));
+        new RandomWorlds(PC, Series.at(49), STEPS, machine -> machine.omissions().drop(omitted));
     worlds.run(1, runs, 1, 1, text -> {});
     assertTrue(worlds.broken() > 0, worlds::text);
     return worlds.found().getFirst();

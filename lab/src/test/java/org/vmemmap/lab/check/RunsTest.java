@@ -106,7 +106,7 @@ class RunsTest {
   void of_objectOfAnUnknownClass_isRefused() {
     LabKernel kernel = LabKernel.boot(scenario("page").spec(), Placement.NONE);
     assertNotNull(Fork.of(kernel));
-    kernel.mm().machine().omit(Predicate.isEqual("flush_all"));
+    kernel.mm().machine().omissions().drop(Predicate.isEqual("flush_all"));
     String message =
         String.valueOf(
             assertThrows(IllegalStateException.class, () -> Fork.of(kernel)).getMessage());

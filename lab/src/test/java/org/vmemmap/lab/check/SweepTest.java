@@ -22,7 +22,7 @@ class SweepTest {
 
   private static Deviation without(Predicate<String> steps) {
     Trial.Result result =
-        Trial.run(scenario("pool"), Selection.NONE, "again", machine -> machine.omit(steps));
+        Trial.run(scenario("pool"), Selection.NONE, "again", machine -> machine.omissions().drop(steps));
     return java.util.Objects.requireNonNull(result.deviation());
   }
 

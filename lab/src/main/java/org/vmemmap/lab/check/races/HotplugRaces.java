@@ -4,6 +4,7 @@ package org.vmemmap.lab.check.races;
 import java.util.List;
 import org.vmemmap.lab.boot.MachineSpec;
 import org.vmemmap.lab.check.races.RaceScenario.Twin;
+import org.vmemmap.machine.Omissions;
 
 /** Races of memory that comes and goes. */
 final class HotplugRaces {
@@ -40,7 +41,7 @@ final class HotplugRaces {
           world.bind("dax0.0", FIRST, SIZE);
           return Race.of(() -> world.bind("dax1.0", SECOND, SIZE), () -> world.unbind("dax0.0"));
         },
-        Twin.without("lock mem_hotplug_lock", "mem_hotplug_lock"));
+        Twin.without(Omissions.LOCK + " mem_hotplug_lock", "mem_hotplug_lock"));
   }
 
   private static RaceScenario pfnValid() {
@@ -54,6 +55,6 @@ final class HotplugRaces {
           return Race.of(
               () -> world.unbind("dax0.0"), () -> world.mm().mmzone().pfnValid(pfn));
         },
-        Twin.without("kfree_rcu", "kfree_rcu(): the usage record is freed at once"));
+        Twin.without(Omissions.CALL_RCU, "kfree_rcu(): the usage record is freed at once"));
   }
 }

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Objects;
 import org.vmemmap.lab.boot.MachineSpec;
 import org.vmemmap.lab.check.races.RaceScenario.Twin;
+import org.vmemmap.machine.Omissions;
 import org.vmemmap.pagealloc.Gfp;
 import org.vmemmap.types.Folio;
 import org.vmemmap.types.Page;
@@ -40,7 +41,7 @@ final class PoolRaces {
                 world.take();
               });
         },
-        Twin.without("flush_all", "flush_tlb_all(), both of the batch"));
+        Twin.without(Omissions.FLUSH_ALL, "flush_tlb_all(), both of the batch"));
   }
 
   private static RaceScenario restoreFails() {
@@ -58,7 +59,7 @@ final class PoolRaces {
               },
               () -> folios.forEach(folio -> world.look(world.tail(folio, 2))));
         },
-        Twin.without("flush_all", "flush_tlb_all() behind what was restored"));
+        Twin.without(Omissions.FLUSH_ALL, "flush_tlb_all() behind what was restored"));
   }
 
   private static RaceScenario mixedPool() {
@@ -76,8 +77,10 @@ final class PoolRaces {
                 world.echo(RaceWorld.POOL, "1");
               });
         },
-        Twin.without(
-            "folio_test_hugetlb_vmemmap_optimized", "folio_test_hugetlb_vmemmap_optimized()"));
+        Twin.in(
+            "__hugetlb_vmemmap_restore_folio",
+            Omissions.TEST_BIT + " folio->private",
+            "folio_test_hugetlb_vmemmap_optimized()"));
   }
 
   private static RaceScenario shrinkAndWalker() {
@@ -90,7 +93,7 @@ final class PoolRaces {
           Page tail = world.tail(folio, 2);
           return Race.of(() -> world.echo(RaceWorld.POOL, "0"), () -> world.visit(tail));
         },
-        Twin.without("folio_try_get", "the test for 0 in folio_try_get()"));
+        Twin.without(Omissions.ADD_UNLESS, "the test for 0 in folio_try_get()"));
   }
 
   /**

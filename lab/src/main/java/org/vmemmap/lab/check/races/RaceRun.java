@@ -75,7 +75,7 @@ final class RaceRun {
     machine.check(new Checks(false, false, true, owner -> owner != Owner.BUDDY));
     RaceScenario.Twin broken = scenario.twin();
     if (twin && broken != null) {
-      machine.omit(broken.omitted());
+      machine.omissions().drop(broken.omitted().get());
     }
     StoreBuffers buffers = scenario.weak() ? machine.bufferStores() : null;
     Scheduler scheduler = new Scheduler(machine, strategy, sharing, buffers, trail);

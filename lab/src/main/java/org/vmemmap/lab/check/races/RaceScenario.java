@@ -3,11 +3,14 @@ package org.vmemmap.lab.check.races;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import java.util.function.Predicate;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.lab.check.KernelFunction;
 
 /**
  * CPUs that meet on one machine, and its broken twin: the same with one step of the kernel left out,
@@ -34,11 +37,33 @@ record RaceScenario(
    * The step that a twin is without.
    *
    * @param without the step, in a line
-   * @param omitted the same by the names that {@code Machine.omit} knows
+   * @param omitted makes, for each run, what accepts the calls that are left out
    */
-  record Twin(String without, Predicate<String> omitted) {
-    static Twin without(String step, String text) {
-      return new Twin(text, step::equals);
+  record Twin(String without, Supplier<Predicate<String>> omitted) {
+    /** Without all calls of {@code primitive}, as {@code Omissions} names it. */
+    static Twin without(String primitive, String text) {
+      return new Twin(text, () -> primitive::equals);
+    }
+
+    /** Without those that the kernel function {@code symbol} makes. */
+    static Twin in(String symbol, String primitive, String text) {
+      return new Twin(text, () -> call -> call.equals(primitive) && runs(symbol));
+    }
+
+    /** Without the {@code n}-th of those, counted from 1. */
+    static Twin nth(int n, String symbol, String primitive, String text) {
+      return new Twin(
+          text,
+          () -> {
+            AtomicInteger calls = new AtomicInteger();
+            return call ->
+                call.equals(primitive) && runs(symbol) && calls.incrementAndGet() == n;
+          });
+    }
+
+    private static boolean runs(String symbol) {
+      KernelFunction function = KernelFunction.innermost();
+      return function != null && function.symbol().equals(symbol);
     }
   }
 

@@ -224,21 +224,13 @@ final class RaceWorld {
   /** Takes a reference on the folio of {@code page} if there is one, looks at it, gives it back. */
   void visit(Page page) {
     Folio folio = mm.flags().pageFolio(page);
-    if (!tryGet(folio)) {
+    if (!mm.refs().folioTryGet(folio)) {
       return;
     }
     if (mm.flags().pageFolio(page).equals(folio)) {
       look(page);
     }
     put(folio.page());
-  }
-
-  private boolean tryGet(Folio folio) {
-    if (mm.machine().omits("folio_try_get")) {
-      mm.refs().pageRefAdd(folio.page(), 1);
-      return true;
-    }
-    return mm.refs().folioTryGet(folio);
   }
 
   /** Gives a reference on a page back; with the last one the page is freed. */

@@ -3,9 +3,9 @@ package org.vmemmap.lab.check.races;
 
 import java.util.List;
 import org.vmemmap.lab.boot.MachineSpec;
-import org.vmemmap.lab.check.Tracer;
 import org.vmemmap.lab.check.races.RaceScenario.Twin;
 import org.vmemmap.machine.MachineFault;
+import org.vmemmap.machine.Omissions;
 import org.vmemmap.types.Folio;
 import org.vmemmap.types.Page;
 
@@ -14,6 +14,7 @@ final class RemapRaces {
   private static final MachineSpec PC = RaceWorld.pc(128);
   private static final MachineSpec GIGANTIC =
       RaceWorld.pc(2176, "hugepagesz=1G", "hugepages=1", "hugetlb_free_vmemmap=off");
+  private static final String FLAG = Omissions.TEST_BIT + " page->flags";
   private static final long DIMM = 1L << 32;
 
   /** There is room for a DIMM below the device. */
@@ -57,7 +58,7 @@ final class RemapRaces {
         "two CPUs optimise hugepages whose memmap is in one pmd leaf",
         PC,
         RemapRaces::twoOptimise,
-        Twin.without("lock init_mm.page_table_lock", "init_mm.page_table_lock"));
+        Twin.without(Omissions.LOCK + " init_mm.page_table_lock", "init_mm.page_table_lock"));
   }
 
   private static Race twoOptimise(RaceWorld world) {
@@ -77,9 +78,10 @@ final class RemapRaces {
           return Race.of(
               () -> world.optimise(folios.getFirst()), () -> world.mm().flags().pageHead(other));
         },
-        new Twin(
-            "smp_wmb() between the ptes and the pmd that shows them",
-            step -> step.equals("smp_wmb") && Tracer.function().startsWith("vmemmap_split_pmd")));
+        Twin.in(
+            "vmemmap_split_pmd",
+            Omissions.WRITE_BARRIER,
+            "smp_wmb() between the ptes and the pmd that shows them"));
   }
 
   private static RaceScenario sharedTail() {
@@ -89,7 +91,7 @@ final class RemapRaces {
         PC,
         RemapRaces::twoOptimise,
         Twin.without(
-            "cmpxchg zone->vmemmap_tails", "cmpxchg(): the slot is written whatever is in it"));
+            Omissions.CMPXCHG + " zone->vmemmap_tails", "cmpxchg(): the slot is written whatever is in it"));
   }
 
   private static RaceScenario copyThenPublish() {
@@ -101,7 +103,7 @@ final class RemapRaces {
           Folio folio = world.pool(1, true).getFirst();
           return Race.of(() -> world.restore(folio), () -> world.findHeads(folio, 2));
         },
-        Twin.without("smp_wmb", "smp_wmb() between the copy of a page and its pte"));
+        Twin.without(Omissions.WRITE_BARRIER, "smp_wmb() between the copy of a page and its pte"));
   }
 
   private static RaceScenario readerOfHead() {
@@ -118,7 +120,7 @@ final class RemapRaces {
               },
               () -> world.findHeads(folio, 2));
         },
-        Twin.without("copy_page", "copy_page() before a new page is mapped"));
+        Twin.without(Omissions.COPY, "copy_page() before a new page is mapped"));
   }
 
   private static RaceScenario flushBeforeFree() {
@@ -130,7 +132,7 @@ final class RemapRaces {
           Folio folio = world.pool(1, false).getFirst();
           return Race.of(() -> world.optimise(folio), () -> world.findHeads(folio, 2));
         },
-        Twin.without("flush_range", "flush_tlb_kernel_range() before the old frames are freed"));
+        Twin.without(Omissions.FLUSH_RANGE, "flush_tlb_kernel_range() before the old frames are freed"));
   }
 
   /** A stray write to a tail faults once the tail is shared; before, it meets the hugepage's own. */
@@ -152,7 +154,7 @@ final class RemapRaces {
                 }
               });
         },
-        Twin.without("write_protect", "the read-only protection of shared tails"));
+        Twin.without(Omissions.WRITE_PROTECT, "the read-only protection of shared tails"));
   }
 
   /**
@@ -178,7 +180,7 @@ final class RemapRaces {
               },
               () -> world.findHeads(folio, 2));
         },
-        Twin.without("flush_range", "flush_tlb_kernel_range() behind the rollback"));
+        Twin.without(Omissions.FLUSH_RANGE, "flush_tlb_kernel_range() behind the rollback"));
   }
 
   /** The second hugepage gets no head page while frames of the first wait for the flush. */
@@ -201,9 +203,11 @@ final class RemapRaces {
                 world.look(tail);
               });
         },
-        new Twin(
-            "flush_tlb_all() before the frames in hand are freed",
-            step -> step.equals("flush_all") && Tracer.function().startsWith("remap_folios")));
+        Twin.nth(
+            2,
+            "__hugetlb_vmemmap_optimize_folios",
+            Omissions.FLUSH_ALL,
+            "flush_tlb_all() before the frames in hand are freed"));
   }
 
   /** One hugepage gives back frames from boot, the other frames from the page allocator. */
@@ -219,7 +223,7 @@ final class RemapRaces {
           return Race.of(
               () -> world.optimise(folios.getFirst()), () -> world.optimise(folios.getLast()));
         },
-        Twin.without("PageReserved", "PageReserved(): all frames are taken for the allocator's"));
+        Twin.in("free_vmemmap_page", FLAG, "PageReserved(): all frames are taken for the allocator's"));
   }
 
   /** The memmap of the DIMM lies in the DIMM. */
@@ -237,6 +241,6 @@ final class RemapRaces {
               List.of(() -> world.optimise(plugged), () -> world.optimise(boot)),
               () -> world.checkAltmap(first));
         },
-        Twin.without("PageVmemmapSelfHosted", "PageVmemmapSelfHosted()"));
+        Twin.in("vmemmap_pmd_entry", FLAG, "PageVmemmapSelfHosted()"));
   }
 }

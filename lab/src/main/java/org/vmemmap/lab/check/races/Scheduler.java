@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.concurrent.Semaphore;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.check.RuleBook;
+import org.vmemmap.lab.check.Tracer;
 import org.vmemmap.machine.Machine;
 import org.vmemmap.machine.StoreBuffers;
 import org.vmemmap.machine.StoreBuffers.Drain;
@@ -228,7 +229,9 @@ final class Scheduler implements YieldPoints.Listener, Moment {
     if (CHOICES.stream().anyMatch(what::startsWith)) {
       point(me, true);
     }
-    note(me.cpu, what + " 0x" + Long.toHexString(where));
+    if (!what.equals(Tracer.WALK)) {
+      note(me.cpu, what + " 0x" + Long.toHexString(where));
+    }
   }
 
   @Override
@@ -266,9 +269,6 @@ final class Scheduler implements YieldPoints.Listener, Moment {
     String lock = name + " " + number;
     boolean noticed = sharing.wants(lock, me.cpu);
     point(me, noticed);
-    if (machine.omits("lock " + name)) {
-      return;
-    }
     if (me.held.contains(lock)) {
       throw new RuleBroken(RuleBook.DEADLOCK, "CPU " + me.cpu + " takes " + name + " twice");
     }

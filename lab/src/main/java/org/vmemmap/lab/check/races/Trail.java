@@ -17,9 +17,7 @@ final class Trail {
     if (last.size() == KEPT) {
       last.removeFirst();
     }
-    String function = Tracer.function();
-    String where = function.equals(Tracer.NOWHERE) ? "" : "  in " + function;
-    last.addLast("cpu" + cpu + " " + what + where);
+    last.addLast("cpu" + cpu + " " + what + Tracer.in());
   }
 
   /** Oldest first. */
