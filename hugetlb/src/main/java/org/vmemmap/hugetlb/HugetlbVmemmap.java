@@ -12,6 +12,7 @@ import org.vmemmap.sparse.SparseVmemmap;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Folio;
 import org.vmemmap.types.Kernel;
+import org.vmemmap.types.KernelBug;
 import org.vmemmap.types.KernelPanic;
 import org.vmemmap.types.ListHead;
 import org.vmemmap.types.Lists;
@@ -808,7 +809,10 @@ public final class HugetlbVmemmap implements EarlyHook {
     long start = map.va();
     long end = start + hugetlbVmemmapSize(h);
     if (mm.series().populatesHvoEarly()) {
-      Zone zone = Objects.requireNonNull(pfnToZone(nid, pfn), "pfn_to_zone() == NULL");
+      Zone zone = pfnToZone(nid, pfn);
+      if (zone == null) {
+        throw new KernelBug("NULL pointer dereference: pfn_to_zone()->vmemmap_tails");
+      }
       if (sparseVmemmap.vmemmapPopulateHvo(
               start, end, h.hugePageOrder(), zone, hugetlbVmemmapReserveSize())
           != 0) {

@@ -21,7 +21,8 @@ import org.vmemmap.types.Series;
 /** The pages of docs/series, made from the catalogue. */
 final class SeriesPages {
   private static final String LICENCE = "<!-- SPDX-License-Identifier: GPL-2.0-only -->\n";
-  private static final List<String> RELEASED = List.of("7.1", "7.2", "7.3");
+
+  private static final String UNDERNEATH = "underneath.md";
 
   private final List<Catalogue.Entry> entries;
 
@@ -34,6 +35,7 @@ final class SeriesPages {
     Map<String, String> pages = new LinkedHashMap<>();
     pages.put("README.md", index());
     entries.forEach(entry -> pages.put(file(entry.number()), page(entry)));
+    pages.put(UNDERNEATH, underneath());
     return pages;
   }
 
@@ -60,7 +62,8 @@ final class SeriesPages {
         "[PATCH 00/49] mm: Generalize vmemmap optimization for DAX and HugeTLB". Made from the \
         catalogue by a test; after a change run the tests of `lab` with `-Dvmemmap.update=true`. \
         The numbers before and after are not stored: `./vmemmap series` measures them, and \
-        `./vmemmap series table` does so at every level.
+        `./vmemmap series table` does so at every level. The series that this one stands on has \
+        [its own page](underneath.md).
 
         | | kind | seen | subject |
         |---|---|---|---|
@@ -115,7 +118,7 @@ final class SeriesPages {
     out.append(" off at all levels.\n\n| fix | asked by | in |\n|---|---|---|\n");
     for (String fix : Series.LATER_FIXES) {
       String in =
-          RELEASED.stream()
+          Series.RELEASED.stream()
               .filter(name -> Series.profile(name).hasFix(fix))
               .collect(Collectors.joining(", "));
       String question = question(LaterFix.class, tag -> tag.value().equals(fix));
@@ -169,7 +172,45 @@ final class SeriesPages {
     list(out, "Kernel", entry.files());
     list(out, "Java", entry.java().stream().map(place -> "`" + place + "`").toList());
     list(out, "Evidence", entry.evidence().stream().map(SeriesPages::evidence).toList());
+    if (!entry.captured().isEmpty()) {
+      out.append("\nCaptured kernels: ").append(entry.captured()).append('\n');
+    }
     return out.toString();
+  }
+
+  // ---- the series underneath ----
+
+  private static String underneath() {
+    StringBuilder out = new StringBuilder(LICENCE);
+    out.append(
+        """
+        # The series underneath, step by step
+
+        [all](README.md)
+
+        "mm: Eliminate fake head pages from vmemmap optimization", in the 14 steps of its fourth \
+        posting: all levels have it. What each step left in the port, where, and the test of it.
+
+        In the fourth posting all zones of a node shared one frame for an order, so that the zone of a \
+        tail had to be read from its head (step 6). It was merged with a frame for each zone and \
+        order. Both are there, merged by default: `--at 49+tails-per-node` has one frame for a node, \
+        `--at 49+tails-per-node+zonenum-of-head` asks the head as well. This shows a tail that names \
+        the wrong zone, and the rules that it breaks:
+
+            ./vmemmap boot --mem 4G --nodes 1 --cmdline "hugetlb_free_vmemmap=on hugepages=600" \\
+                --at 49+tails-per-node --vs 49
+        """);
+    for (Catalogue.Step step : Catalogue.underneath()) {
+      out.append("\n## %d. %s\n\n".formatted(step.number(), step.subject()));
+      out.append(step.left()).append("\n\n- Kind: ").append(step.kind()).append('\n');
+      out.append("- Java: ").append(code(step.java())).append('\n');
+      out.append("- Evidence: ").append(code(step.evidence())).append('\n');
+    }
+    return out.toString();
+  }
+
+  private static String code(List<String> names) {
+    return names.stream().map(name -> "`" + name + "`").collect(Collectors.joining(", "));
   }
 
   private static void list(StringBuilder out, String heading, List<String> items) {

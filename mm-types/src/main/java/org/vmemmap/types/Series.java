@@ -28,6 +28,9 @@ public final class Series {
           "no-bootmem-info",
           "no-sparse-buffer");
 
+  /** Released kernels that were captured: names of {@link #profile}. */
+  public static final List<String> RELEASED = List.of("7.1", "7.2", "7.3");
+
   /** What 7.2 has of them: all but one. */
   private static final Set<String> FIXES_OF_7_2 =
       LATER_FIXES.stream()
@@ -42,6 +45,9 @@ public final class Series {
 
   /** What makes that form right: page_zonenum() asks the head. */
   public static final String ZONENUM_OF_HEAD = "zonenum-of-head";
+
+  /** Names of the forms that the series underneath was posted in and not merged in. */
+  public static final List<String> FORMS = List.of(TAILS_PER_NODE, ZONENUM_OF_HEAD);
 
   /** Number of patches. */
   public static final int LAST = 49;
@@ -87,27 +93,52 @@ public final class Series {
   }
 
   /**
-   * This kernel with one of {@link #LATER_FIXES} more.
+   * The kernel that {@link #name} tells of: a level or a release, patches that it is without, and
+   * its switches, as in {@code 7.3-11} or {@code 49+tails-per-node}.
    *
    * @throws IllegalArgumentException for another name
    */
-  public Series withFix(String fix) {
-    if (!LATER_FIXES.contains(fix)) {
-      throw new IllegalArgumentException("fix=" + fix + ": wanted one of " + LATER_FIXES);
+  public static Series named(String name) {
+    String[] words = name.split("\\+", -1);
+    String[] numbers = words[0].split("-", -1);
+    Series series =
+        numbers[0].indexOf('.') < 0 ? at(Integer.parseInt(numbers[0])) : profile(numbers[0]);
+    for (int i = 1; i < numbers.length; i++) {
+      series = series.without(Integer.parseInt(numbers[i]));
     }
-    Set<String> more = new TreeSet<>(fixes);
-    more.add(fix);
-    return new Series(name + "+" + fix, patches, more);
+    for (int i = 1; i < words.length; i++) {
+      series = series.with(words[i]);
+    }
+    return series;
   }
 
-  /** This kernel with {@link #TAILS_PER_NODE} or {@link #ZONENUM_OF_HEAD}. */
-  public Series withForm(String form) {
-    if (!form.equals(TAILS_PER_NODE) && !form.equals(ZONENUM_OF_HEAD)) {
-      throw new IllegalArgumentException("form=" + form + ": wanted one of v4's");
+  /**
+   * This kernel without patch {@code n}, whatever its other patches need of it.
+   *
+   * @throws IllegalArgumentException for a patch that it does not have
+   */
+  public Series without(int n) {
+    if (!has(n)) {
+      throw new IllegalArgumentException("patch=" + n + ": " + name + " does not have it");
+    }
+    Set<Integer> fewer = new TreeSet<>(patches);
+    fewer.remove(n);
+    return new Series(name.replaceFirst("(\\+|$)", "-" + n + "$1"), fewer, fixes);
+  }
+
+  /**
+   * This kernel with one of {@link #LATER_FIXES} or {@link #FORMS} more.
+   *
+   * @throws IllegalArgumentException for another name
+   */
+  public Series with(String word) {
+    if (!LATER_FIXES.contains(word) && !FORMS.contains(word)) {
+      throw new IllegalArgumentException(
+          "switch=" + word + ": wanted one of " + LATER_FIXES + " or " + FORMS);
     }
     Set<String> more = new TreeSet<>(fixes);
-    more.add(form);
-    return new Series(name + "+" + form, patches, more);
+    more.add(word);
+    return new Series(name + "+" + word, patches, more);
   }
 
   /** The profile of a captured kernel, from its banner, as in {@code Linux 7.1.3 (...)}. */

@@ -153,7 +153,7 @@ final class Arm64Platform implements Platform {
   public void setupArch(Parts parts) {
     parts.memblock().memblockReserve(image.start(), image.size());
     NodeData.addRam(parts.memblock(), spec.ram());
-    NodeData.allocAll(parts.memblock(), parts.mm(), spec.ram(), SIZEOF_PG_DATA_T);
+    NodeData.registerAll(parts.memblock(), parts.mm(), spec.ram(), SIZEOF_PG_DATA_T);
     NodeData.reserveSystemRam(parts.iomem(), spec.ram());
   }
 

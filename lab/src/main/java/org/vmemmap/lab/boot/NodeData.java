@@ -62,13 +62,17 @@ final class NodeData {
     }
   }
 
-  /** Takes the memory of the nodes' data, in the order of their numbers. */
-  static void allocAll(Memblock memblock, Mm mm, List<Ram> ram, long bytes) {
+  /** Takes the memory of the nodes' data and lets them go online, in the order of their numbers. */
+  static void registerAll(Memblock memblock, Mm mm, List<Ram> ram, long bytes) {
     ram.stream()
         .map(Ram::node)
         .sorted()
         .distinct()
-        .forEach(nid -> allocNodeData(memblock, mm, nid, bytes));
+        .forEach(
+            nid -> {
+              allocNodeData(memblock, mm, nid, bytes);
+              mm.nodes().nodeSetOnline(nid);
+            });
   }
 
   /**

@@ -166,7 +166,7 @@ final class PowerpcPlatform implements Platform {
   public void setupArch(Parts parts) {
     parts.memblock().memblockReserve(image.start(), image.size());
     NodeData.addRam(parts.memblock(), spec.ram());
-    NodeData.allocAll(parts.memblock(), parts.mm(), spec.ram(), SIZEOF_PG_DATA_T);
+    NodeData.registerAll(parts.memblock(), parts.mm(), spec.ram(), SIZEOF_PG_DATA_T);
   }
 
   /** No zone for DMA: devices reach all memory through the hypervisor's translation. */

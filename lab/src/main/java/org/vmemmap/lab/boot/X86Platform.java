@@ -175,9 +175,9 @@ final class X86Platform implements Platform {
       file = "arch/x86/mm/numa.c",
       symbol = "numa_register_nodes",
       fidelity = Kernel.Fidelity.CUSTOM,
-      why = "Ranges come with their nodes; going online is left to free_area_init().")
+      why = "Ranges come with their nodes.")
   private void numaRegisterNodes(Memblock memblock, Mm mm) {
-    NodeData.allocAll(memblock, mm, spec.ram(), SIZEOF_PG_DATA_T);
+    NodeData.registerAll(memblock, mm, spec.ram(), SIZEOF_PG_DATA_T);
   }
 
   /** The memory map for the resource tree. */

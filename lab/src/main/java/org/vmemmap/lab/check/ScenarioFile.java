@@ -145,7 +145,7 @@ public final class ScenarioFile {
 
   private static Series series(String text) {
     try {
-      return text.indexOf('.') < 0 ? Series.at(Integer.parseInt(text)) : Series.profile(text);
+      return Series.named(text);
     } catch (IllegalArgumentException e) {
       throw new BadInput("\"at\" is \"" + text + "\": wanted 0 to 49, 7.1, 7.2 or 7.3");
     }

@@ -75,7 +75,9 @@ final class MachineOptions {
       paramLabel = "N",
       description = {
         "The kernel after the first N patches of the series, 0 to 49 (default), or a released one:"
-            + " 7.1, 7.2 or 7.3."
+            + " 7.1, 7.2 or 7.3. +SWITCH after it turns on a later fix or a form that was posted and"
+            + " not merged, as in 49+tails-per-node; series lists them. -N takes patch N out, whatever"
+            + " the others need of it, as in 7.3-11."
       })
   @Nullable String at;
 
@@ -102,15 +104,16 @@ final class MachineOptions {
     return (series.name().contains(".") ? "Linux " : "level ") + series.name();
   }
 
-  /** A level or profile by its name. @throws BadInput for another */
+  /** A level or profile by its name, with its switches. @throws BadInput for another */
   static Series level(String option, String text) {
-    if (text.indexOf('.') < 0) {
+    if (text.chars().skip(1).noneMatch(c -> ".+-".indexOf(c) >= 0)) {
       return Series.at(Numbers.parse(option, text, 0, Series.LAST));
     }
     try {
-      return Series.profile(text);
+      return Series.named(text);
     } catch (IllegalArgumentException e) {
-      throw new BadInput(option + " " + text + ": wanted 0 to 49, 7.1, 7.2 or 7.3");
+      throw new BadInput(
+          option + " " + text + ": wanted 0 to 49, 7.1, 7.2 or 7.3, with -N for a patch of it and +SWITCH");
     }
   }
 

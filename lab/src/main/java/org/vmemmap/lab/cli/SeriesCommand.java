@@ -23,9 +23,11 @@ import picocli.CommandLine.Parameters;
     description = {
       "Lists the patches of the series that the port follows, what kind each is and what can be seen"
           + " of it, measured now on the kernel without the patch and on the kernel with it.",
-      "  show N    all about one patch",
-      "  table     what can be seen at each of the 50 levels, and the numbers of a machine",
-      "boot, dump and replay take --at N.",
+      "  show N              all about one patch",
+      "  show underneath N   a step of the series underneath",
+      "  table               what can be seen at each of the 50 levels, and the numbers of a"
+          + " machine",
+      "boot, dump and replay take --at N and --vs M.",
       ""
     },
     footer = {"", "Exit code: 0 done, 2 bad input."})
@@ -55,7 +57,7 @@ final class SeriesCommand implements Callable<Integer> {
       description = "Show this help.")
   boolean help;
 
-  @Parameters(paramLabel = "WHAT", description = "show N or table.")
+  @Parameters(paramLabel = "WHAT", description = "show N, show underneath N or table.")
   List<String> words = new ArrayList<>();
 
   SeriesCommand(PrintWriter out) {
@@ -82,7 +84,7 @@ final class SeriesCommand implements Callable<Integer> {
       int number = Numbers.parse("series show underneath", words.get(2), 1, steps.size());
       out.print(UnderneathText.show(steps.get(number - 1)));
     } else {
-      throw new BadInput("series " + String.join(" ", words) + ": wanted nothing, show N or table");
+      throw new BadInput("series " + String.join(" ", words) + ": wanted nothing, show N, show underneath N or table");
     }
     return Main.OK;
   }
@@ -102,9 +104,10 @@ final class SeriesCommand implements Callable<Integer> {
         text.append("%19s%s\n".formatted("", line(one)));
       }
     }
-    text.append("* can be seen; compare with boot, dump or replay --at N\n\nlater fixes:\n");
+    text.append("* can be seen; compare with boot, dump or replay --at N --vs M\n");
+    text.append("\nlater fixes, off at all levels; --at 49+FIX turns one on:\n");
     Series.LATER_FIXES.forEach(
-        fix -> text.append("   ").append(fix).append("  in ").append(in(fix)).append('\n'));
+        fix -> text.append("     %-30sin %s\n".formatted(fix, String.join(", ", in(fix)))));
     return text.append(UnderneathText.list()).toString();
   }
 
@@ -116,12 +119,8 @@ final class SeriesCommand implements Callable<Integer> {
     return one.observable().unit() + ", " + one.observable().scenario();
   }
 
-  private static String in(String fix) {
-    return String.join(
-        ", ",
-        List.of("7.1", "7.2", "7.3").stream()
-            .filter(name -> Series.profile(name).hasFix(fix))
-            .toList());
+  private static List<String> in(String fix) {
+    return Series.RELEASED.stream().filter(name -> Series.profile(name).hasFix(fix)).toList();
   }
 
   private static String show(Catalogue.Entry entry) {
@@ -135,6 +134,7 @@ final class SeriesCommand implements Callable<Integer> {
     lines(text, "kernel", entry.files());
     lines(text, "java", entry.java());
     lines(text, "evidence", entry.evidence());
+    lines(text, "captured", entry.captured().isEmpty() ? List.of() : List.of(entry.captured()));
     text.append("confidence  %s\n".formatted(entry.confidence()));
     return text.toString();
   }
@@ -167,11 +167,21 @@ final class SeriesCommand implements Callable<Integer> {
         }
         json.endList();
       }
-      json.list("evidence");
-      entry.evidence().forEach(json::add);
-      json.endList().endObject();
+      texts(json, "evidence", entry.evidence());
+      json.endObject();
     }
-    return json.endList().endObject() + "\n";
+    json.endList().list("laterFixes");
+    for (String fix : Series.LATER_FIXES) {
+      texts(json.object().put("name", fix), "in", in(fix)).endObject();
+    }
+    return UnderneathText.json(json.endList()).endObject() + "\n";
+  }
+
+  /** A list of texts. */
+  static Json texts(Json json, String name, List<String> texts) {
+    json.list(name);
+    texts.forEach(json::add);
+    return json.endList();
   }
 
   private static void change(Json json, Measured one) {

@@ -2,7 +2,9 @@
 package org.vmemmap.lab.cli;
 
 import java.util.List;
+import org.vmemmap.lab.report.Json;
 import org.vmemmap.lab.series.Catalogue;
+import org.vmemmap.types.Series;
 
 /** The steps of the series underneath, as {@code vmemmap series} prints them. */
 final class UnderneathText {
@@ -15,7 +17,24 @@ final class UnderneathText {
     for (Catalogue.Step step : Catalogue.underneath()) {
       text.append("%2d   %s\n".formatted(step.number(), step.subject()));
     }
-    return text.append("'series show underneath N' tells what each left in the port\n").toString();
+    text.append("'series show underneath N' tells what each left in the port; --at 49+FORM turns on a");
+    text.append(" form that was\nposted and not merged: ").append(String.join(", ", Series.FORMS));
+    return text.append('\n').toString();
+  }
+
+  /** The steps as a list of {@code json}. */
+  static Json json(Json json) {
+    json.list("underneath");
+    for (Catalogue.Step step : Catalogue.underneath()) {
+      json.object()
+          .put("number", step.number())
+          .put("subject", step.subject())
+          .put("kind", step.kind())
+          .put("left", step.left());
+      SeriesCommand.texts(json, "java", step.java());
+      SeriesCommand.texts(json, "evidence", step.evidence()).endObject();
+    }
+    return json.endList();
   }
 
   /** One step. */

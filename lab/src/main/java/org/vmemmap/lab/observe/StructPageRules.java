@@ -112,7 +112,7 @@ final class StructPageRules {
     if (node < 0 && !devices.initialised(pfn) && !mm.mmzone().pfnOnline(pfn)) {
       return;
     }
-    if (!spans(flags, pfn) || (node >= 0 && zone.nid() != node)) {
+    if (!spans(links(pfn, flags, info), pfn) || (node >= 0 && zone.nid() != node)) {
       found.violated(
           LINKS,
           "pfn",
@@ -123,6 +123,14 @@ final class StructPageRules {
     if ((info & 1) != 0 && !(node < 0 && devices.misaligned(pfn))) {
       tail(pfn, info);
     }
+  }
+
+  /** Word 0 that tells the zone: the page's own, or its head's where page_zonenum() asks the head. */
+  private long links(long pfn, long flags, long info) {
+    if ((info & 1) == 0 || !mm.series().readsZoneOfHead()) {
+      return flags;
+    }
+    return mm.struct().flags(mm.flags().compoundHead(mm.model().pfnToPage(pfn)));
   }
 
   private boolean spans(long flags, long pfn) {

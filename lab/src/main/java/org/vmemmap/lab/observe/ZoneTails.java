@@ -10,8 +10,12 @@ import org.vmemmap.types.Mm;
 import org.vmemmap.types.Page;
 import org.vmemmap.types.PgData;
 import org.vmemmap.types.Zone;
+import org.vmemmap.types.ZoneType;
 
-/** The frames that hold the tails of optimised HugeTLB pages: {@code zone->vmemmap_tails}. */
+/**
+ * The frames that hold the tails of optimised HugeTLB pages: {@code zone->vmemmap_tails}. Where the
+ * zones of a node share a frame, it is listed once, for the zone that its struct pages name.
+ */
 public final class ZoneTails {
   private final List<Slot> slots = new ArrayList<>();
   private final Map<Long, Slot> byFrame = new HashMap<>();
@@ -45,10 +49,16 @@ public final class ZoneTails {
       if (tail != null) {
         long frame = mm.model().pageToPfn(tail);
         Slot slot = new Slot(zone, i + mm.mmzone().vmemmapTailMinOrder(), frame);
-        slots.add(slot);
-        byFrame.put(frame, slot);
+        if (!mm.series().sharesTailsInNode() || named(mm, frame) == zone.idx()) {
+          slots.add(slot);
+          byFrame.put(frame, slot);
+        }
       }
     }
+  }
+
+  private static ZoneType named(Mm mm, long frame) {
+    return mm.inline().zonenum(new MemmapReader(mm).wordsInFrame(frame, 0)[0]);
   }
 
   /** All slots in use. */

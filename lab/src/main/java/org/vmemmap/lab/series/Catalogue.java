@@ -31,6 +31,7 @@ public final class Catalogue {
    * @param observable what is different before and after, with numbers
    * @param measured names of the {@link Observables} that it changes; none when nothing can be seen
    * @param evidence test classes and cases that show it
+   * @param captured what the captured kernels among the evidence show of it; empty without any
    * @param breaks rules that do not hold at some levels because of it
    * @param confidence how sure it is, and {@code inferred: reason} where the text is lost
    */
@@ -45,6 +46,7 @@ public final class Catalogue {
       String observable,
       List<String> measured,
       List<String> evidence,
+      String captured,
       List<Break> breaks,
       String confidence) {}
 
@@ -55,15 +57,20 @@ public final class Catalogue {
    * @param from the first level
    * @param to the last level
    * @param machines how the names of the kinds of machine begin where it shows
-   * @param scenario the standard scenario that shows it
+   * @param scenarios the standard scenarios that show it
    * @param why what the kernel does
    */
   public record Break(
-      String rule, int from, int to, List<String> machines, String scenario, String why) {
+      String rule,
+      int from,
+      int to,
+      List<String> machines,
+      List<String> scenarios,
+      String why) {
     /** True when it is to be expected. */
     public boolean at(int level, String machine, String of) {
       boolean there = machines.stream().anyMatch(machine::startsWith);
-      return from <= level && level <= to && there && scenario.equals(of);
+      return from <= level && level <= to && there && scenarios.contains(of);
     }
   }
 
@@ -141,6 +148,7 @@ public final class Catalogue {
         text(node, "observable"),
         has(node, "measured") ? texts(node, "measured") : List.of(),
         texts(node, "evidence"),
+        has(node, "captured") ? text(node, "captured") : "",
         breaks(node),
         text(node, "confidence"));
   }
@@ -160,7 +168,7 @@ public final class Catalogue {
                 Integer.parseInt(text(one, "from")),
                 Integer.parseInt(text(one, "to")),
                 texts(one, "machines"),
-                text(one, "scenario"),
+                texts(one, "scenarios"),
                 text(one, "why")));
       }
     }

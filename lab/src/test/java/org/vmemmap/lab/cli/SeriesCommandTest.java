@@ -22,8 +22,9 @@ class SeriesCommandTest {
     assertTrue(
         run.out().contains("nr_memmap_pages, device of 1G in pages of 2M: 4096 -> 1024\n"),
         run.out());
-    assertTrue(run.out().contains("no-bootmem-info  in 7.3"), run.out());
-    assertTrue(run.out().contains("no-sparse-buffer  in 7.2, 7.3"), run.out());
+    assertTrue(run.out().contains("no-bootmem-info               in 7.3\n"), run.out());
+    assertTrue(run.out().contains("no-sparse-buffer              in 7.2, 7.3\n"), run.out());
+    assertTrue(run.out().contains("\n13   mm: Remove the branch from compound_head()\n"), run.out());
   }
 
   /** One patch. Expect its places in the port; and one line for a number that is none. */
@@ -36,6 +37,41 @@ class SeriesCommandTest {
     assertEquals(2, Run.of("series", "shew", "5").code());
   }
 
+  /** A step of the series underneath. Expect what it left; and one line for a step that is none. */
+  @Test
+  void series_showUnderneath_tellsAboutOneStep() {
+    Run run = Run.of("series", "show", "underneath", "13");
+    assertTrue(run.out().startsWith("13  mm: Remove the branch from compound_head()\n"), run.out());
+    assertTrue(run.out().contains("java        PageFlags.compoundHead()\n"), run.out());
+    assertEquals(2, Run.of("series", "show", "underneath", "15").code());
+  }
+
+  /**
+   * The form of the fourth posting on a machine whose hugepages lie in two zones. Expect the rule of
+   * zones to be broken by a shared tail for the node; and none with the zone read from the head.
+   */
+  @Test
+  void boot_tailsPerNode_breaksTheRuleOfZonesWithoutTheHead() {
+    String[] boot = {
+      "boot", "--mem", "4G", "--nodes", "1", "--cmdline", "hugetlb_free_vmemmap=on hugepages=600",
+      "--dax", "size=128M", "--at", "49+tails-per-node"
+    };
+    Run node = Run.of(boot);
+    assertEquals(1, node.code());
+    assertTrue(
+        node.out()
+            .lines()
+            .filter(line -> line.startsWith("Violated"))
+            .allMatch(line -> line.startsWith("Violated  struct-page-node-zone ")),
+        node.out());
+
+    boot[boot.length - 1] += "+zonenum-of-head";
+    Run head = Run.of(boot);
+    assertEquals(0, head.code(), head.out());
+    boot[boot.length - 1] = "49+tails-per-zone";
+    assertEquals(2, Run.of(boot).code());
+  }
+
   /**
    * JSON. Expect the fields of a patch with the values of both kernels, the first observable in the
    * fields themselves, and a dash for a patch without any.
@@ -46,6 +82,8 @@ class SeriesCommandTest {
     assertTrue(text.contains("\"before\": \"-512\",\n      \"after\": \"0\""), text);
     assertTrue(text.contains("\"before\": \"4096\",\n      \"after\": \"1024\""), text);
     assertTrue(text.contains("\"before\": \"-\",\n      \"after\": \"-\""), text);
+    assertTrue(text.contains("\"name\": \"no-bootmem-info\""), text);
+    assertTrue(text.contains("\"underneath\": [\n    {\n      \"number\": 1,\n"), text);
   }
 
   /**

@@ -3,8 +3,11 @@ package org.vmemmap.lab.series;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import java.util.List;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.vmemmap.lab.boot.MachineSpecs;
+import org.vmemmap.types.Series;
 
 /** What is known when HugeTLB takes its pages: patches 11 and 27. */
 class BootOrderSeriesTest {
@@ -34,5 +37,25 @@ class BootOrderSeriesTest {
   void mmCoreInitEarly_sections_arePresentBeforeHugetlb() {
     assertEquals("3", Seen.at(26, "hugepages-at-section-init"));
     assertEquals("0", Seen.at(27, "hugepages-at-section-init"));
+  }
+
+  /**
+   * Hugepages by node, which are asked for before there are zones at level 0. Expect the nodes to be
+   * known, as the architecture lets them go online first, and the same pages on them at all levels.
+   */
+  @Test
+  void hugepagesSetup_byNode_knowsTheNodesAtEveryLevel() {
+    for (int level : new int[] {0, 10, 11, 49}) {
+      SeriesMachine machine =
+          new SeriesMachine(
+              MachineSpecs.ofSize(1L << 30, 2, List.of(), 4, List.of("hugepages=0:1,1:2"))
+                  .withSeries(Series.at(level)));
+      for (int node = 0; node < 2; node++) {
+        String file =
+            "/sys/devices/system/node/node%d/hugepages/hugepages-2048kB/nr_hugepages"
+                .formatted(node);
+        assertEquals(Integer.toString(node + 1), machine.kernel().read(file), "level " + level);
+      }
+    }
   }
 }

@@ -24,8 +24,8 @@ class LaterFixesTest {
       assertEquals(!fix.equals("no-bootmem-info"), Series.profile("7.2").hasFix(fix));
       assertEquals(true, Series.profile("7.3").hasFix(fix));
     }
-    assertEquals(true, Series.at(7).withFix("early-boot-folios").initsBootFoliosEarly());
-    assertThrows(IllegalArgumentException.class, () -> Series.at(7).withFix("no-fix"));
+    assertEquals(true, Series.at(7).with("early-boot-folios").initsBootFoliosEarly());
+    assertThrows(IllegalArgumentException.class, () -> Series.at(7).with("no-fix"));
   }
 
   /**
@@ -41,7 +41,7 @@ class LaterFixesTest {
   @Test
   void createAltmapsAndMemoryBlocks_noDevice_unmapsFromTheAltmap() {
     assertEquals("-12 [Altmap not fully unmapped]", unplugged(Series.at(49)));
-    assertEquals("-12 []", unplugged(Series.at(49).withFix("altmap-in-error-path")));
+    assertEquals("-12 []", unplugged(Series.at(49).with("altmap-in-error-path")));
   }
 
   private static String unplugged(Series series) {
@@ -63,7 +63,7 @@ class LaterFixesTest {
   void hugetlbBootmem_earlyFolios_existBeforeTheInitcall() {
     for (int level : new int[] {16, 49}) {
       assertEquals("head false, then 1", folio(Series.at(level)));
-      assertEquals("head true, then 1", folio(Series.at(level).withFix("early-boot-folios")));
+      assertEquals("head true, then 1", folio(Series.at(level).with("early-boot-folios")));
     }
   }
 
@@ -98,7 +98,7 @@ class LaterFixesTest {
   void vmemmapAllocBlockBuf_buffer_isCutInOrder() {
     assertEquals(List.of(512L, 512L, 512L), distances(Series.at(49)));
     assertEquals(
-        List.of(-512L, -512L, -512L), distances(Series.at(49).withFix("no-sparse-buffer")));
+        List.of(-512L, -512L, -512L), distances(Series.at(49).with("no-sparse-buffer")));
   }
 
   private static List<Long> distances(Series series) {

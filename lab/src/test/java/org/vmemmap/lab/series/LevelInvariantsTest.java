@@ -10,6 +10,7 @@ import java.util.TreeSet;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.vmemmap.lab.check.MemoryScenarios;
 import org.vmemmap.lab.check.Scenario;
 import org.vmemmap.lab.check.World;
 import org.vmemmap.lab.observe.Invariants;
@@ -26,7 +27,6 @@ import org.vmemmap.types.Series;
 class LevelInvariantsTest {
   private static final boolean ALL = "all".equals(System.getProperty("vmemmap.levels"));
   private static final String PC = "x86-64-4";
-  private static final List<String> RELEASED = List.of("7.1", "7.2", "7.3");
 
   /** Where levels meet that differ in what is left in the memmap. */
   private static final List<String> SOME =
@@ -60,7 +60,11 @@ class LevelInvariantsTest {
 
   private static List<Run> runs() {
     List<Run> runs = new ArrayList<>();
-    for (String name : Scenario.NAMES) {
+    List<String> names = new ArrayList<>(Scenario.NAMES);
+    if (ALL) {
+      names.addAll(MemoryScenarios.NAMES);
+    }
+    for (String name : names) {
       for (Scenario scenario : Scenario.standard(name, World.all())) {
         kernels(scenario).forEach(kernel -> runs.add(new Run(scenario, series(kernel))));
       }
@@ -71,15 +75,15 @@ class LevelInvariantsTest {
   private static Stream<String> kernels(Scenario scenario) {
     if (ALL) {
       IntStream levels = IntStream.rangeClosed(0, Series.LAST);
-      return Stream.concat(levels.mapToObj(Integer::toString), RELEASED.stream());
+      return Stream.concat(levels.mapToObj(Integer::toString), Series.RELEASED.stream());
     }
-    boolean dax = scenario.name().equals("dax");
+    boolean dax = List.of("dax", "far", "part").contains(scenario.name());
     if (!scenario.world().name().equals(PC)) {
       return dax ? Stream.of("0", "34", "37", "49") : Stream.of("49");
     }
     return Stream.concat(
         dax || scenario.name().equals("gigantic") ? SOME.stream() : Stream.of("0", "28", "49"),
-        RELEASED.stream());
+        Series.RELEASED.stream());
   }
 
   private static Series series(String kernel) {

@@ -135,10 +135,10 @@ class UnderneathTest {
   @Tag("underneath-06")
   void pageZonenum_tailsPerNode_needsTheHead() {
     Series merged = Series.at(49);
-    Series perNode = merged.withForm(Series.TAILS_PER_NODE);
+    Series perNode = merged.with(Series.TAILS_PER_NODE);
     assertEquals("2 frames, 0 wrong", zonesOfTails(merged));
     assertEquals("1 frames, 1 wrong", zonesOfTails(perNode));
-    assertEquals("1 frames, 0 wrong", zonesOfTails(perNode.withForm(Series.ZONENUM_OF_HEAD)));
+    assertEquals("1 frames, 0 wrong", zonesOfTails(perNode.with(Series.ZONENUM_OF_HEAD)));
   }
 
   /** One hugepage in DMA32 and one in Normal: frames behind their page 100, and wrong zones of it. */
