@@ -263,7 +263,7 @@ public final class DaxBus {
       }
       devDax = bus.find(device);
     }
-    if (devDax == null) {
+    if (devDax == null || !inside(devDax.region(), start)) {
       return -Errno.ENODEV;
     }
     int rc = resize(devDax, start, size, align);
@@ -273,7 +273,7 @@ public final class DaxBus {
   /** Writes {@code create} of the region around {@code start} until the device exists. */
   private int createDevice(String device, long start) {
     for (DaxRegion region : bus.regions()) {
-      if (start - region.start() < 0 || start - region.start() >= region.size()) {
+      if (!inside(region, start)) {
         continue;
       }
       int rc = 0;
@@ -284,6 +284,10 @@ public final class DaxBus {
       return rc;
     }
     return -Errno.ENODEV;
+  }
+
+  private static boolean inside(DaxRegion region, long start) {
+    return start - region.start() >= 0 && start - region.start() < region.size();
   }
 
   private int resize(DevDax devDax, long start, long size, long align) {

@@ -234,13 +234,12 @@ public final class PhysicalMemory {
 
   /**
    * Fills {@code bytes} bytes with {@code value}. Address and length are multiples of 8. Filling
-   * memory that was never written with zeros makes no chunk.
+   * memory that was never written with zeros makes no chunk, and changes nothing since a mark.
    */
   public void fill(long paddr, long bytes, byte value) {
     long pattern = (value & 0xffL) * 0x0101_0101_0101_0101L;
     long end = paddr + bytes;
     requireWords(paddr, bytes);
-    beforeWrite(paddr, bytes);
     if (written != null) {
       written.written(paddr, bytes);
     }
@@ -253,6 +252,7 @@ public final class PhysicalMemory {
     while (paddr < end) {
       long stop = Math.min(end, (paddr | CHUNK_MASK) + 1);
       if (value != 0 || chunkOrNull(paddr) != null) {
+        beforeWrite(paddr, stop - paddr);
         int first = word(paddr);
         Arrays.fill(chunk(paddr), first, first + (int) ((stop - paddr) >>> 3), pattern);
       }
