@@ -2,6 +2,7 @@
 package org.vmemmap.lab.check;
 
 import java.util.List;
+import org.vmemmap.lab.series.Catalogue;
 
 /**
  * A rule that a run broke, and all that is needed to look at it again.
@@ -11,7 +12,8 @@ import java.util.List;
  * @param detail frame or pfn, and what was found
  * @param site the kernel functions whose allocation failed; empty for none
  * @param trace the last shared steps
- * @param finding title in docs/FINDINGS.md when the kernel is known to do so; empty otherwise
+ * @param finding title in docs/FINDINGS.md, or the patch of the series, when the kernel is known to
+ *     do so; empty otherwise
  * @param replay the command that runs it again
  */
 public record Deviation(
@@ -49,7 +51,8 @@ public record Deviation(
       text.append(i == 0 ? "trace     " : "          ").append(trace.get(i)).append('\n');
     }
     if (known()) {
-      text.append("known     ").append(finding).append(" (docs/FINDINGS.md)\n");
+      String where = finding.startsWith(Catalogue.PATCH) ? "docs/series" : "docs/FINDINGS.md";
+      text.append("known     ").append(finding).append(" (").append(where).append(")\n");
     }
     return text.append("replay    ").append(replay).append('\n').toString();
   }

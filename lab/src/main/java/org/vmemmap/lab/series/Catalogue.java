@@ -14,6 +14,9 @@ import org.vmemmap.types.Series;
 
 /** The entries of the patches, from the data files beside this class: {@code 01.json} ... */
 public final class Catalogue {
+  /** How {@link #broken} begins. */
+  public static final String PATCH = "patch ";
+
   private static final int STEPS = 14;
 
   private Catalogue() {}
@@ -57,7 +60,9 @@ public final class Catalogue {
    * @param from the first level
    * @param to the last level
    * @param machines how the names of the kinds of machine begin where it shows
-   * @param scenarios the standard scenarios that show it
+   * @param scenarios the standard scenarios that show it; {@value #REFUSED} for one in which an
+   *     allocation fails
+   * @param found what a report of it says, in part
    * @param why what the kernel does
    */
   public record Break(
@@ -66,12 +71,44 @@ public final class Catalogue {
       int to,
       List<String> machines,
       List<String> scenarios,
+      String found,
       String why) {
+    /** Nothing shows it as long as nothing fails. */
+    public static final String REFUSED = "refused";
+
     /** True when it is to be expected. */
     public boolean at(int level, String machine, String of) {
-      boolean there = machines.stream().anyMatch(machine::startsWith);
-      return from <= level && level <= to && there && scenarios.contains(of);
+      return from <= level && level <= to && on(machine) && scenarios.contains(of);
     }
+
+    private boolean on(String machine) {
+      return machines.stream().anyMatch(machine::startsWith);
+    }
+
+    /** The same for any kernel: a release has patches here and there. */
+    private boolean at(Series series, String machine) {
+      return (from == 0 || series.has(from)) && !series.has(to + 1) && on(machine);
+    }
+  }
+
+  /**
+   * Which patch a rule is broken for, or by whose absence, at the level of a kernel.
+   *
+   * @param machine name of the kind of machine
+   * @param rule the rule that is broken
+   * @param found what was found
+   * @return as in {@code patch 1: its subject}; empty for none
+   */
+  public static String broken(Series series, String machine, String rule, String found) {
+    for (Entry entry : entries()) {
+      for (Break one : entry.breaks()) {
+        boolean same = one.rule().equals(rule) && found.contains(one.found());
+        if (same && one.at(series, machine)) {
+          return PATCH + entry.number() + ": " + entry.subject();
+        }
+      }
+    }
+    return "";
   }
 
   /**
@@ -169,6 +206,7 @@ public final class Catalogue {
                 Integer.parseInt(text(one, "to")),
                 texts(one, "machines"),
                 texts(one, "scenarios"),
+                text(one, "found"),
                 text(one, "why")));
       }
     }
