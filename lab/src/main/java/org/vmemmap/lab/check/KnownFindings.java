@@ -15,6 +15,7 @@ import org.vmemmap.lab.boot.MachineSpec;
 import org.vmemmap.lab.boot.Profile;
 import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.lab.observe.MemmapReader;
+import org.vmemmap.lab.series.Catalogue;
 import org.vmemmap.types.MmConfig;
 
 /**
@@ -23,6 +24,7 @@ import org.vmemmap.types.MmConfig;
  */
 final class KnownFindings {
   private static final Pattern PFN = Pattern.compile("pfn=0x([0-9a-f]+)");
+  private static final Pattern MISSING = Pattern.compile("not-present va=0x([0-9a-f]+)");
   private static final long SUBSECTION = 2L << 20;
   private static final String FRAMES_BOOKED = "memmap-frames-booked";
 
@@ -56,6 +58,9 @@ final class KnownFindings {
       "arm64 with 16K and 64K pages: neighbours share a page of memmap, the first to go takes it";
   private static final String ARM64_ALIGNMENT =
       "arm64: the memmap is not aligned to that of the largest folio";
+
+  private static final String NEVER_OPTIMISED =
+      "Restoring page by page warns of a page that has no need of it";
 
   private static final String REGISTERED_BY_NODE =
       "Boot memmap is registered by node: a section of two nodes twice, another perhaps not at all";
@@ -117,6 +122,7 @@ final class KnownFindings {
         new Known(PLUGGED, RuleBook.WARNING, KnownFindings::plugged),
         new Known(SHARED_BLOCK, RuleBook.WARNING, KnownFindings::sharedBlock),
         new Known(NO_ZONE, RuleBook.CRASH, KnownFindings::noZone),
+        new Known(NEVER_OPTIMISED, RuleBook.WARNING, KnownFindings::neverOptimised),
         new Known(REGISTERED_BY_NODE, RuleBook.CRASH, KnownFindings::freesOddlyRegistered),
         new Known(REGISTERED_BY_NODE, FRAMES_BOOKED, KnownFindings::oddlyRegistered));
   }
@@ -126,7 +132,7 @@ final class KnownFindings {
     return all().stream().map(Known::title).distinct().toList();
   }
 
-  /** The title of the finding that explains it; empty for none. */
+  /** The finding's title, or the patch of the series, that explains it; empty for none. */
   static String explain(Sight sight) {
     for (Known known : all()) {
       boolean rule = known.rule().equals(ANY) || known.rule().equals(sight.rule());
@@ -134,14 +140,29 @@ final class KnownFindings {
         return known.title();
       }
     }
-    return "";
+    String machine = sight.scenario().world().name();
+    return Catalogue.broken(sight.spec().series(), machine, sight.rule(), sight.detail());
   }
 
   /** A self-hosted block gets no device in a kernel that does not tell the altmap. */
   private static boolean noAltmap(Sight sight) {
     return !sight.spec().config().series().unmapsFailedBlockFromAltmap()
         && (sight.verb("dimm") || sight.verb("kmem"))
-        && sight.detail().contains("no-such-zone");
+        && (sight.detail().contains("no-such-zone") || unmapsItself(sight));
+  }
+
+  /** arm64 takes the mapping before it looks at the page: the block's own memmap is missing. */
+  private static boolean unmapsItself(Sight sight) {
+    Matcher place = MISSING.matcher(sight.detail());
+    if (!sight.spec().arch().equals(Profile.ARM64) || !place.find()) {
+      return false;
+    }
+    long va = Long.parseUnsignedLong(place.group(1), 16);
+    List<Long> numbers = Workbench.numbers(Objects.requireNonNull(sight.step()));
+    int shift = sight.kernel().mm().model().pageShift();
+    MemmapReader reader = new MemmapReader(sight.kernel().mm());
+    long end = numbers.get(0) + numbers.get(1);
+    return reader.address(numbers.get(0) >>> shift) <= va && va < reader.address(end >>> shift);
   }
 
   /** The altmap is given up while its pages are still handed out. */
@@ -153,8 +174,13 @@ final class KnownFindings {
 
   /** Sections are left of a DIMM or device that has more than one. */
   private static boolean halfAdded(Sight sight) {
-    return (sight.verb("dimm") || sight.verb("kmem") || sight.verb("bind"))
-        && sight.detail().startsWith("-ENOMEM")
+    // A device is offered to the driver twice, and LMBs are refused with one error for all.
+    boolean refused =
+        sight.verb("lmbs")
+            ? sight.detail().startsWith("-EINVAL")
+            : sight.detail().startsWith("-ENOMEM") || sight.detail().startsWith("-EEXIST");
+    return (sight.verb("dimm") || sight.verb("kmem") || sight.verb("bind") || sight.verb("lmbs"))
+        && refused
         && sight.detail().contains("present sections were");
   }
 
@@ -239,7 +265,8 @@ final class KnownFindings {
   /** Memory went, and the page lies in the last sub-section of RAM, which is not whole. */
   private static boolean zoneEnd(Sight sight) {
     Matcher place = PFN.matcher(sight.detail());
-    if (!(sight.verb("eject") || sight.verb("unkmem")) || !place.find()) {
+    boolean gone = sight.verb("eject") || sight.verb("unkmem") || sight.verb("unlmbs");
+    if (!gone || !place.find()) {
       return false;
     }
     long address = Long.parseLong(place.group(1), 16) * sight.spec().profile().pageSize();
@@ -286,6 +313,13 @@ final class KnownFindings {
         && sight.spec().config().debugVm()
         && !sight.spec().softReserved().isEmpty()
         && sight.detail().contains("no-such-zone");
+  }
+
+  /** Pages of both kinds are freed together, and the first of them cannot be restored. */
+  private static boolean neverOptimised(Sight sight) {
+    return sight.spec().config().debugVm()
+        && sight.failed().contains("alloc_vmemmap_page_list")
+        && sight.detail().contains("__hugetlb_vmemmap_restore_folio: !folio_test_hugetlb(folio)");
   }
 
   private static boolean freesOddlyRegistered(Sight sight) {

@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.vmemmap.lab.boot.Boards;
 import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.lab.boot.Profile;
 import org.vmemmap.lab.boot.Ram;
 
 /**
@@ -65,7 +66,7 @@ final class RandomSteps {
     add(2, this::block);
     add(spec.softReserved().isEmpty() && spec.pmem().isEmpty() ? 0 : 6, this::dax);
     add(spec.softReserved().isEmpty() ? 0 : 2, this::kmem);
-    add(spec.deviceMemory().isEmpty() ? 0 : 4, this::dimm);
+    add(spec.deviceMemory().isEmpty() ? 0 : 4, spec.arch().equals(Profile.POWERPC) ? this::lmbs : this::dimm);
   }
 
   private void add(int times, Kind kind) {
@@ -159,6 +160,12 @@ final class RandomSteps {
     return new Step("dimm", start + " 0x" + Long.toHexString(range.size()) + " " + range.node());
   }
 
+  private Step lmbs() {
+    Ram range = dice.pick(spec.deviceMemory());
+    String all = "0x%x 0x%x".formatted(range.start(), range.size());
+    return dice.chance(60) ? new Step("lmbs", all + " " + range.node()) : new Step("unlmbs", all);
+  }
+
   // ---- devices ----
 
   private Ram device() {
@@ -190,6 +197,9 @@ final class RandomSteps {
   private Step kmem() {
     Ram range = dice.pick(spec.softReserved());
     String start = "0x" + Long.toHexString(range.start());
+    if (dice.chance(20)) {
+      return new Step("state", start + " " + dice.word("unplugged", "online_movable"));
+    }
     if (dice.chance(30)) {
       return new Step("unkmem", start);
     }

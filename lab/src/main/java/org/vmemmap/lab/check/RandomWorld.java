@@ -3,7 +3,6 @@ package org.vmemmap.lab.check;
 
 import java.util.ArrayList;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.Boards;
 import org.vmemmap.lab.boot.MachineSpec;
@@ -24,8 +23,12 @@ final class RandomWorld {
   private static final long MIB = 1L << 20;
   private static final long GIB = 1L << 30;
   private static final long SUBSECTION = 2 * MIB;
+  private static final long POWERPC_BLOCK = 256 * MIB;
   private static final int MOST_RANGES = 4;
   private static final int TRIES = 1000;
+
+  /** Per cent of kernels with struct pages of an odd size, of which all have to be read each time. */
+  private static final int ODD = 8;
 
   private final Dice dice;
   private final World world;
@@ -47,7 +50,7 @@ final class RandomWorld {
   }
 
   /** A machine of a kind among {@code worlds}, with the kernel {@code series}. */
-  static Scenario draw(Dice dice, List<World> worlds, @Nullable Series series) {
+  static Scenario draw(Dice dice, List<World> worlds, Series series) {
     for (int i = 0; i < TRIES; i++) {
       try {
         World world = dice.pick(worlds);
@@ -61,7 +64,7 @@ final class RandomWorld {
     throw new IllegalStateException("no machine in " + TRIES + " tries");
   }
 
-  private MachineSpec spec(@Nullable Series series) {
+  private MachineSpec spec(Series series) {
     nodes = dice.chance(60) ? 1 : (int) dice.between(2, 3);
     layout();
     World.Memory memory = new World.Memory(ram, soft, pmem, device);
@@ -71,22 +74,11 @@ final class RandomWorld {
             .config()
             .withDeferredStructPageInit(dice.chance(60))
             .withDebugVm(dice.chance(30))
-            .withSeries(series == null ? series() : series);
+            .withSeries(series);
     return plain.withConfig(
-        dice.chance(15)
+        dice.chance(ODD)
             ? config.withSizeofStructPage(dice.pick(List.of(56, 72, 80)))
             : config);
-  }
-
-  private Series series() {
-    return switch (dice.below(5)) {
-      case 0, 1 -> Series.at(Series.LAST);
-      case 2, 3 -> Series.profile("7.3");
-      default ->
-          dice.chance(20)
-              ? Series.profile(dice.word("7.1", "7.2"))
-              : Series.at(dice.below(Series.LAST));
-    };
   }
 
   // ---- memory ----
@@ -157,9 +149,10 @@ final class RandomWorld {
       device(dice.chance(60) ? soft : pmem);
     }
     if (dice.chance(30)) {
-      long block = world.profile() == null ? section : Math.max(section, 256 * MIB);
+      boolean powerpc = world.name().startsWith(Profile.POWERPC);
+      long block = powerpc ? POWERPC_BLOCK : section;
       at = round(at, block);
-      device.add(new Ram(at, at + block * dice.between(1, 2), dice.below(nodes)));
+      device.add(new Ram(at, at + block * (dice.chance(70) ? 1 : 2), dice.below(nodes)));
     }
   }
 

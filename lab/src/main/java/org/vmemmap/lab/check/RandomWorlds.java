@@ -18,6 +18,11 @@ import org.vmemmap.types.Series;
  */
 public final class RandomWorlds {
   private static final int PER_MACHINE = 50;
+
+  /** Of so many machines two have the newest kernels, and one has another. */
+  private static final int KERNEL_TURN = 3;
+
+  private static final List<String> OLD = List.of("7.1", "7.2");
   private static final int REPORTS = 10;
   private static final int SHRINKING = 400;
 
@@ -27,6 +32,9 @@ public final class RandomWorlds {
   private final Consumer<Machine> prepare;
   private final Map<String, Integer> outcomes = new TreeMap<>();
   private final Map<String, Found> found = new TreeMap<>();
+  private final Cover cover = new Cover();
+  private @Nullable RandomMachine machine;
+  private long machineOf = -1;
   private long runs;
   private long done;
   private long known;
@@ -81,17 +89,37 @@ public final class RandomWorlds {
 
   /** The scenario of a seed. */
   public Scenario scenario(long seed) {
-    return scenario(seed, machine(seed));
-  }
-
-  private Scenario machine(long seed) {
-    return RandomWorld.draw(new Dice(~(seed / PER_MACHINE)), worlds, series);
-  }
-
-  private Scenario scenario(long seed, Scenario machine) {
-    return machine
-        .withSteps(RandomSteps.draw(new Dice(seed), machine.spec(), steps))
+    Scenario without = machine(seed / PER_MACHINE).scenario();
+    return without
+        .withSteps(RandomSteps.draw(new Dice(seed), without.spec(), steps))
         .withName("random-" + seed, "seed " + seed);
+  }
+
+  /** The machine of a block of seeds: the first that is drawn and comes up. */
+  private RandomMachine machine(long block) {
+    RandomMachine last = machine;
+    if (last != null && machineOf == block) {
+      return last;
+    }
+    Dice dice = new Dice(~block);
+    Series kernel = series == null ? kernel(block) : series;
+    RandomMachine drawn;
+    do {
+      drawn = new RandomMachine(RandomWorld.draw(dice, worlds, kernel), prepare);
+    } while (!drawn.worthIt());
+    machine = drawn;
+    machineOf = block;
+    return drawn;
+  }
+
+  /** All patches, the last release, or one of the others in turn. */
+  private static Series kernel(long block) {
+    int turn = (int) (block / KERNEL_TURN % (Series.LAST + OLD.size()));
+    return switch ((int) (block % KERNEL_TURN)) {
+      case 0 -> Series.at(Series.LAST);
+      case 1 -> Series.profile("7.3");
+      default -> turn < Series.LAST ? Series.at(turn) : Series.profile(OLD.get(turn - Series.LAST));
+    };
   }
 
   /** Runs the scenarios of {@code count} seeds from {@code seed} on, of each {@code shards} one. */
@@ -101,10 +129,10 @@ public final class RandomWorlds {
       if (block % shards != shard - 1) {
         continue;
       }
+      cover.machine(machine(block).scenario());
       long first = Math.max(seed, block * PER_MACHINE);
-      RandomMachine machine = new RandomMachine(machine(first), prepare);
       for (long each = first; each < Math.min(end, (block + 1) * PER_MACHINE); each++) {
-        one(each, machine);
+        one(each, machine(block));
         if (++runs % 10_000 == 0) {
           progress.accept(lastLine());
         }
@@ -112,9 +140,10 @@ public final class RandomWorlds {
     }
   }
 
-  private void one(long seed, RandomMachine machine) {
-    Scenario scenario = scenario(seed, machine.scenario());
-    Trial.Result result = machine.run(scenario, replay(seed));
+  private void one(long seed, RandomMachine on) {
+    Scenario scenario = scenario(seed);
+    Trial.Result result = on.run(scenario, replay(seed));
+    scenario.steps().forEach(cover::step);
     done += scenario.steps().size();
     Deviation deviation = result.deviation();
     if (deviation == null) {
@@ -141,16 +170,26 @@ public final class RandomWorlds {
     found.put(kind, new Found(seed, small, shown == null ? deviation : shown));
   }
 
-  private String replay(long seed) {
+  /** The command that does the run of {@code seed} alone; without what {@code prepare} has done. */
+  String replay(long seed) {
     Series kernel = series;
     return "vmemmap check random --seed " + seed + " --runs 1 --steps " + steps
         + (kernel == null ? "" : " --at " + kernel.name())
-        + (worlds.size() == 1 ? " --world " + worlds.getFirst().name() : "");
+        + (worlds.equals(World.all()) ? "" : " --world " + names());
+  }
+
+  private String names() {
+    return String.join(",", worlds.stream().map(World::name).toList());
   }
 
   /** Runs that deviate in a way that is not known. */
   public long broken() {
     return broken;
+  }
+
+  /** What the runs had to do with. */
+  public Cover cover() {
+    return cover;
   }
 
   /** What was found, each kind once. */
@@ -167,7 +206,7 @@ public final class RandomWorlds {
       text.append(each.deviation().text()).append("scenario  ");
       text.append(each.scenario().text()).append('\n');
     }
-    return text.append(lastLine()).toString();
+    return text.append(cover.text()).append('\n').append(lastLine()).toString();
   }
 
   private String lastLine() {

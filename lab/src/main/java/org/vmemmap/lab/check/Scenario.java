@@ -189,7 +189,7 @@ public record Scenario(
   }
 
   /** Text for a report: the machine in a line, then each step in one. */
-  String text() {
+  public String text() {
     StringBuilder text = new StringBuilder();
     text.append(world.name()).append(" at ").append(spec.series().name());
     text.append(" mem=").append(Sizes.text(spec.ramBytes()));

@@ -131,7 +131,7 @@ public final class ScenarioFile {
             ? at("failing", () -> Selection.parse(fields.text("failing")))
             : Selection.NONE;
     return new Scenario(
-        fields.text("name"), fields.text("about"), world, spec, steps(),
+        fields.text("name"), fields.text("about"), world, spec, steps(spec),
         fields.boolOr("strict", false), fields.boolOr("failBoot", false), failing);
   }
 
@@ -165,15 +165,21 @@ public final class ScenarioFile {
         });
   }
 
-  private List<Step> steps() {
+  private List<Step> steps(MachineSpec spec) {
     List<Step> steps = new ArrayList<>();
     for (JsonNode node : fields.nodes("steps")) {
       if (!(node instanceof JsonNode.Text text)) {
         throw JsonParser.at(file, node.pos(), "a step is " + node.kind() + "; wanted a string");
       }
-      steps.add(placed(node, () -> Step.parse(text.value())));
+      steps.add(placed(node, () -> step(text.value(), spec)));
     }
     return steps;
+  }
+
+  private static Step step(String text, MachineSpec spec) {
+    Step step = Step.parse(text);
+    Workbench.requireRoom(step, spec);
+    return step;
   }
 
   private interface Reading<T> {

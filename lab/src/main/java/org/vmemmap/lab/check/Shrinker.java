@@ -178,6 +178,7 @@ final class Shrinker {
       MachineSpec old = best.spec();
       World.Memory memory = World.Memory.of(old).with(kind, ranges);
       MachineSpec spec = best.world().spec(memory, old.cmdline()).withConfig(old.config());
+      best.steps().forEach(step -> Workbench.requireRoom(step, spec));
       return take(best.withSpec(spec));
     } catch (BadInput e) {
       return false;

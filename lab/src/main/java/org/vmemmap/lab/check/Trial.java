@@ -50,6 +50,7 @@ final class Trial {
   private final Workbench bench;
   private @Nullable MarkedMemmap marked;
   private @Nullable Snapshot atMark;
+  private @Nullable Snapshot asLeft;
   private Consumer<String> refused = site -> {};
   private int steps;
   private boolean panicked;
@@ -150,10 +151,7 @@ final class Trial {
     Tracer tracer = new Tracer();
     Trial again = new Trial(scenario, selection, tracer, prepare);
     again.go();
-    String failed = String.join(", ", trial.failed.stream().distinct().toList());
-    return trial.result(
-        new Deviation(
-            trial.rule, trial.at, trial.detail, failed, tracer.lines(), trial.finding, replay));
+    return trial.deviating(replay, tracer.lines());
   }
 
   /** Tells {@code listener} of each site that fails from now on. */
@@ -191,6 +189,21 @@ final class Trial {
   /** True when a rule is broken. */
   boolean deviates() {
     return !rule.isEmpty();
+  }
+
+  /** True when the rule is broken in a way that docs/FINDINGS.md tells. */
+  boolean deviatesAsKnown() {
+    return !finding.isEmpty();
+  }
+
+  /** How it ended, without a trace; {@code replay} is the command that does the same. */
+  Result untraced(String replay) {
+    return deviates() ? deviating(replay, List.of()) : result();
+  }
+
+  private Result deviating(String replay, List<String> trace) {
+    String refusals = String.join(", ", failed.stream().distinct().toList());
+    return result(new Deviation(rule, at, detail, refusals, trace, finding, replay));
   }
 
   /** The rule that is broken, and how. */
@@ -250,19 +263,23 @@ final class Trial {
   private void step(Step step) {
     at = step.text();
     underway = step;
-    Snapshot before = snapshot();
+    Snapshot before = asLeft == null ? snapshot() : asLeft;
     boolean own = !step.failing().equals(Selection.NONE);
     current = own ? new Selection.Counter(step.failing()) : counter;
     arm(kernel.mm().machine());
+    int bound = kernel.dax().bound().size();
     int rc = bench.run(step);
     current = counter;
     arm(kernel.mm().machine());
     lastError = rc;
-    if (rc < 0) {
+    asLeft = rc < 0 ? snapshot() : null;
+    if (asLeft != null) {
       outcome.add(Errno.name(rc));
-      String difference = before.difference(snapshot());
+      String difference = before.difference(asLeft);
       // A range is replaced page by page, and nobody puts the first ones back.
-      boolean undone = !step.what().equals("isolate");
+      boolean undone =
+          !step.what().equals("isolate")
+              && (kernel.dax().bound().size() == bound || bench.bound(step));
       if (undone && !difference.isEmpty()) {
         broke(RuleBook.FAILED_OPERATION, Errno.name(rc) + ", but " + difference);
       } else if (scenario.strict() && failed.isEmpty()) {
@@ -291,12 +308,17 @@ final class Trial {
   private void warnings() {
     List<String> all = kernel.mm().printk().warnings();
     for (String warning : all.subList(warned, all.size())) {
-      boolean answers = !failed.isEmpty() || lastError == -Errno.ENOMEM;
+      boolean answers = !failed.isEmpty() || lastError == -Errno.ENOMEM || lmbsRefused();
       if (!answers || !FAILURE_WARNINGS.contains(warning)) {
         broke(RuleBook.WARNING, "WARNING: " + warning);
       }
     }
     warned = all.size();
+  }
+
+  /** The memory of LMBs is refused with -EINVAL whatever the reason. */
+  private boolean lmbsRefused() {
+    return underway != null && underway.what().equals("lmbs") && lastError == -Errno.EINVAL;
   }
 
   private void broke(String broken, String found) {

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import org.vmemmap.dax.DaxBus;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.LabKernel;
@@ -90,6 +91,24 @@ final class Workbench {
     }
   }
 
+  /** Refuses memory that comes from where {@code spec} has none. @throws BadInput for it */
+  static void requireRoom(Step step, MachineSpec spec) {
+    boolean device = step.what().equals("kmem");
+    if (!device && !step.what().equals("dimm") && !step.what().equals("lmbs")) {
+      return;
+    }
+    List<Ram> room = new ArrayList<>(device ? spec.softReserved() : spec.deviceMemory());
+    room.addAll(device ? spec.pmem() : List.of());
+    List<Long> numbers = numbers(step);
+    long start = numbers.get(0);
+    long end = start + numbers.get(1);
+    if (room.stream().noneMatch(r -> r.start() <= start && start < end && end <= r.end())) {
+      throw new BadInput(
+          "step \"" + step.text() + "\": wanted a range of "
+              + (device ? "softReserved or pmem" : "deviceMemory"));
+    }
+  }
+
   private static List<String> words(String text) {
     return text.isBlank() ? List.of() : List.of(text.strip().split(" +", -1));
   }
@@ -170,15 +189,28 @@ final class Workbench {
   }
 
   private int unbind(long start) {
+    DaxBus.Bound bound = boundAt(start);
+    return bound == null ? -Errno.ENODEV : kernel.dax().unbind(bound.device());
+  }
+
+  private DaxBus.@Nullable Bound boundAt(long start) {
     int shift = kernel.mm().model().pageShift();
-    for (DaxBus.Bound bound : new ArrayList<>(kernel.dax().bound())) {
+    for (DaxBus.Bound bound : kernel.dax().bound()) {
       DevPagemap.Range mapped = bound.pgmap().ranges[0];
       boolean inside = mapped.start() <= start && start <= mapped.end();
       if (inside || bound.dataPfn() == start >>> shift) {
-        return kernel.dax().unbind(bound.device());
+        return bound;
       }
     }
-    return -Errno.ENODEV;
+    return null;
+  }
+
+  /**
+   * True when what {@code step} names is bound. If not, and a device is bound all the same, it is
+   * another one: a driver that is told a name is offered all devices.
+   */
+  boolean bound(Step step) {
+    return step.what().equals("bind") && boundAt(numbers(step).getFirst()) != null;
   }
 
   /** Only where all pages are in use by the page allocator, as its caller sees to. */

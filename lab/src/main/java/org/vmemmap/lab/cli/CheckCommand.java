@@ -6,6 +6,7 @@ import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -54,7 +55,10 @@ final class CheckCommand implements Callable<Integer> {
   @Option(names = "--json", description = "List them as JSON.")
   boolean json;
 
-  @Option(names = "--world", paramLabel = "NAME", description = "Only this kind of machine.")
+  @Option(
+      names = "--world",
+      paramLabel = "NAME",
+      description = "Only this kind of machine, or these, with commas between them.")
   @Nullable String world;
 
   @Option(names = "--exits", description = "Show which failure exits were reached, and from where.")
@@ -142,6 +146,9 @@ final class CheckCommand implements Callable<Integer> {
     int[] part = part();
     RandomWorlds worlds =
         new RandomWorlds(worlds(), at == null ? null : MachineOptions.level("--at", at), most);
+    if (count == 1) {
+      out.println(worlds.scenario(from).text());
+    }
     worlds.run(from, count, part[0], part[1], this::progress);
     out.println(worlds.text());
     write(worlds.found());
@@ -177,7 +184,9 @@ final class CheckCommand implements Callable<Integer> {
 
   private List<World> worlds() {
     String one = world;
-    return one == null ? World.all() : List.of(World.of(one));
+    return one == null
+        ? World.all()
+        : Arrays.stream(one.split(",", -1)).map(World::of).toList();
   }
 
   private int sweep() {

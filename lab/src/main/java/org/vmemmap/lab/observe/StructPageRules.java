@@ -38,6 +38,9 @@ final class StructPageRules {
   private long headEnd = -1;
   private long headInfo;
 
+  /** Whether all pages of the range that was added after boot are online for sure. */
+  private boolean online;
+
   StructPageRules(
       LabKernel kernel,
       @Nullable MarkedMemmap marked,
@@ -62,7 +65,17 @@ final class StructPageRules {
   }
 
   void check() {
-    PageRanges.forEach(kernel, this::pages);
+    PageRanges.forEach(
+        kernel,
+        (start, end, node) -> {
+          online = node < 0 && mm.mmzone().pfnOnline(start) && noDevice(start);
+          pages(start, end, node);
+        });
+  }
+
+  /** True when no page of the section belongs to a device, so that all are online or none. */
+  private boolean noDevice(long pfn) {
+    return !mm.mmzone().onlineDeviceSection(mm.mmzone().pfnToSection(pfn));
   }
 
   /** Checks the pfns from {@code start} to {@code end} - 1; {@code node} is -1 for any. */
@@ -109,7 +122,12 @@ final class StructPageRules {
     long flags = memory.getLong(paddr);
     boolean whole = mm.config().structPageIsPowerOf2();
     long info = whole ? memory.getLong(paddr + 8) : reader.word(pfn, 1);
-    if (node < 0 && !devices.initialised(pfn) && !mm.mmzone().pfnOnline(pfn)) {
+    boolean late = node < 0 && !online;
+    if (late && !devices.initialised(pfn) && !mm.mmzone().pfnOnline(pfn)) {
+      return;
+    }
+    // With CONFIG_DEBUG_VM, going offline leaves poison in RAM of boot, too.
+    if (flags == PageFlags.PAGE_POISON_PATTERN && !mm.mmzone().pfnOnline(pfn)) {
       return;
     }
     if (!spans(links(pfn, flags, info), pfn) || (node >= 0 && zone.nid() != node)) {
