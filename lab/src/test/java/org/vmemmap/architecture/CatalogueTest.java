@@ -9,6 +9,7 @@ import com.tngtech.archunit.core.domain.JavaMethod;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
@@ -110,22 +111,43 @@ class CatalogueTest {
   }
 
   /**
-   * Evidence is a captured case or a test of the patch. Expect each case to be a file, each test
-   * class to have a test with the tag of the patch, and a behavioural patch to have such a test.
+   * Evidence is a test of the patch or a captured case. Expect each case to be a file, the tests to
+   * be those that have the tag of the patch, and a behavioural patch to have one.
    */
   @Test
-  void evidence_entries_isThere() throws IOException {
+  void evidence_entries_areTheTaggedTestsAndCases() throws IOException {
+    List<SeriesTestMethod> tests = SeriesTestMethod.all(TESTS);
     for (Catalogue.Entry entry : ENTRIES) {
-      boolean tested = false;
-      for (String name : entry.evidence()) {
-        boolean isCase = name.contains("/");
-        Path file = isCase ? CASES.resolve(name + ".json") : TESTS.resolve(name + ".java");
-        assertTrue(Files.exists(file), entry.number() + " " + file);
-        String tag = "@Tag(\"patch-%02d\")".formatted(entry.number());
-        tested |= !isCase && Files.readString(file).contains(tag);
-      }
-      assertTrue(tested || !entry.behavioural(), entry.number() + ": no test with its tag");
+      Set<String> wanted = new TreeSet<>();
+      tests.stream()
+          .filter(test -> test.patches().contains(entry.number()))
+          .forEach(test -> wanted.add(test.name()));
+      Set<String> cited = new TreeSet<>(entry.evidence());
+      cited.stream()
+          .filter(name -> name.contains("/"))
+          .forEach(
+              name -> assertTrue(Files.exists(CASES.resolve(name + ".json")), name));
+      cited.removeIf(name -> name.contains("/"));
+      assertEquals(wanted, cited, entry.subject());
+      assertTrue(!cited.isEmpty() || !entry.behavioural(), entry.number() + ": no test with its tag");
     }
+  }
+
+  /**
+   * A test of a patch shows both sides of it. Expect each to run on the kernel without the patch and
+   * on the kernel with it: both levels are named in its body.
+   */
+  @Test
+  void evidence_tests_runOnBothSidesOfThePatch() throws IOException {
+    List<String> missing = new ArrayList<>();
+    for (SeriesTestMethod test : SeriesTestMethod.all(TESTS)) {
+      for (int patch : test.patches()) {
+        if (!test.names(patch - 1) || !test.names(patch)) {
+          missing.add(test.name() + ": not at " + (patch - 1) + " and " + patch);
+        }
+      }
+    }
+    assertEquals(List.of(), missing);
   }
 
   /**

@@ -223,8 +223,8 @@ final class MemmapInit {
   // ---- ZONE_DEVICE ----
 
   /**
-   * {@code compound_nr_pages()}: how many struct pages of a compound device page are its own. The
-   * others show the frame of the last of these and must not be written one by one.
+   * {@code compound_nr_pages()}, until patch 42: how many struct pages of a compound device page are
+   * its own. The others show the frame of the last of these and must not be written one by one.
    */
   @Kernel(
       file = "mm/mm_init.c",
@@ -270,7 +270,7 @@ final class MemmapInit {
   @Kernel(
       file = "mm/mm_init.c",
       symbol = "memmap_init_zone_device",
-      patches = {6})
+      patches = {6, 42})
   void memmapInitZoneDevice(Zone zone, long startPfn, long nrPages, DevPagemap pgmap) {
     long endPfn = startPfn + nrPages;
     VmemAltmap altmap = pgmap.pgmapAltmap();
@@ -325,7 +325,10 @@ final class MemmapInit {
       Page page = mm.model().pfnToPage(pfn);
       pages.initZoneDevicePage(page, zone.idx(), zone.nid(), pgmap);
       condReschedAtSection(pfn);
-      long nrPages = compoundNrPages(pfn, pgmap.pgmapAltmap(), pgmap);
+      long nrPages =
+          mm.series().countsWholeFolios()
+              ? vmemmap().sectionVmemmapPageStructs(pfn, pfnsPerCompound)
+              : compoundNrPages(pfn, pgmap.pgmapAltmap(), pgmap);
       memmapInitCompound(page, pfn, zone.idx(), zone.nid(), pgmap, nrPages);
       initVisitedPageblocks(pfn, nrPages);
     }

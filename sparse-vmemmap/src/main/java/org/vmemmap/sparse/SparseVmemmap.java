@@ -688,28 +688,44 @@ public final class SparseVmemmap {
   }
 
   /**
-   * How many frames the memmap of pages in one section takes, by the section's order.
+   * How many struct pages of {@code nrPages} from {@code pfn} are nobody else's, by the order of the
+   * section: these have to be initialised.
    *
    * <pre>
    *   order 0               all
-   *   less than a section   1 for each compound page
-   *   a section or more     1 for the section that it begins in, 0 for the others
+   *   less than a section   a page of them for each compound page
+   *   a section or more     a page of them for the section that the compound page begins in, 0 for
+   *                         the others
    * </pre>
+   *
+   * @param nrPages a section at most, or the whole compound page that begins at {@code pfn}
+   */
+  @Kernel(file = "mm/internal.h", symbol = "section_vmemmap_page_structs", patches = {42})
+  public long sectionVmemmapPageStructs(long pfn, long nrPages) {
+    if (!sharesTails(pfn)) {
+      return nrPages;
+    }
+    int order = mmzone.pfnToSectionOrder(pfn);
+    long structs = mmzone.optimizedFolioVmemmapPageStructs();
+    if (order < mmzone.pfnSectionShift()) {
+      return structs * (nrPages >>> order);
+    }
+    return Align.isAligned(pfn, 1L << order) ? structs : 0;
+  }
+
+  /**
+   * How many frames that takes. Patch 42 made it follow from {@link #sectionVmemmapPageStructs} and
+   * took out the check that the pages lie in one section; the numbers are the same.
    */
   @Kernel(file = "mm/internal.h", symbol = "section_vmemmap_pages", patches = {25, 41, 42})
   public long sectionVmemmapPages(long pfn, long nrPages) {
-    if (!sectionOptimizable(mm.model().pfnToPage(pfn).va())) {
-      return (nrPages * mm.struct().size() + pageSize - 1) / pageSize;
-    }
     mm.printk()
         .vmWarnOnOnce(
-            !mm.series().countsWholeFolios() && nrPages > mmzone.pagesPerSection(),
+            !mm.series().countsWholeFolios()
+                && sharesTails(pfn)
+                && nrPages > mmzone.pagesPerSection(),
             "section_vmemmap_pages: nr_pages > PAGES_PER_SECTION");
-    int order = mmzone.pfnToSectionOrder(pfn);
-    if (order < mmzone.pfnSectionShift()) {
-      return nrPages >>> order;
-    }
-    return Align.isAligned(pfn, 1L << order) ? 1 : 0;
+    return (sectionVmemmapPageStructs(pfn, nrPages) * mm.struct().size() + pageSize - 1) / pageSize;
   }
 
   /** The shared tail for the struct pages at {@code addr}; null for memory of no zone, or none. */

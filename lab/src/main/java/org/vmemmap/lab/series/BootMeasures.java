@@ -108,6 +108,11 @@ final class BootMeasures {
 
   /** nr_memmap_boot_pages of arm64, when the memmap of 4 GiB with two boot pages is complete. */
   static long bootPagesOfArm64(Level level) {
+    return LabKernel.bootEarly(arm64Spec(level)).mm().vmstat().nrMemmapBootPages();
+  }
+
+  /** An arm64 machine of 4 GiB with two boot pages of 1 GiB. */
+  static MachineSpec arm64Spec(Level level) {
     MachineSpec arm =
         Boards.ofSize(
             Boards.arm64(4096, null),
@@ -115,8 +120,7 @@ final class BootMeasures {
             1,
             List.of(),
             List.of(HVO, "hugepagesz=1G", "hugepages=2"));
-    MachineSpec spec = arm.withConfig(arm.config().withHugetlbOptimizeVmemmap(true));
-    return LabKernel.bootEarly(level.on(spec)).mm().vmstat().nrMemmapBootPages();
+    return level.on(arm.withConfig(arm.config().withHugetlbOptimizeVmemmap(true)));
   }
 
   /** Sections that carry the mark of an early hook. */

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.lab.series;
 
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.Boards;
@@ -20,6 +22,7 @@ final class SectionMeasures {
   private static final long SECTION_PAGES = 32768;
   private static final int SECTIONS_OF_1G = 8;
   private static final long PFN = SeriesMachine.DEVICE >>> 12;
+  private static final int STRUCTS_PER_PAGE = 64;
   private static final int ODD_SIZE = 80;
   private static final int PAGES_OF_ODD_MEMMAP = 640;
 
@@ -69,6 +72,42 @@ final class SectionMeasures {
    * @param counted nr_memmap_pages
    */
   record Folio(int tails, int zeros, long counted) {}
+
+  /**
+   * What is behind the memmap of some sections.
+   *
+   * @param own pages of memmap with a frame that no other page of it shows
+   * @param shared pages that show a frame together with others
+   * @param leaves leaves above base pages
+   * @param counted pages that the sections count as
+   */
+  record Shape(int own, int shared, int leaves, long counted) {}
+
+  /** Sections with an order that is set by hand, populated for ZONE_NORMAL. */
+  static Shape populated(Level level, int order, int sections) {
+    SeriesMachine machine = level.fresh();
+    Mm mm = machine.kernel().mm();
+    Zone normal = mm.nodes().nodeData(0).zone(ZoneType.ZONE_NORMAL);
+    normal.zoneStartPfn = PFN;
+    normal.spannedPages = sections * SECTION_PAGES;
+    Map<Long, Integer> shows = new HashMap<>();
+    int leaves = 0;
+    long counted = 0;
+    MemmapReader reader = new MemmapReader(mm);
+    for (long pfn = PFN; pfn < PFN + sections * SECTION_PAGES; pfn += SECTION_PAGES) {
+      machine.kernel().sparse().sparseIndexInit(mm.mmzone().pfnToSectionNr(pfn), 0);
+      machine.kernel().sparseVmemmap().sectionSetOrderRange(pfn, SECTION_PAGES, order);
+      machine.kernel().sparseVmemmap().populateSectionMemmap0(pfn, SECTION_PAGES, 0, null, null);
+      for (long at = pfn; at < pfn + SECTION_PAGES; at += STRUCTS_PER_PAGE) {
+        shows.merge(reader.frame(at), 1, Integer::sum);
+      }
+      leaves += reader.inLargeLeaf(pfn) ? 1 : 0;
+      counted += machine.kernel().sparseVmemmap().sectionVmemmapPages(pfn, SECTION_PAGES);
+    }
+    int own = (int) shows.values().stream().filter(times -> times == 1).count();
+    int all = shows.values().stream().mapToInt(Integer::intValue).sum();
+    return new Shape(own, all - own, leaves, counted);
+  }
 
   /** A folio of 1 GiB whose sections are added from the first to the last, or the other way. */
   static Folio addedInOrder(Level level, boolean ascending) {

@@ -3,8 +3,10 @@ package org.vmemmap.lab.series;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.vmemmap.dax.DaxBus;
 
 /** What hot-adding counts: patches 1 and 3. */
 class AccountingSeriesTest {
@@ -26,8 +28,8 @@ class AccountingSeriesTest {
     assertEquals("0", Seen.at(1, "failed-hot-add"));
     assertEquals(-1536, DeviceMeasures.failedHotAdds(new Level(0), SECTION, 3));
     assertEquals(0, DeviceMeasures.failedHotAdds(new Level(1), SECTION, 3));
-    assertEquals(-24, DeviceMeasures.failedHotAdds(new Level(0), 2L << 20, 3));
-    assertEquals(0, DeviceMeasures.failedHotAdds(new Level(1), 2L << 20, 3));
+    assertEquals(-8, DeviceMeasures.failedHotAdds(new Level(0), 2L << 20, 1));
+    assertEquals(0, DeviceMeasures.failedHotAdds(new Level(1), 2L << 20, 1));
   }
 
   /**
@@ -49,12 +51,62 @@ class AccountingSeriesTest {
 
   /** The same device, removed again. Expect nothing to be left in the count. */
   @Test
+  @Tag("patch-02")
+  @Tag("patch-03")
   void memunmap_compoundPages_countsBackWhatWasCounted() {
-    for (int level = 2; level <= 3; level++) {
+    for (int level : new int[] {1, 2, 3}) {
       SeriesMachine machine = new SeriesMachine(level);
       DeviceMeasures.add(machine, "dax", SeriesMachine.DEVICE, SeriesMachine.GIB, 9);
       machine.removeDevice("dax");
       assertEquals(0, machine.memmapPages());
     }
+  }
+
+  /**
+   * The last boot section of four is removed in two halves.
+   *
+   * <pre>
+   *   section 3   [ first half ][ second half ]    512 pages of memmap, freed with the second
+   * </pre>
+   *
+   * Expect the count of the whole section to go with patch 1, and only that of the half that was
+   * removed last before it, so that 256 stay.
+   */
+  @Test
+  @Tag("patch-01")
+  void freeMapBootmem_sectionInHalves_countsAllOfIt() {
+    assertEquals(3 * 512 + 256, bootPagesWithoutSection3(0));
+    assertEquals(3 * 512, bootPagesWithoutSection3(1));
+  }
+
+  private static long bootPagesWithoutSection3(int level) {
+    SeriesMachine machine = new SeriesMachine(level);
+    assertEquals(4 * 512, machine.memmapBootPages());
+    long pfn = 3 * (SECTION >>> 12);
+    long half = SECTION >>> 13;
+    machine.kernel().sparseVmemmap().sparseRemoveSection(pfn, half, null, null);
+    machine.kernel().sparseVmemmap().sparseRemoveSection(pfn + half, half, null, null);
+    return machine.memmapBootPages();
+  }
+
+  /**
+   * A device of one sub-section, and one of 1 GiB that holds its own memmap. Expect 8 and then 2
+   * pages for the first, and all 4096 in both for the second, whose memmap is not optimised.
+   */
+  @Test
+  @Tag("patch-03")
+  void memremap_subsectionAndAltmap_countWhatTheyHave() {
+    assertEquals(8, counted(2, 2L << 20, null));
+    assertEquals(2, counted(3, 2L << 20, null));
+    DaxBus.Altmap own = new DaxBus.Altmap(SeriesMachine.DEVICE >>> 12, 0, 4096);
+    assertEquals(4096, counted(2, SeriesMachine.GIB, own));
+    assertEquals(4096, counted(3, SeriesMachine.GIB, own));
+  }
+
+  private static long counted(int level, long bytes, DaxBus.@Nullable Altmap altmap) {
+    SeriesMachine machine = new SeriesMachine(level);
+    assertEquals(
+        0, machine.kernel().dax().memremap("dax", SeriesMachine.DEVICE, bytes, 9, altmap, 0));
+    return machine.memmapPages();
   }
 }

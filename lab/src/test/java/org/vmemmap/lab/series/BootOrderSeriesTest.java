@@ -3,9 +3,12 @@ package org.vmemmap.lab.series;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.vmemmap.lab.boot.LabKernel;
+import org.vmemmap.lab.boot.MachineSpec;
 import org.vmemmap.lab.boot.MachineSpecs;
 import org.vmemmap.types.Series;
 
@@ -57,5 +60,44 @@ class BootOrderSeriesTest {
         assertEquals(Integer.toString(node + 1), machine.kernel().read(file), "level " + level);
       }
     }
+  }
+
+  /**
+   * Section 32 of 4 GiB, asked for when HugeTLB takes the first boot page from memblock. Expect no
+   * table for it before patch 27, and a present section that names its node with it; and the same
+   * memmap in the end.
+   */
+  @Test
+  @Tag("patch-27")
+  void hugetlbBootmemAlloc_section_isPresentWithThePatch() {
+    assertEquals("absent, then 12289", sectionAtFirstHugepage(26));
+    assertEquals("present, then 12289", sectionAtFirstHugepage(27));
+  }
+
+  private static String sectionAtFirstHugepage(int level) {
+    List<String> seen = new ArrayList<>();
+    LabKernel.Listener listener =
+        new LabKernel.Listener() {
+          @Override
+          public void beforeMmCoreInit(LabKernel booting) {
+            booting
+                .mm()
+                .machine()
+                .faults()
+                .failFrom(
+                    1,
+                    site -> {
+                      if (site.equals("memblock_alloc_hugetlb")) {
+                        boolean there = booting.mm().mmzone().highestPresentSectionNr >= 32;
+                        seen.add(there ? "present" : "absent");
+                      }
+                      return false;
+                    });
+          }
+        };
+    MachineSpec spec =
+        SeriesMachine.spec(4L << 30, "hugetlb_free_vmemmap=on", "hugepagesz=1G", "hugepages=1");
+    LabKernel kernel = LabKernel.bootEarly(new Level(level).on(spec), listener);
+    return seen.getFirst() + ", then " + kernel.mm().vmstat().nrMemmapBootPages();
   }
 }

@@ -10,6 +10,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.vmemmap.lab.boot.MachineSpecs;
 import org.vmemmap.lab.observe.Invariants;
 import org.vmemmap.types.Series;
 
@@ -17,6 +18,8 @@ import org.vmemmap.types.Series;
 class CmaSeriesTest {
   private static final String NR_HUGEPAGES =
       "/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages";
+  private static final String NODE_1 =
+      "/sys/devices/system/node/node1/hugepages/hugepages-1048576kB/nr_hugepages";
 
   /**
    * An area of 1 GiB on each of two nodes, node 0's in two zones; see {@link SeriesMachine#cmaSpec}.
@@ -69,5 +72,49 @@ class CmaSeriesTest {
 
   private static String log(SeriesMachine machine) {
     return String.valueOf(machine.kernel().read("/dev/kmsg"));
+  }
+
+  /**
+   * Areas of 2 GiB on two nodes of 8 GiB and three boot pages in turn. ZONE_MOVABLE of node 0 starts
+   * at 5 GiB, in its area; it is the machine of the captured 7.3.4.
+   *
+   * <pre>
+   *   node 0   | 3G RAM | hole | 4G: area | 6G        9G|      pages 1 and 3
+   *            | DMA32         | 4G | 5G: Movable       |
+   *   node 1   | 9G: area | 11G                      17G|      page 2
+   * </pre>
+   *
+   * Expect 4 GiB to be reserved before patch 14, one usable page and two discarded; with it 2 GiB and
+   * two usable pages, both on node 1, and none discarded.
+   */
+  @Test
+  @Tag("patch-14")
+  void hugetlbCmaReserve_threePages_oneThenTwoAreUsable() {
+    SeriesMachine before = sixteen(13);
+    assertEquals("1", before.kernel().read(NR_HUGEPAGES));
+    assertTrue(log(before).contains("1.00 GiB page size: 2 invalid pages discarded"), log(before));
+    assertEquals(4096, reservedMib(before));
+
+    SeriesMachine after = sixteen(14);
+    assertEquals("2", after.kernel().read(NR_HUGEPAGES));
+    assertEquals("2", after.kernel().read(NODE_1));
+    assertFalse(log(after).contains("discarded"), log(after));
+    assertEquals(2048, reservedMib(after));
+  }
+
+  private static SeriesMachine sixteen(int level) {
+    List<String> words =
+        List.of(
+            "hugetlb_free_vmemmap=on", "movablecore=8G", "hugetlb_cma=4G", "hugetlb_cma_only=on",
+            "hugepagesz=1G", "hugepages=3");
+    return new SeriesMachine(
+        MachineSpecs.ofSize(16L << 30, 2, List.of(), 4, words).withSeries(Series.at(level)));
+  }
+
+  /** What HugeTLB says that it has reserved, without areas that it found to be bad. */
+  private static long reservedMib(SeriesMachine machine) {
+    return log(machine).lines().filter(line -> line.contains("hugetlb_cma: reserved 2048 MiB on"))
+            .count()
+        * 2048;
   }
 }

@@ -23,7 +23,7 @@ class CrossZoneSeriesTest {
    *   |     Normal     |  Movable |
    * </pre>
    *
-   * Expect three pages in the end in both. Before patch 15 the fourth is dropped when the pools are
+   * Expect three pages in the end in both, and with HVO 20483 boot pages of memmap. Before patch 15 the fourth is dropped when the pools are
    * filled, base page by base page; with it, when all are taken, and HugeTLB never counts it.
    */
   @Test
@@ -48,6 +48,7 @@ class CrossZoneSeriesTest {
             SeriesMachine.crossZoneSpec(List.of("hugetlb_free_vmemmap=" + hvo))
                 .withSeries(Series.at(level)));
     assertEquals("3", machine.kernel().read(NR_HUGEPAGES));
+    assertEquals(hvo.equals("on") ? 20483 : 32768, machine.memmapBootPages());
     return String.valueOf(machine.kernel().read("/dev/kmsg"));
   }
 }

@@ -4,8 +4,15 @@ package org.vmemmap.lab.series;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.vmemmap.lab.boot.LabKernel;
+import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.lab.observe.MemmapReader;
+import org.vmemmap.types.Mm;
+import org.vmemmap.types.Mmzone;
 import org.vmemmap.types.Series;
 
 /** Boot pages of HugeTLB through the generic code: patches 28 and 30. */
@@ -19,7 +26,7 @@ class GenericHugetlbSeriesTest {
    * </pre>
    *
    * Expect 24 whole sections and one page to be counted in both, and the flag on eight sections only
-   * before patch 28.
+   * before patch 28. With HVO off all 32 sections go through the loop and are counted in both.
    */
   @Test
   @Tag("patch-28")
@@ -28,6 +35,10 @@ class GenericHugetlbSeriesTest {
     assertEquals("0", Seen.at(28, "preinit-sections"));
     assertEquals(24 * 512 + 1, BootMeasures.bootPages(new Level(27), false));
     assertEquals(24 * 512 + 1, BootMeasures.bootPages(new Level(28), false));
+    assertEquals("24 of 32, 12289", throughTheLoop(27, "on"));
+    assertEquals("32 of 32, 12289", throughTheLoop(28, "on"));
+    assertEquals("32 of 32, 16384", throughTheLoop(27, "off"));
+    assertEquals("32 of 32, 16384", throughTheLoop(28, "off"));
     SeriesMachine after = new SeriesMachine(SeriesMachine.hugepageSpec().withSeries(Series.at(28)));
     assertTrue(
         String.valueOf(after.kernel().read("/dev/kmsg")).contains("pre-allocated 1 pages"));
@@ -49,5 +60,58 @@ class GenericHugetlbSeriesTest {
   void arm64_bootPage_needsNoMemmapOfItsOwnAtBoot() {
     assertEquals("16384", Seen.at(29, "arm64-boot-peak"));
     assertEquals(Long.toString(16384 - 2 * 4095), Seen.at(30, "arm64-boot-peak"));
+  }
+
+  /** Sections of 4 GiB with a boot page that the generic loop populated, and boot pages. */
+  private static String throughTheLoop(int level, String hvo) {
+    MachineSpec spec =
+        SeriesMachine.spec(4L << 30, "hugetlb_free_vmemmap=" + hvo, "hugepagesz=1G", "hugepages=1");
+    Mm mm = LabKernel.bootEarly(new Level(level).on(spec)).mm();
+    long present = 0;
+    for (long nr = mm.mmzone().nextPresentSectionNr(-1); nr >= 0;
+        nr = mm.mmzone().nextPresentSectionNr(nr)) {
+      present++;
+    }
+    long generic = present - BootMeasures.preinited(mm.mmzone());
+    return generic + " of " + present + ", " + mm.vmstat().nrMemmapBootPages();
+  }
+
+  /**
+   * The same arm64 machine: what the memmap of its hugepages is mapped by at that time, and what is
+   * counted when boot is through. Expect 16 leaves, which are split later, before patch 30, and none
+   * with it; and the same count in the end.
+   */
+  @Test
+  @Tag("patch-30")
+  void arm64_bootPage_hasNoLeavesToSplit() {
+    List<Long> sections = sectionsOfHugepages();
+    assertEquals(16, sections.size());
+    assertEquals(16, leaves(29, sections));
+    assertEquals(0, leaves(30, sections));
+    assertEquals(16384 - 2 * 4095, countedInTheEnd(29));
+    assertEquals(16384 - 2 * 4095, countedInTheEnd(30));
+  }
+
+  /** First pfns of the sections that know their order at level 30. */
+  private static List<Long> sectionsOfHugepages() {
+    Mmzone mmzone = LabKernel.bootEarly(BootMeasures.arm64Spec(new Level(30))).mm().mmzone();
+    List<Long> pfns = new ArrayList<>();
+    for (long nr = mmzone.nextPresentSectionNr(-1); nr >= 0; nr = mmzone.nextPresentSectionNr(nr)) {
+      if (mmzone.pfnToSectionOrder(mmzone.sectionNrToPfn(nr)) == 18) {
+        pfns.add(mmzone.sectionNrToPfn(nr));
+      }
+    }
+    return pfns;
+  }
+
+  private static long leaves(int level, List<Long> pfns) {
+    Mm mm = LabKernel.bootEarly(BootMeasures.arm64Spec(new Level(level))).mm();
+    MemmapReader reader = new MemmapReader(mm);
+    return pfns.stream().filter(reader::inLargeLeaf).count();
+  }
+
+  private static long countedInTheEnd(int level) {
+    Mm mm = new SeriesMachine(BootMeasures.arm64Spec(new Level(level))).kernel().mm();
+    return mm.vmstat().nrMemmapBootPages() + mm.vmstat().nrMemmapPages();
   }
 }

@@ -30,6 +30,8 @@ class MemSectionSeriesTest {
     assertEquals(6, after.sectionNrToRoot(1023));
     assertEquals(1, before.sectionNrToRoot(170));
     assertEquals(1, after.sectionNrToRoot(170));
+    assertEquals(42, 170 - before.sectionsPerRoot());
+    assertEquals(0, 170 - after.sectionsPerRoot());
   }
 
   /**

@@ -43,4 +43,33 @@ class SectionPopulateSeriesTest {
     assertEquals(new SectionMeasures.Odd(640, 1, 17), SectionMeasures.oddStructPage(new Level(48)));
     assertEquals(new SectionMeasures.Odd(0, 640, 0), SectionMeasures.oddStructPage(new Level(49)));
   }
+
+  /**
+   * The eight sections of a folio of 1 GiB, and sections of order 9 and 0, populated by hand.
+   *
+   * <pre>
+   *                level 24                        level 25
+   *               own  shared  leaves  counted    own  shared  leaves  counted
+   *   order 18   4096       0       8     4096      1    4095       0        1
+   *   order  9    512       0       1      512     64     448       0       64
+   *   order  0    512       0       1      512    512       0       1      512
+   * </pre>
+   *
+   * Expect leaves and whole counts before patch 25, whatever the order is.
+   */
+  @Test
+  @Tag("patch-25")
+  void populate_orders18And9And0_mapsAndCountsByOrder() {
+    assertEquals("4096 0 8 4096", shape(24, 18, 8));
+    assertEquals("1 4095 0 1", shape(25, 18, 8));
+    assertEquals("512 0 1 512", shape(24, 9, 1));
+    assertEquals("64 448 0 64", shape(25, 9, 1));
+    assertEquals("512 0 1 512", shape(24, 0, 1));
+    assertEquals("512 0 1 512", shape(25, 0, 1));
+  }
+
+  private static String shape(int level, int order, int sections) {
+    SectionMeasures.Shape seen = SectionMeasures.populated(new Level(level), order, sections);
+    return "%d %d %d %d".formatted(seen.own(), seen.shared(), seen.leaves(), seen.counted());
+  }
 }

@@ -2,6 +2,8 @@
 package org.vmemmap.lab.series;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -49,6 +51,8 @@ class SharedTailSeriesTest {
 
     Mm before = new Level(23).hugepage().mm();
     Mm after = new Level(24).hugepage().mm();
+    assertFalse(before.flags().pageTail(before.model().pfnToPage(PFN_4G + 64)));
+    assertTrue(after.flags().pageTail(after.model().pfnToPage(PFN_4G + 64)));
     Page far = after.model().pfnToPage(PFN_4G + 100_000);
     assertEquals(far, before.flags().compoundHead(far));
     assertEquals(after.model().pfnToPage(PFN_4G), after.flags().compoundHead(far));
