@@ -7,13 +7,16 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.tngtech.archunit.core.domain.JavaMethod;
 import java.io.IOException;
+import java.lang.reflect.Method;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -39,17 +42,25 @@ class CatalogueTest {
         ENTRIES.stream().map(Catalogue.Entry::number).toList());
   }
 
-  /** A behavioural patch is asked for by name. Expect one question for each of them only. */
+  /**
+   * A behavioural patch is asked for by name. Expect one question for each of them only, with the
+   * number of its patch, as the entry says.
+   */
   @Test
   void questions_behaviouralPatches_existOnceForEach() {
-    assertEquals(
-        ENTRIES.stream().filter(Catalogue.Entry::behavioural).map(Catalogue.Entry::number).toList(),
-        Arrays.stream(Series.class.getDeclaredMethods())
-            .map(method -> method.getAnnotation(Patch.class))
-            .filter(Objects::nonNull)
-            .map(Patch::value)
-            .sorted()
-            .toList());
+    Map<Integer, String> wanted = new TreeMap<>();
+    ENTRIES.stream()
+        .filter(Catalogue.Entry::behavioural)
+        .forEach(entry -> wanted.put(entry.number(), entry.predicate()));
+    Map<Integer, String> questions = new TreeMap<>();
+    for (Method method : Series.class.getDeclaredMethods()) {
+      Patch patch = method.getAnnotation(Patch.class);
+      if (patch != null) {
+        questions.merge(patch.value(), method.getName(), (one, other) -> one + " " + other);
+      }
+    }
+    assertEquals(wanted, questions);
+    assertTrue(ENTRIES.stream().allMatch(e -> e.behavioural() != e.predicate().isEmpty()));
   }
 
   /** The later fixes are listed by name. Expect one question for each. */

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.architecture;
 
-import java.lang.annotation.Annotation;
-import java.lang.reflect.Method;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -10,12 +8,10 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import org.vmemmap.lab.series.Catalogue;
 import org.vmemmap.lab.series.Observable;
 import org.vmemmap.lab.series.Observables;
 import org.vmemmap.types.LaterFix;
-import org.vmemmap.types.Patch;
 import org.vmemmap.types.Series;
 
 /** The pages of docs/series, made from the catalogue. */
@@ -121,7 +117,7 @@ final class SeriesPages {
           Series.RELEASED.stream()
               .filter(name -> Series.profile(name).hasFix(fix))
               .collect(Collectors.joining(", "));
-      String question = question(LaterFix.class, tag -> tag.value().equals(fix));
+      String question = question(fix);
       out.append("| ").append(fix).append(" | `").append(question).append("` | ");
       out.append(in).append(" |\n");
     }
@@ -154,8 +150,7 @@ final class SeriesPages {
     out.append(entry.purpose()).append("\n\n");
     out.append("- Kind: ").append(entry.kind()).append('\n');
     if (entry.behavioural()) {
-      String question = question(Patch.class, tag -> tag.value() == n);
-      out.append("- Asked by: `").append(question).append("`\n");
+      out.append("- Asked by: `Series.").append(entry.predicate()).append("()`\n");
     }
     out.append("- To be seen: ").append(entry.observable()).append('\n');
     for (String name : entry.measured()) {
@@ -227,13 +222,13 @@ final class SeriesPages {
         : "`" + name + "`";
   }
 
-  private static <T extends Annotation> String question(Class<T> tag, Predicate<T> wanted) {
-    Stream<Method> questions = Arrays.stream(Series.class.getDeclaredMethods());
-    return questions
-        .filter(method -> {
-          T here = method.getAnnotation(tag);
-          return here != null && wanted.test(here);
-        })
+  private static String question(String fix) {
+    return Arrays.stream(Series.class.getDeclaredMethods())
+        .filter(
+            method -> {
+              LaterFix here = method.getAnnotation(LaterFix.class);
+              return here != null && here.value().equals(fix);
+            })
         .map(method -> "Series." + method.getName() + "()")
         .collect(Collectors.joining(", "));
   }

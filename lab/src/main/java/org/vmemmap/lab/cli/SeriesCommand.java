@@ -11,6 +11,7 @@ import org.vmemmap.lab.boot.Numbers;
 import org.vmemmap.lab.report.Json;
 import org.vmemmap.lab.series.Catalogue;
 import org.vmemmap.lab.series.Measured;
+import org.vmemmap.lab.series.Observable;
 import org.vmemmap.types.Series;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -33,6 +34,9 @@ import picocli.CommandLine.Parameters;
     footer = {"", "Exit code: 0 done, 2 bad input."})
 final class SeriesCommand implements Callable<Integer> {
   private static final String NONE = "-";
+
+  /** Columns of text beside a name. */
+  private static final int WIDTH = 88;
 
   private final PrintWriter out;
 
@@ -112,7 +116,8 @@ final class SeriesCommand implements Callable<Integer> {
   }
 
   private static String line(Measured one) {
-    return "%s: %s -> %s".formatted(what(one), one.before(), one.after());
+    Observable seen = one.observable();
+    return "%s: %s %s -> %s".formatted(seen.scenario(), seen.unit(), one.before(), one.after());
   }
 
   private static String what(Measured one) {
@@ -126,22 +131,46 @@ final class SeriesCommand implements Callable<Integer> {
   private static String show(Catalogue.Entry entry) {
     StringBuilder text = new StringBuilder();
     text.append("%d  %s\n".formatted(entry.number(), entry.subject()));
-    text.append("kind        %s\n".formatted(entry.kind()));
-    text.append("purpose     %s\n".formatted(entry.purpose()));
-    text.append("observable  %s\n".formatted(entry.observable()));
+    lines(text, "kind", List.of(entry.kind()));
+    lines(text, "purpose", List.of(entry.purpose()));
+    lines(text, "observable", List.of(entry.observable()));
     List<Measured> measured = Measured.of(List.of(entry)).getFirst();
     lines(text, "measured", measured.stream().map(SeriesCommand::line).toList());
+    lines(text, "breaks", entry.breaks().stream().map(SeriesCommand::broken).toList());
     lines(text, "kernel", entry.files());
+    lines(text, "asked by", some("Series." + entry.predicate() + "()", entry.behavioural()));
     lines(text, "java", entry.java());
     lines(text, "evidence", entry.evidence());
-    lines(text, "captured", entry.captured().isEmpty() ? List.of() : List.of(entry.captured()));
-    text.append("confidence  %s\n".formatted(entry.confidence()));
+    lines(text, "captured", some(entry.captured(), !entry.captured().isEmpty()));
+    lines(text, "confidence", List.of(entry.confidence()));
     return text.toString();
   }
 
-  private static void lines(StringBuilder text, String name, List<String> lines) {
-    for (int i = 0; i < lines.size(); i++) {
-      text.append("%-12s%s\n".formatted(i == 0 ? name : "", lines.get(i)));
+  private static List<String> some(String text, boolean there) {
+    return there ? List.of(text) : List.of();
+  }
+
+  private static String broken(Catalogue.Break one) {
+    return "%s at levels %d to %d on %s: %s"
+        .formatted(
+            one.rule(), one.from(), one.to(), String.join(", ", one.machines()), one.why());
+  }
+
+  /** A name and its lines beside it; long ones are folded. */
+  static void lines(StringBuilder text, String name, List<String> lines) {
+    String beside = name;
+    for (String line : lines) {
+      StringBuilder row = new StringBuilder();
+      for (String word : line.split(" ", -1)) {
+        if (!row.isEmpty() && row.length() + word.length() + 1 > WIDTH) {
+          text.append("%-12s%s\n".formatted(beside, row));
+          beside = "";
+          row.setLength(0);
+        }
+        row.append(row.isEmpty() ? "" : " ").append(word);
+      }
+      text.append("%-12s%s\n".formatted(beside, row));
+      beside = "";
     }
   }
 

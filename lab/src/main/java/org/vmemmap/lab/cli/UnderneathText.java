@@ -39,17 +39,12 @@ final class UnderneathText {
 
   /** One step. */
   static String show(Catalogue.Step step) {
-    return "%d  %s\nkind        %s\nleft        %s\njava        %s\nevidence    %s\n"
-        .formatted(
-            step.number(),
-            step.subject(),
-            step.kind(),
-            step.left(),
-            rows(step.java()),
-            rows(step.evidence()));
-  }
-
-  private static String rows(List<String> rows) {
-    return String.join("\n%12s".formatted(""), rows);
+    StringBuilder text = new StringBuilder();
+    text.append("%d  %s\n".formatted(step.number(), step.subject()));
+    SeriesCommand.lines(text, "kind", List.of(step.kind()));
+    SeriesCommand.lines(text, "left", List.of(step.left()));
+    SeriesCommand.lines(text, "java", step.java());
+    SeriesCommand.lines(text, "evidence", step.evidence());
+    return text.toString();
   }
 }

@@ -28,6 +28,8 @@ public final class Catalogue {
    * @param subject the patch's subject
    * @param kind fix, behaviour, refactoring, clean-up, configuration or documentation
    * @param behavioural true when something can be seen of it
+   * @param predicate the question of {@link Series} that the code asks; empty when nothing can be
+   *     seen
    * @param files kernel files with the functions that it touches
    * @param java places of the port that are tagged with it, as in {@code Sparse.sparseInit()}
    * @param purpose why it was made, in two sentences
@@ -43,6 +45,7 @@ public final class Catalogue {
       String subject,
       String kind,
       boolean behavioural,
+      String predicate,
       List<String> files,
       List<String> java,
       String purpose,
@@ -179,6 +182,7 @@ public final class Catalogue {
         text(node, "subject"),
         text(node, "kind"),
         Boolean.parseBoolean(text(node, "behavioural")),
+        has(node, "predicate") ? text(node, "predicate") : "",
         texts(node, "files"),
         texts(node, "java"),
         text(node, "purpose"),

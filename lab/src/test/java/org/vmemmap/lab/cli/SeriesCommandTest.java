@@ -20,19 +20,26 @@ class SeriesCommandTest {
     assertTrue(
         run.out().contains("mm/sparse: fix vmemmap page accounting for HVOed DAX"), run.out());
     assertTrue(
-        run.out().contains("nr_memmap_pages, device of 1G in pages of 2M: 4096 -> 1024\n"),
+        run.out().contains("device of 1G in pages of 2M: nr_memmap_pages 4096 -> 1024\n"),
         run.out());
     assertTrue(run.out().contains("no-bootmem-info               in 7.3\n"), run.out());
     assertTrue(run.out().contains("no-sparse-buffer              in 7.2, 7.3\n"), run.out());
     assertTrue(run.out().contains("\n13   mm: Remove the branch from compound_head()\n"), run.out());
   }
 
-  /** One patch. Expect its places in the port; and one line for a number that is none. */
+  /**
+   * One patch. Expect its places in the port, the question that is asked for it and the rule that it
+   * breaks; and one line for a number that is none.
+   */
   @Test
   void series_show_tellsAboutOnePatch() {
     Run run = Run.of("series", "show", "9");
     assertTrue(run.out().contains("java        Sparse.sparseInitNid()\n"), run.out());
     assertTrue(run.out().contains("-> panic: Failed to allocate memmap for section 2\n"));
+    Run dax = Run.of("series", "show", "34");
+    assertTrue(dax.out().contains("asked by    Series.sharesDaxTails()\n"), dax.out());
+    assertTrue(dax.out().contains("breaks      shared-tail-read-only at levels 34 to 37 on x86-64"));
+    assertTrue(dax.out().lines().allMatch(line -> line.length() <= 100), dax.out());
     assertEquals(2, Run.of("series", "show", "50").code());
     assertEquals(2, Run.of("series", "shew", "5").code());
   }
