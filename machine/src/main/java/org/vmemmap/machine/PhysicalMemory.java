@@ -44,6 +44,9 @@ public final class PhysicalMemory {
   private final List<UndoLog> marks = new ArrayList<>();
   private @Nullable UndoLog undo;
 
+  /** The undo page that was written last, which has a copy; -1 for none. */
+  private long lastKept = -1;
+
   /**
    * Makes memory whose addresses are 0 to {@code size} - 1.
    *
@@ -79,7 +82,7 @@ public final class PhysicalMemory {
 
   /** Makes a store that was in a buffer visible. */
   void commit(long paddr, long value) {
-    beforeWrite(paddr, Long.BYTES);
+    beforeWrite(paddr);
     WORD.setRelease(chunk(paddr), word(paddr), value);
   }
 
@@ -92,6 +95,7 @@ public final class PhysicalMemory {
    */
   public int mark() {
     undo = new UndoLog();
+    lastKept = -1;
     marks.addLast(undo);
     return marks.size();
   }
@@ -109,6 +113,7 @@ public final class PhysicalMemory {
       marks.removeLast().rewind(this::putBack);
     }
     undo = marks.getLast();
+    lastKept = -1;
     undo.rewind(this::putBack);
   }
 
@@ -119,6 +124,15 @@ public final class PhysicalMemory {
   /** True when something was written to the undo page of {@code paddr} since the last mark. */
   public boolean changedSinceMark(long paddr) {
     return undo == null || undo.holds(paddr);
+  }
+
+  /** To be called before a write to a word. */
+  private void beforeWrite(long paddr) {
+    long page = paddr & -UNDO_PAGE;
+    if (undo != null && page != lastKept) {
+      beforeWrite(page, Long.BYTES);
+      lastKept = page;
+    }
   }
 
   /** To be called before each write of {@code bytes} bytes. */
@@ -156,12 +170,34 @@ public final class PhysicalMemory {
     if (buffers != null) {
       buffers.store(paddr, value);
     } else {
-      beforeWrite(paddr, Long.BYTES);
+      beforeWrite(paddr);
       chunk[word] = value;
     }
     if (written != null) {
       written.written(paddr, Long.BYTES);
     }
+  }
+
+  /**
+   * The words of a chunk, for loops over many: plain loads, and plain stores into the undo page of
+   * {@code paddr} only. Valid until the next mark.
+   *
+   * @param write whether there will be stores
+   * @return null when each access must be seen, or when nothing was ever written there
+   */
+  public long @Nullable [] words(long paddr, boolean write) {
+    if (written != null || buffers != null) {
+      return null;
+    }
+    if (write) {
+      beforeWrite(paddr);
+    }
+    return chunkOrNull(paddr);
+  }
+
+  /** Where the word at {@code paddr}, a multiple of 8, is among {@link #words}. */
+  public static int wordAt(long paddr) {
+    return word(paddr);
   }
 
   /** Reads with acquire order. */
@@ -186,7 +222,7 @@ public final class PhysicalMemory {
       setLong(paddr, value);
       return;
     }
-    beforeWrite(paddr, Long.BYTES);
+    beforeWrite(paddr);
     WORD.setRelease(chunk(paddr), word(paddr), value);
     if (written != null) {
       written.written(paddr, Long.BYTES);
@@ -205,7 +241,7 @@ public final class PhysicalMemory {
     if (buffers != null) {
       buffers.drain();
     }
-    beforeWrite(paddr, Long.BYTES);
+    beforeWrite(paddr);
     return (long) WORD.compareAndExchange(chunk(paddr), word(paddr), expected, value);
   }
 
@@ -359,7 +395,7 @@ public final class PhysicalMemory {
       setLong(paddr, (getLong(paddr) & ~mask) | bits);
       return;
     }
-    beforeWrite(paddr, Long.BYTES);
+    beforeWrite(paddr);
     long[] chunk = chunk(paddr);
     int word = word(paddr);
     long old;

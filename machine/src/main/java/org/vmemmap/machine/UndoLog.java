@@ -2,10 +2,8 @@
 package org.vmemmap.machine;
 
 import java.util.ArrayList;
-import java.util.BitSet;
-import java.util.HashMap;
+import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -16,17 +14,17 @@ final class UndoLog {
   /** Bytes of a page of this log. */
   static final long PAGE = 4096;
 
-  private static final int REGION_SHIFT = 20;
   private static final int PAGE_SHIFT = 12;
-  private static final int PAGE_IN_REGION = (1 << (REGION_SHIFT - PAGE_SHIFT)) - 1;
+  private static final int WORD_SHIFT = PAGE_SHIFT + 6;
+  private static final int MAP_SHIFT = 32;
+  private static final int WORDS = 1 << (MAP_SHIFT - WORD_SHIFT);
 
-  private final Map<Long, BitSet> regions = new HashMap<>();
+  /** A bit for each page that has a copy, in a map for each 4 GiB of addresses. */
+  private long[] @Nullable [] maps = new long[1][];
+
   private final List<long[]> copies = new ArrayList<>();
   private long[] pages = new long[64];
   private int used;
-  private long lastHeld = -1;
-  private long lastRegion = -1;
-  private @Nullable BitSet last;
 
   /** Puts a page back. */
   @FunctionalInterface
@@ -37,47 +35,46 @@ final class UndoLog {
 
   /** True when the page around {@code paddr} has a copy. */
   boolean holds(long paddr) {
-    long page = paddr >>> PAGE_SHIFT;
-    if (page == lastHeld) {
-      return true;
-    }
-    BitSet held = region(paddr >>> REGION_SHIFT);
-    boolean holds = held != null && held.get((int) page & PAGE_IN_REGION);
-    lastHeld = holds ? page : lastHeld;
-    return holds;
+    int at = (int) (paddr >>> MAP_SHIFT);
+    long @Nullable [] map = at < maps.length ? maps[at] : null;
+    return map != null && (map[word(paddr)] >>> (paddr >>> PAGE_SHIFT) & 1) != 0;
   }
 
-  private @Nullable BitSet region(long number) {
-    if (number != lastRegion) {
-      lastRegion = number;
-      last = regions.get(number);
+  private static int word(long paddr) {
+    return (int) (paddr >>> WORD_SHIFT) & (WORDS - 1);
+  }
+
+  private long[] map(long paddr) {
+    int at = (int) (paddr >>> MAP_SHIFT);
+    if (at >= maps.length) {
+      maps = Arrays.copyOf(maps, at + 1);
     }
-    return last;
+    long @Nullable [] map = maps[at];
+    if (map == null) {
+      map = new long[WORDS];
+      maps[at] = map;
+    }
+    return map;
   }
 
   /** Copies the page at {@code page}, which starts at {@code at} in {@code chunk}. */
   void keep(long page, long[] chunk, int at) {
     if (used == copies.size()) {
       copies.add(new long[(int) (PAGE / Long.BYTES)]);
-      pages = used < pages.length ? pages : java.util.Arrays.copyOf(pages, 2 * used);
+      pages = used < pages.length ? pages : Arrays.copyOf(pages, 2 * used);
     }
     long[] copy = copies.get(used);
     System.arraycopy(chunk, at, copy, 0, copy.length);
     pages[used++] = page;
-    long number = page >>> REGION_SHIFT;
-    BitSet held = regions.computeIfAbsent(number, region -> new BitSet());
-    held.set((int) (page >>> PAGE_SHIFT) & PAGE_IN_REGION);
-    lastRegion = number;
-    last = held;
+    map(page)[word(page)] |= 1L << (page >>> PAGE_SHIFT);
   }
 
   /** Hands all copies to {@code sink} and starts afresh; the arrays are used again. */
   void rewind(Sink sink) {
     for (int i = 0; i < used; i++) {
       sink.put(pages[i], copies.get(i));
+      map(pages[i])[word(pages[i])] = 0;
     }
     used = 0;
-    lastHeld = -1;
-    regions.values().forEach(BitSet::clear);
   }
 }

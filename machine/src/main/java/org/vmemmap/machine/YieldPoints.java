@@ -47,8 +47,8 @@ public final class YieldPoints {
     listener = newListener;
   }
 
-  /** True when somebody hears of the points. */
-  boolean heard() {
+  /** True when somebody hears of the points, so that loops must not leave any out. */
+  public boolean heard() {
     return listener != null;
   }
 

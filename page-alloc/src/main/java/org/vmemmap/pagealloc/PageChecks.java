@@ -49,10 +49,17 @@ final class PageChecks {
   private static final int SHOWN_IN_A_BURST = 60;
   private static final int PGTY_MAPCOUNT_UNDERFLOW = 0xff;
 
+  /** Pages that hold fields of a folio, the head left out. */
+  private static final int FOLIO_PAGES = 3;
+
+  /** _mapcount is -1, _refcount is 0. */
+  private static final long NEITHER_MAPPED_NOR_HELD = 0xffff_ffffL;
+
   private final Mm mm;
   private final StructPage struct;
   private boolean checkPagesEnabled;
   private final long pageFlagsCheckAtPrep;
+  private final boolean hasMemcgData;
   private long badPageReports;
 
   PageChecks(Mm mm) {
@@ -60,6 +67,7 @@ final class PageChecks {
     this.struct = mm.struct();
     this.pageFlagsCheckAtPrep = mm.flags().pageFlagsCheckAtPrep();
     this.checkPagesEnabled = mm.config().debugVm();
+    this.hasMemcgData = mm.config().memcg() && struct.size() > StructPage.MEMCG_DATA;
   }
 
   void setCheckPagesEnabled(boolean enabled) {
@@ -88,9 +96,7 @@ final class PageChecks {
   }
 
   private long memcgData(Page page) {
-    return mm.config().memcg() && struct.size() > StructPage.MEMCG_DATA
-        ? struct.word(page, StructPage.MEMCG_DATA)
-        : 0;
+    return hasMemcgData ? struct.word(page, StructPage.MEMCG_DATA) : 0;
   }
 
   @Kernel(file = "mm/page_alloc.c", symbol = "page_expected_state")
@@ -254,19 +260,45 @@ final class PageChecks {
       return 0;
     }
     long bad = 0;
+    long info = compound ? mm.flags().compoundInfo(page, order) : 0;
+    PageCursor tail = new PageCursor(mm, page);
+    boolean watched = mm.machine().yields().heard();
     for (long i = 1; i < 1L << order; i++) {
-      Page tail = struct.add(page, i);
-      if (compound) {
-        bad += freeTailPagePrepare(page, tail, i);
-      }
-      if (freePageIsBad(tail)) {
-        bad++;
-      } else if (struct.priv(tail) != 0) {
-        badPage(tail, "nonzero private");
-        bad++;
+      tail.next();
+      if (!watched && i > FOLIO_PAGES && tailAsExpected(tail, compound, info)) {
+        freeTail(tail, compound);
       } else {
-        struct.setFlags(tail, struct.flags(tail) & ~pageFlagsCheckAtPrep);
+        bad += freeTailChecked(page, tail.page(), i, compound);
       }
+    }
+    return bad;
+  }
+
+  /** True when no check finds anything; where one does, they are gone through one by one. */
+  private boolean tailAsExpected(PageCursor tail, boolean compound, long info) {
+    return (!compound || tail.get(StructPage.COMPOUND_INFO) == info)
+        && tail.get(StructPage.MAPPING) == (compound ? mm.flags().tailMapping() : 0)
+        && tail.get(StructPage.PRIVATE) == 0
+        && asExpected(tail, PAGE_FLAGS_CHECK_AT_FREE);
+  }
+
+  /** {@link #pageExpectedState} but for the mapping. */
+  private boolean asExpected(PageCursor page, long checkFlags) {
+    return page.get(StructPage.MAPCOUNT) == NEITHER_MAPPED_NOR_HELD
+        && (page.get(StructPage.FLAGS) & checkFlags) == 0
+        && (!hasMemcgData || page.get(StructPage.MEMCG_DATA) == 0);
+  }
+
+  /** Returns how many reasons there were to report the tail. */
+  private long freeTailChecked(Page page, Page tail, long index, boolean compound) {
+    long bad = compound ? freeTailPagePrepare(page, tail, index) : 0;
+    if (freePageIsBad(tail)) {
+      bad++;
+    } else if (struct.priv(tail) != 0) {
+      badPage(tail, "nonzero private");
+      bad++;
+    } else {
+      struct.setFlags(tail, struct.flags(tail) & ~pageFlagsCheckAtPrep);
     }
     return bad;
   }
@@ -276,12 +308,16 @@ final class PageChecks {
     PageCursor tail = new PageCursor(mm, page);
     for (long i = 1; i < 1L << order; i++) {
       tail.next();
-      if (compound) {
-        tail.set(StructPage.MAPPING, 0);
-        tail.set(StructPage.COMPOUND_INFO, 0);
-      }
-      tail.set(StructPage.FLAGS, tail.get(StructPage.FLAGS) & ~pageFlagsCheckAtPrep);
+      freeTail(tail, compound);
     }
+  }
+
+  private void freeTail(PageCursor tail, boolean compound) {
+    if (compound) {
+      tail.set(StructPage.MAPPING, 0);
+      tail.set(StructPage.COMPOUND_INFO, 0);
+    }
+    tail.set(StructPage.FLAGS, tail.get(StructPage.FLAGS) & ~pageFlagsCheckAtPrep);
   }
 
   /** The frames become the page allocator's, whoever had them. Freeing twice is a fault. */
@@ -320,11 +356,17 @@ final class PageChecks {
   /** True when a page of a free block is not as a free page must be; only with checks on. */
   @Kernel(file = "mm/page_alloc.c", symbol = "check_new_pages")
   boolean checkNewPages(Page page, int order) {
-    if (checkPagesEnabled) {
-      for (long i = 0; i < 1L << order; i++) {
-        if (checkNewPage(struct.add(page, i))) {
-          return true;
-        }
+    if (!checkPagesEnabled) {
+      return false;
+    }
+    long flags = pageFlagsCheckAtPrep | 1L << PageFlags.PG_HWPOISON;
+    PageCursor each = new PageCursor(mm, page);
+    boolean watched = mm.machine().yields().heard();
+    for (long i = 0; i < 1L << order; i++, each.next()) {
+      boolean fine =
+          !watched && asExpected(each, flags) && each.get(StructPage.MAPPING) == 0;
+      if (!fine && checkNewPage(each.page())) {
+        return true;
       }
     }
     return false;

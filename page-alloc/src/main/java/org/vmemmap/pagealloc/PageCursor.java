@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.pagealloc;
 
+import org.jspecify.annotations.Nullable;
 import org.vmemmap.machine.Cpu;
 import org.vmemmap.machine.Machine;
 import org.vmemmap.machine.PhysicalMemory;
@@ -8,30 +9,30 @@ import org.vmemmap.types.Mm;
 import org.vmemmap.types.Page;
 
 /**
- * Walks struct pages one by one and translates once for each page of the memmap, not once for each
- * word. For loops over many struct pages in which nobody changes the page tables. Faults are those
+ * Walks struct pages one by one and translates once for each page of the memmap (and each 4 KiB of
+ * a larger one), not once for each word. For loops over many struct pages in which nobody changes the page tables. Faults are those
  * of plain accesses.
  */
 final class PageCursor {
+  private static final long WINDOW = PhysicalMemory.UNDO_PAGE;
+
   private final Cpu cpu;
   private final PhysicalMemory memory;
-  private final int pageShift;
-  private final long offsetMask;
   private final int size;
   private long va;
-  private long cachedPage;
-  private long cachedPaddr;
-  private boolean cachedWrite;
+  private long start;
+  private long paddr;
+  private boolean writable;
+  private long @Nullable [] words;
+  private int first;
 
-  PageCursor(Mm mm, Page first) {
+  PageCursor(Mm mm, Page page) {
     Machine machine = mm.machine();
     this.cpu = machine.cpu();
     this.memory = machine.memory();
-    this.pageShift = machine.format().pageShift();
-    this.offsetMask = (1L << pageShift) - 1;
     this.size = mm.struct().size();
-    this.va = first.va();
-    this.cachedPage = ~(va >>> pageShift);
+    this.va = page.va();
+    this.start = ~va;
   }
 
   Page page() {
@@ -44,19 +45,34 @@ final class PageCursor {
   }
 
   long get(int offset) {
-    return memory.getLong(translate(va + offset, false));
+    long at = va + offset;
+    if ((at & -WINDOW) != start) {
+      open(at, false);
+    }
+    int inside = (int) (at - start);
+    long[] direct = words;
+    return direct != null ? direct[first + (inside >>> 3)] : memory.getLong(paddr + inside);
   }
 
   void set(int offset, long value) {
-    memory.setLong(translate(va + offset, true), value);
+    long at = va + offset;
+    if ((at & -WINDOW) != start || !writable) {
+      open(at, true);
+    }
+    int inside = (int) (at - start);
+    long[] direct = words;
+    if (direct != null) {
+      direct[first + (inside >>> 3)] = value;
+    } else {
+      memory.setLong(paddr + inside, value);
+    }
   }
 
-  private long translate(long at, boolean write) {
-    if (at >>> pageShift != cachedPage || (write && !cachedWrite)) {
-      cachedPaddr = cpu.translate(at, write) & ~offsetMask;
-      cachedPage = at >>> pageShift;
-      cachedWrite = write;
-    }
-    return cachedPaddr | (at & offsetMask);
+  private void open(long at, boolean write) {
+    paddr = cpu.translate(at, write) & -WINDOW;
+    start = at & -WINDOW;
+    writable = write;
+    words = memory.words(paddr, write);
+    first = PhysicalMemory.wordAt(paddr);
   }
 }

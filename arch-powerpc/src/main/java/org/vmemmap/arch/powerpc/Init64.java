@@ -179,9 +179,12 @@ public final class Init64 implements ArchVmemmap {
     return vmemBack;
   }
 
-  /** A page of nodes backs no struct pages, though it comes from where they come from. */
+  /**
+   * A page of nodes backs no struct pages, though it comes from where they come from. As with slabs,
+   * nodes are freed and taken again, and the page stays.
+   */
   private void ownAsData(long va) {
-    Owner owner = slab.slabIsAvailable() ? Owner.ALLOCATED : Owner.RESERVED;
+    Owner owner = slab.slabIsAvailable() ? Owner.SLAB : Owner.RESERVED;
     mm.own(mm.model().physPfn(mm.model().pa(va)), 1, owner);
   }
 

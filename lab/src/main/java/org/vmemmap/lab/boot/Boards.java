@@ -234,6 +234,13 @@ public final class Boards {
     return Platform.of(spec, org.vmemmap.pagealloc.Placement.NONE).hugetlbArch().hpageSize();
   }
 
+  /** Alignment of a device in bytes: a leaf of a pmd where dax_align_valid() takes it, else a page. */
+  public static long daxAlign(MachineSpec spec) {
+    Platform platform = Platform.of(spec, org.vmemmap.pagealloc.Placement.NONE);
+    boolean leaves = platform.thpSizes().pmd();
+    return leaves ? platform.hugetlbArch().hpageSize() : spec.profile().pageSize();
+  }
+
   /** Sizes of all hugepages that a kernel has, in bytes, ascending. */
   public static List<Long> hugepageSizes(MachineSpec spec) {
     var arch = Platform.of(spec, org.vmemmap.pagealloc.Placement.NONE).hugetlbArch();

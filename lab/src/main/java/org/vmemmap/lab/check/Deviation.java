@@ -30,6 +30,11 @@ public record Deviation(
     trace = List.copyOf(trace);
   }
 
+  /** Equal for deviations that a report shows once. */
+  String kind() {
+    return String.join("\n", rule, step, site, finding);
+  }
+
   /** True for what the kernel is known to do. */
   public boolean known() {
     return !finding.isEmpty();

@@ -162,8 +162,21 @@ final class Fork {
   }
 
   private static void restore(Collection<Object> collection, Object[] content) {
-    collection.clear();
-    Collections.addAll(collection, content);
+    if (!holds(collection, content)) {
+      collection.clear();
+      Collections.addAll(collection, content);
+    }
+  }
+
+  /** True when it still has these very objects in this order: mostly nothing has changed. */
+  private static boolean holds(Collection<?> collection, Object[] content) {
+    int at = 0;
+    for (Object element : collection) {
+      if (at == content.length || element != content[at++]) {
+        return false;
+      }
+    }
+    return at == content.length;
   }
 
   private void map(Map<Object, Object> map) {
@@ -179,9 +192,11 @@ final class Fork {
   }
 
   private static void restore(Map<Object, Object> map, Object[] keys, Object[] values) {
-    map.clear();
-    for (int i = 0; i < keys.length; i++) {
-      map.put(keys[i], values[i]);
+    if (!holds(map.keySet(), keys) || !holds(map.values(), values)) {
+      map.clear();
+      for (int i = 0; i < keys.length; i++) {
+        map.put(keys[i], values[i]);
+      }
     }
   }
 

@@ -14,9 +14,15 @@ import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.boot.MachineSpec;
 import org.vmemmap.lab.boot.Profile;
 import org.vmemmap.lab.boot.Ram;
+import org.vmemmap.lab.observe.FrameCounts;
 import org.vmemmap.lab.observe.MemmapReader;
+import org.vmemmap.lab.observe.PageTableWalker;
 import org.vmemmap.lab.series.Catalogue;
+import org.vmemmap.machine.PageTableFormat;
+import org.vmemmap.types.Mm;
 import org.vmemmap.types.MmConfig;
+import org.vmemmap.types.Mmzone;
+import org.vmemmap.types.Owner;
 
 /**
  * What the faithful port is known to do wrong, because the kernel does: by rule and condition, as
@@ -24,6 +30,7 @@ import org.vmemmap.types.MmConfig;
  */
 final class KnownFindings {
   private static final Pattern PFN = Pattern.compile("pfn=0x([0-9a-f]+)");
+  private static final Pattern FRAME = Pattern.compile("frame=0x([0-9a-f]+)");
   private static final Pattern MISSING = Pattern.compile("not-present va=0x([0-9a-f]+)");
   private static final long SUBSECTION = 2L << 20;
   private static final String FRAMES_BOOKED = "memmap-frames-booked";
@@ -32,6 +39,10 @@ final class KnownFindings {
   private static final String ANY = "";
 
   private static final String HALF_ADDED = "Hot-add that fails in a later section keeps the earlier ones";
+  private static final String HALF_DEVICE =
+      "A device that was added half way leaves its first sections behind";
+  private static final String SELF_HOSTED =
+      "arm64 with 4K pages: a block that holds its own memmap never goes offline";
   private static final String NO_ALTMAP =
       "A block without a device frees its memmap as if it were RAM";
 
@@ -76,6 +87,7 @@ final class KnownFindings {
    * @param rule the rule that is broken
    * @param detail what was found
    * @param failed what was made to fail so far
+   * @param grown counts that a failed operation has changed, and by how much
    */
   record Sight(
       Scenario scenario,
@@ -83,9 +95,11 @@ final class KnownFindings {
       @Nullable Step step,
       String rule,
       String detail,
-      List<String> failed) {
+      List<String> failed,
+      Map<String, Long> grown) {
     Sight {
       failed = List.copyOf(failed);
+      grown = Map.copyOf(grown);
     }
 
     boolean verb(String what) {
@@ -110,6 +124,11 @@ final class KnownFindings {
   private static List<Known> all() {
     return List.of(
         new Known(HALF_ADDED, RuleBook.FAILED_OPERATION, KnownFindings::halfAdded),
+        new Known(HALF_ADDED, "memmap-frame-owner", KnownFindings::halfAddedSelfHosted),
+        new Known(HALF_ADDED, RuleBook.WARNING, KnownFindings::halfAddedKeepsAltmap),
+        new Known(HALF_DEVICE, RuleBook.FAILED_OPERATION, KnownFindings::halfDevice),
+        new Known(HALF_DEVICE, RuleBook.WARNING, KnownFindings::halfDeviceKeepsAltmap),
+        new Known(SELF_HOSTED, RuleBook.STEP, KnownFindings::selfHosted),
         new Known(NO_ALTMAP, RuleBook.CRASH, KnownFindings::noAltmap),
         new Known(NO_ALTMAP, RuleBook.WARNING, KnownFindings::altmapLeft),
         new Known(ODD_LEAF, ANY, KnownFindings::oddLeaf),
@@ -165,6 +184,16 @@ final class KnownFindings {
     return reader.address(numbers.get(0) >>> shift) <= va && va < reader.address(end >>> shift);
   }
 
+  /** The leaf that maps the memmap reaches over the block's own part of it. */
+  private static boolean selfHosted(Sight sight) {
+    boolean offline = sight.step() != null && sight.step().value().equals("offline");
+    return offline
+        && sight.spec().arch().equals(Profile.ARM64)
+        && sight.detail().equals("returns -EPERM")
+        && sight.kernel().mm().printk().lines().getLast().text()
+            .endsWith("splits a leaf entry in vmemmap");
+  }
+
   /** The altmap is given up while its pages are still handed out. */
   private static boolean altmapLeft(Sight sight) {
     return !sight.spec().config().series().unmapsFailedBlockFromAltmap()
@@ -172,16 +201,93 @@ final class KnownFindings {
         && sight.detail().contains("Altmap not fully unmapped");
   }
 
-  /** Sections are left of a DIMM or device that has more than one. */
   private static boolean halfAdded(Sight sight) {
-    // A device is offered to the driver twice, and LMBs are refused with one error for all.
-    boolean refused =
-        sight.verb("lmbs")
-            ? sight.detail().startsWith("-EINVAL")
-            : sight.detail().startsWith("-ENOMEM") || sight.detail().startsWith("-EEXIST");
-    return (sight.verb("dimm") || sight.verb("kmem") || sight.verb("bind") || sight.verb("lmbs"))
-        && refused
-        && sight.detail().contains("present sections were");
+    return (sight.verb("dimm") || sight.verb("kmem") || sight.verb("lmbs"))
+        && leavesFirstSections(sight);
+  }
+
+  /** What is left of a block holds its memmap, but is no longer an altmap. */
+  private static boolean halfAddedSelfHosted(Sight sight) {
+    Matcher place = FRAME.matcher(sight.detail());
+    if (!place.find() || !sight.detail().contains("owner is NONE") || !halfAdded(sight)) {
+      return false;
+    }
+    long address = Long.parseLong(place.group(1), 16) * sight.spec().profile().pageSize();
+    return added(sight).start() <= address && address < added(sight).end();
+  }
+
+  private static boolean halfAddedKeepsAltmap(Sight sight) {
+    return sight.detail().contains("Altmap not fully unmapped") && halfAdded(sight);
+  }
+
+  private static boolean halfDevice(Sight sight) {
+    return sight.verb("bind") && leavesFirstSections(sight);
+  }
+
+  private static boolean halfDeviceKeepsAltmap(Sight sight) {
+    return halfDevice(sight)
+        && sight.detail().contains("memunmap_pages: failed to free all reserved pages");
+  }
+
+  /** The range of a step that adds memory. */
+  private static Ram added(Sight sight) {
+    List<Long> numbers = Workbench.numbers(Objects.requireNonNull(sight.step()));
+    return new Ram(numbers.get(0), numbers.get(0) + numbers.get(1), 0);
+  }
+
+  /**
+   * The first sections are left of what was added in one go: there are as many pages more as follow
+   * each other from the first that came late, it is not all, and there are no more frames than lie
+   * behind their memmap.
+   */
+  private static boolean leavesFirstSections(Sight sight) {
+    Mm mm = sight.kernel().mm();
+    long step = mm.mmzone().pagesPerSubsection();
+    long last = mm.model().physPfn(added(sight).end());
+    long start = mm.model().physPfn(added(sight).start());
+    while (start < last && !cameLate(mm.mmzone(), start)) {
+      start += step;
+    }
+    long end = start;
+    while (end < last && cameLate(mm.mmzone(), end)) {
+      end += step;
+    }
+    long block = sight.verb("lmbs") ? mm.model().physPfn(sight.spec().memoryBlockSize()) : last;
+    long left = sight.grown().getOrDefault(Snapshot.ADDED, 0L);
+    return left > 0
+        && end - start == left
+        && end < Math.min(last, start / block * block + block)
+        && framesOf(sight) <= behind(mm, start, end);
+  }
+
+  /** True for a pfn of a section that boot did not find; all of those it found are valid. */
+  private static boolean cameLate(Mmzone mmzone, long pfn) {
+    return mmzone.pfnValid(pfn)
+        && !mmzone.earlySection(mmzone.section(mmzone.pfnToSectionNr(pfn)));
+  }
+
+  private static long framesOf(Sight sight) {
+    return sight.grown().getOrDefault(Snapshot.FRAMES + Owner.VMEMMAP.name(), 0L)
+        + sight.grown().getOrDefault(Snapshot.FRAMES + Owner.ALTMAP.name(), 0L);
+  }
+
+  /** Frames behind the memmap of these pfns; a leaf that it begins or ends in counts whole. */
+  private static long behind(Mm mm, long start, long end) {
+    PageTableWalker walker = new PageTableWalker(mm);
+    PageTableFormat format = walker.format();
+    FrameCounts frames = new FrameCounts();
+    long base = mm.model().vmemmapBase();
+    long size = mm.config().sizeofStructPage();
+    walker.walk(
+        base + start * size,
+        base + end * size,
+        (level, va, entry) -> {
+          long first = format.address(entry, level) >>> format.pageShift();
+          for (long i = 0; i < 1L << (format.shift(level) - format.pageShift()); i++) {
+            frames.add(first + i, 1, 0);
+          }
+        });
+    return frames.distinct();
   }
 
   /** A device whose first or last struct page lies behind a leaf; no section of it was added whole. */
@@ -212,7 +318,8 @@ final class KnownFindings {
   private static boolean plugged(Sight sight) {
     return sight.verb("eject")
         && sight.failed().contains("alloc_resource")
-        && sight.detail().contains("remove_memory_block_devices: !mem");
+        && (sight.detail().contains("remove_memory_block_devices: !mem")
+            || sight.detail().contains("sparse_remove_section: !valid_section(ms)"));
   }
 
   /** The type is looked at, and a block holds memory of two nodes, or RAM and a device. */

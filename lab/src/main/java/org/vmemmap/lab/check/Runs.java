@@ -4,7 +4,9 @@ package org.vmemmap.lab.check;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.observe.MarkedMemmap;
@@ -12,7 +14,7 @@ import org.vmemmap.lab.observe.MarkedMemmap;
 /**
  * All runs of one scenario. What they have in common is done once: a run in which the n-th fallible
  * step fails is like all others up to there, so it starts from a {@link Fork} of the kernel at the
- * last stage before that step. A run that deviates is done again from power-on.
+ * last stage before that step. The first run that deviates in some way is done again from power-on.
  *
  * <pre>
  *   stages   | setup_arch | start_kernel | initcalls | step 1 | step 2 |
@@ -26,6 +28,7 @@ final class Runs {
   private final Trial.Result clean;
   private final List<Integer> sitesAfter = new ArrayList<>();
   private final Deque<Start> starts = new ArrayDeque<>();
+  private final Set<String> seen = new HashSet<>();
 
   /**
    * Where runs start.
@@ -88,7 +91,7 @@ final class Runs {
   }
 
   /**
-   * Does one run.
+   * Does one run. Of deviations that are alike ({@link Deviation#kind}) the first has a trace.
    *
    * @param replay the command that does so
    * @throws IllegalStateException when a run from a fork ends otherwise than one from power-on
@@ -100,12 +103,14 @@ final class Runs {
     Trial trial = startBefore(selection.first()).run(selection);
     trial.listen(site -> refused.accept(site, selection));
     trial.go();
-    if (!trial.deviates()) {
-      return trial.result();
+    Trial.Result result = trial.untraced(replay);
+    Deviation deviation = result.deviation();
+    if (deviation == null || !seen.add(deviation.kind())) {
+      return result;
     }
     Trial.Result again = Trial.run(scenario, selection, replay);
     if (again.deviation() == null) {
-      throw new IllegalStateException("a fork deviates, a boot does not: " + trial.found());
+      throw new IllegalStateException("a fork deviates, a boot does not: " + deviation.text());
     }
     return again;
   }

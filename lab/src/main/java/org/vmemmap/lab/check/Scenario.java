@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.lab.check;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 import org.vmemmap.lab.boot.BadInput;
@@ -73,7 +74,6 @@ public record Scenario(
     return switch (name) {
       case "gigantic" -> pc || world.name().startsWith("arm64-4K");
       case "part", "far-part" -> world.hugepage() == PART_ALIGN;
-      case "page", "pool", "replace" -> !world.name().equals("powerpc-4K-hash");
       default -> true;
     };
   }
@@ -88,7 +88,7 @@ public record Scenario(
           List.of(Step.pool(4), Step.pool(0), Step.pool(3), Step.pool(1)), false);
       case "replace" -> make(name, "a free hugepage is replaced, twice", world, List.of(),
           replace(world), false);
-      case "dax" -> device(name, "a compound device is bound, unbound, bound", world,
+      case "dax" -> device(name, "a device is bound, unbound, bound", world,
           world.device(), 0);
       case "altmap" -> device(name, "a device keeps its memmap itself", world,
           pmem(world.device(), true), 0);
@@ -104,15 +104,18 @@ public record Scenario(
     };
   }
 
-  /** Memory is looked through for hugepages; the first one is made without HVO. */
+  /** Memory is looked through for hugepages; where there is HVO, the first is made without. */
   private static List<Step> replace(World world) {
-    MachineSpec spec = world.spec(world.memory(), 1, List.of(), List.of());
-    int shift = Long.numberOfTrailingZeros(spec.profile().pageSize());
+    MachineSpec spec = world.spec(world.memoryForPool(), 1, List.of(), List.of());
+    int shift = spec.profile().pageShift();
     Ram range = spec.ram().getLast();
     Step isolate =
         new Step("isolate", (range.start() >>> shift) + " " + (range.size() >>> shift));
-    Step optimize = Step.write("/proc/sys/vm/hugetlb_optimize_vmemmap", "1");
-    return List.of(Step.pool(1), optimize, isolate, isolate);
+    List<Step> steps = new ArrayList<>(List.of(Step.pool(1), isolate, isolate));
+    if (spec.config().hugetlbOptimizeVmemmap()) {
+      steps.add(1, Step.write("/proc/sys/vm/hugetlb_optimize_vmemmap", "1"));
+    }
+    return steps;
   }
 
   private static DaxOption pmem(DaxOption device, boolean mapDev) {
@@ -144,7 +147,12 @@ public record Scenario(
   private static Scenario make(
       String name, String about, World world, List<String> cmdline, List<Step> steps,
       boolean failBoot) {
-    long mem = name.equals("gigantic") ? GIGANTIC_MEM : world.memory();
+    long mem =
+        switch (name) {
+          case "gigantic" -> GIGANTIC_MEM;
+          case "boot" -> world.memory();
+          default -> world.memoryForPool();
+        };
     MachineSpec spec = world.spec(mem, 1, List.of(), cmdline);
     return new Scenario(name, about, world, spec, steps, true, failBoot, Selection.NONE)
         .at(Series.at(Series.LAST));

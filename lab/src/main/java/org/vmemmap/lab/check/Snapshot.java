@@ -31,6 +31,15 @@ import org.vmemmap.types.Owner;
  * the snapshot made at the mark has them.
  */
 final class Snapshot {
+  /** Pages of memory that boot did not find. */
+  static final String ADDED = "pages added after boot";
+
+  /** The counter of that name. */
+  static final String MEMMAP_PAGES = "nr_memmap_pages";
+
+  /** Before the name of an owner. */
+  static final String FRAMES = "frames of ";
+
   private static final int INFO = 1;
   private static final int MAPPING = 3;
   private static final int COUNTS = 6;
@@ -73,7 +82,7 @@ final class Snapshot {
 
   private void count(LabKernel kernel) {
     var mm = kernel.mm();
-    counts.put("nr_memmap_pages", mm.vmstat().nrMemmapPages());
+    counts.put(MEMMAP_PAGES, mm.vmstat().nrMemmapPages());
     counts.put("nr_memmap_boot_pages", mm.vmstat().nrMemmapBootPages());
     // A shared tail stays for good, and a page of which tables are cut for the next table.
     boolean cut = !ArchExceptions.of(kernel.spec()).tablesFillFrames();
@@ -81,7 +90,7 @@ final class Snapshot {
       boolean moves =
           owner == Owner.BUDDY || owner == Owner.SLAB || owner == Owner.SHARED_TAIL;
       if (!moves && !(cut && owner == Owner.PAGE_TABLE)) {
-        counts.put("frames of " + owner.name(), mm.machine().ledger().count(owner));
+        counts.put(FRAMES + owner.name(), mm.machine().ledger().count(owner));
       }
     }
     long sections = 0;
@@ -92,7 +101,7 @@ final class Snapshot {
     counts.put("present sections", sections);
     long[] late = new long[1];
     PageRanges.forEach(kernel, (start, end, node) -> late[0] += node < 0 ? end - start : 0);
-    counts.put("pages added after boot", late[0]);
+    counts.put(ADDED, late[0]);
   }
 
   /** Notes what is in use: RAM by its owner, and devices. */
@@ -160,6 +169,19 @@ final class Snapshot {
       }
     }
     return "";
+  }
+
+  /** The counts that differ in {@code later}, and by how much they are larger there. */
+  Map<String, Long> grown(Snapshot later) {
+    Map<String, Long> grown = new TreeMap<>();
+    counts.forEach(
+        (name, count) -> {
+          long more = later.counts.getOrDefault(name, 0L) - count;
+          if (more != 0) {
+            grown.put(name, more);
+          }
+        });
+    return grown;
   }
 
   private static String differentRun(List<Run> before, List<Run> after) {

@@ -8,8 +8,10 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -206,10 +208,9 @@ public final class Sweep {
     outcomes.forEach(
         (site, ends) -> ends.forEach((outcome, count) -> table.row(site, outcome, count)));
     StringBuilder text = new StringBuilder(table.toString()).append('\n');
-    Map<String, Integer> kinds = new TreeMap<>();
+    Set<String> kinds = new HashSet<>();
     for (Deviation deviation : deviations) {
-      String kind = deviation.rule() + deviation.step() + deviation.site();
-      if (kinds.merge(kind, 1, Integer::sum) == 1) {
+      if (kinds.add(deviation.kind())) {
         text.append(deviation.text()).append('\n');
       }
     }

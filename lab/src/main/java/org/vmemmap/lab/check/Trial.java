@@ -3,6 +3,7 @@ package org.vmemmap.lab.check;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.function.Consumer;
 import java.util.regex.Pattern;
@@ -23,9 +24,10 @@ import org.vmemmap.types.Mm;
 /** One run of a scenario with some fallible steps failing. */
 final class Trial {
   /** Warnings with which the kernel itself answers a failed allocation. */
-  private static final Set<String> FAILURE_WARNINGS = 
+  private static final Set<String> FAILURE_WARNINGS =
       Set.of(
           "add_pages: ret",
+          "vmemmap_list_alloc: !next",
           "__add_memory_resource: register_node()",
           "hash__vmemmap_remove_mapping: rc == -ENOENT");
 
@@ -44,6 +46,7 @@ final class Trial {
   private String rule = "";
   private String detail = "";
   private String finding = "";
+  private Map<String, Long> grown = Map.of();
   private @Nullable Step underway;
   private String at = "boot";
   private final LabKernel kernel;
@@ -263,12 +266,15 @@ final class Trial {
   private void step(Step step) {
     at = step.text();
     underway = step;
+    trace(false);
     Snapshot before = asLeft == null ? snapshot() : asLeft;
+    trace(true);
     boolean own = !step.failing().equals(Selection.NONE);
     current = own ? new Selection.Counter(step.failing()) : counter;
     arm(kernel.mm().machine());
     int bound = kernel.dax().bound().size();
     int rc = bench.run(step);
+    trace(false);
     current = counter;
     arm(kernel.mm().machine());
     lastError = rc;
@@ -281,6 +287,7 @@ final class Trial {
           !step.what().equals("isolate")
               && (kernel.dax().bound().size() == bound || bench.bound(step));
       if (undone && !difference.isEmpty()) {
+        grown = before.grown(asLeft);
         broke(RuleBook.FAILED_OPERATION, Errno.name(rc) + ", but " + difference);
       } else if (scenario.strict() && failed.isEmpty()) {
         broke(RuleBook.STEP, "returns " + Errno.name(rc));
@@ -293,16 +300,20 @@ final class Trial {
     return new Snapshot(kernel, marked, atMark);
   }
 
+  /** Keeps what the checks read out of the trace, which is of what the kernel does. */
+  private void trace(boolean on) {
+    kernel.mm().machine().yields().listen(on ? tracer : null);
+  }
+
   private void rest() {
-    // The trace is of what the kernel does, not of what the checks read.
-    kernel.mm().machine().yields().listen(null);
+    trace(false);
     List<Invariants.Violation> violations = Invariants.check(kernel, marked).violations();
     if (!violations.isEmpty()) {
       String text = violations.getFirst().toString();
       broke(violations.getFirst().rule(), text.substring(text.indexOf(' ') + 1));
     }
     warnings();
-    kernel.mm().machine().yields().listen(tracer);
+    trace(true);
   }
 
   private void warnings() {
@@ -321,13 +332,17 @@ final class Trial {
     return underway != null && underway.what().equals("lmbs") && lastError == -Errno.EINVAL;
   }
 
+  /** The first deviation counts; after one that is known, the first that is not. */
   private void broke(String broken, String found) {
-    if (rule.isEmpty()) {
-      rule = broken;
-      detail = found;
-      finding =
+    if (rule.isEmpty() || !finding.isEmpty()) {
+      String title =
           KnownFindings.explain(
-              new KnownFindings.Sight(scenario, kernel, underway, broken, found, failed));
+              new KnownFindings.Sight(scenario, kernel, underway, broken, found, failed, grown));
+      if (rule.isEmpty() || title.isEmpty()) {
+        rule = broken;
+        detail = found;
+        finding = title;
+      }
     }
   }
 

@@ -51,23 +51,46 @@ public record World(String name, @Nullable Profile profile, int levels) {
 
   /** Bytes of a hugepage of the default size. */
   long hugepage() {
-    Profile board = profile;
-    return board == null
-        ? 2 * MIB
-        : Boards.hugepageSize(Boards.ofSize(board, 1024 * MIB, 1, List.of(), List.of()));
+    return Boards.hugepageSize(spec(memoryWithHugepages(), 1, List.of(), List.of()));
+  }
+
+  /** The largest device alignment that a leaf of a pmd gives; where there are none, a page. */
+  private long alignment() {
+    return Boards.daxAlign(spec(least(), 1, List.of(), List.of()));
   }
 
   /** A device that this machine can have. */
   DaxOption device() {
     boolean pmem = name.startsWith(Profile.POWERPC);
-    // The hash MMU with 4K pages has no leaf that a device could be aligned to.
-    long align = name.equals("powerpc-4K-hash") ? 4L << 10 : Math.max(2 * MIB, hugepage());
+    long align = alignment();
     return new DaxOption(Math.max(128 * MIB, 2 * align), align, false, pmem, 0);
+  }
+
+  /** Bytes of RAM of the smallest machine. */
+  private long least() {
+    Profile board = profile;
+    return board == null
+        ? 128 * MIB
+        : Math.max(256 * MIB, 1L << board.config().sectionSizeBits());
+  }
+
+  /** Bytes of RAM with which the kernel has hugepages: the hash MMU wants some for large blocks. */
+  private long memoryWithHugepages() {
+    long mem = least();
+    while (Boards.hugepageSize(spec(mem, 1, List.of(), List.of())) == 0) {
+      mem *= 2;
+    }
+    return mem;
+  }
+
+  /** Bytes of RAM for some hugepages, where there are any. */
+  long memoryForPool() {
+    return Math.max(memoryWithHugepages(), HUGEPAGES * hugepage());
   }
 
   /** Bytes of RAM for some hugepages and what the kernel needs. */
   long memory() {
-    return Math.max(profile == null ? 128 * MIB : 256 * MIB, HUGEPAGES * hugepage());
+    return Math.max(least(), HUGEPAGES * hugepage());
   }
 
   /** A machine of this kind with equal nodes. */

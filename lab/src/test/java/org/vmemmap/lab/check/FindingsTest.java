@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
@@ -47,5 +48,35 @@ class FindingsTest {
       assertTrue(text.contains(". " + title + "\n"), title + " has no heading");
       assertTrue(shown.contains(title), title + " has no scenario");
     }
+  }
+
+  /**
+   * A DIMM of two sections of which the first is left.
+   *
+   * <pre>
+   *   section       | 1: added | 2: no memory |
+   *   pages more      32768      0
+   *   frames more     512
+   * </pre>
+   *
+   * Expect the finding for just these, and none with a frame or a section more, or without pages.
+   */
+  @Test
+  void explain_halfAddedDimm_accountsForEachPageAndFrame() {
+    Scenario scenario = ScenarioFile.read(DOCS.resolve("findings").resolve("half-added.json"));
+    Trial trial = new Trial(scenario, scenario.failing());
+    trial.go();
+    assertEquals(scenario.about(), explain(scenario, trial, 32768, 512));
+    assertEquals("", explain(scenario, trial, 32768, 513));
+    assertEquals("", explain(scenario, trial, 65536, 512));
+    assertEquals("", explain(scenario, trial, 0, 512));
+  }
+
+  private static String explain(Scenario scenario, Trial trial, long pages, long frames) {
+    Map<String, Long> grown = Map.of(Snapshot.ADDED, pages, "frames of VMEMMAP", frames);
+    Step step = scenario.steps().getFirst();
+    return KnownFindings.explain(
+        new KnownFindings.Sight(
+            scenario, trial.kernel(), step, RuleBook.FAILED_OPERATION, "-ENOMEM, but", List.of(), grown));
   }
 }
