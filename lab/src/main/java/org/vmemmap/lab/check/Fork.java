@@ -169,6 +169,7 @@ final class Fork {
   }
 
   /** True when it still has these very objects in this order: mostly nothing has changed. */
+  @SuppressWarnings("ReferenceEquality")
   private static boolean holds(Collection<?> collection, Object[] content) {
     int at = 0;
     for (Object element : collection) {

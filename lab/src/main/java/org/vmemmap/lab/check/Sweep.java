@@ -13,6 +13,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.BadInput;
@@ -22,6 +26,7 @@ import org.vmemmap.types.Series;
 /** Fails each fallible step of scenarios, one run for each, and holds the rules against each end. */
 public final class Sweep {
   private static final int FIELDS = 3;
+  private static final String BROKEN = "DEVIATION ";
 
   private final boolean pairs;
   private final int shard;
@@ -33,7 +38,6 @@ public final class Sweep {
   private final Exits exits = new Exits();
   private long sites;
   private long runs;
-  private long number;
   private long broken;
 
   /**
@@ -68,12 +72,64 @@ public final class Sweep {
     }
   }
 
-  /** Sweeps all {@code scenarios}; {@code progress} hears of each before it begins. */
+  /**
+   * Sweeps all {@code scenarios} on all processors; {@code progress} hears of each before it begins.
+   * What is found is told in the order of the scenarios, whoever found it.
+   */
   public void run(List<Scenario> scenarios, Consumer<String> progress) {
+    List<SweepJob> jobs = new ArrayList<>();
     for (Scenario scenario : scenarios) {
-      progress.accept(
-          scenario.name() + " on " + scenario.world().name() + " at " + scenario.spec().series().name());
-      sweep(scenario);
+      String where = scenario.name() + " on " + scenario.world().name();
+      jobs.add(
+          new SweepJob(
+              scenario,
+              replay(scenario, Selection.NONE),
+              (site, selection) -> refused(site, selection, where)));
+    }
+    int threads = Runtime.getRuntime().availableProcessors();
+    try (ExecutorService pool = Executors.newFixedThreadPool(threads)) {
+      List<Future<?>> all = new ArrayList<>();
+      for (int i = 0; i < threads; i++) {
+        all.add(pool.submit(() -> work(jobs, progress)));
+      }
+      all.forEach(Sweep::await);
+    }
+    jobs.forEach(this::count);
+  }
+
+  private void work(List<SweepJob> jobs, Consumer<String> progress) {
+    for (int i = 0; i < jobs.size(); i++) {
+      SweepJob job = jobs.get(i);
+      if (job.claim()) {
+        report(job.scenario(), progress);
+        job.work(step(job, i));
+      }
+    }
+    for (int i = 0; i < jobs.size(); i++) {
+      jobs.get(i).help(step(jobs.get(i), i));
+    }
+  }
+
+  private synchronized void report(Scenario scenario, Consumer<String> progress) {
+    progress.accept(
+        scenario.name() + " on " + scenario.world().name() + " at " + scenario.spec().series().name());
+  }
+
+  private synchronized void refused(String site, Selection selection, String where) {
+    exits.refused(site, selection.mode(), where);
+  }
+
+  private static void await(Future<?> future) {
+    try {
+      future.get();
+    } catch (ExecutionException e) {
+      if (e.getCause() instanceof RuntimeException cause) {
+        throw cause;
+      }
+      throw new IllegalStateException(e.getCause());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException(e);
     }
   }
 
@@ -96,40 +152,42 @@ public final class Sweep {
     }
   }
 
-  private void sweep(Scenario scenario) {
-    String where = scenario.name() + " on " + scenario.world().name();
-    Runs each =
-        new Runs(
-            scenario,
-            replay(scenario, Selection.NONE),
-            (site, selection) -> exits.refused(site, selection.mode(), where));
-    Trial.Result clean = each.clean();
-    count(clean, "-");
-    int steps = clean.sites().size();
-    sites += steps;
-    for (int n = 1; n <= steps; n++) {
-      one(each, scenario, Selection.only(n), clean.sites().get(n - 1));
-      one(each, scenario, Selection.from(n), clean.sites().get(n - 1));
-      for (int m = n + 1; pairs && m <= steps; m++) {
-        one(each, scenario, Selection.pair(n, m), clean.sites().get(n - 1));
-      }
+  private void count(SweepJob job) {
+    count(job.clean(), "-");
+    sites += job.clean().sites().size();
+    for (SweepJob.Done each : job.done()) {
+      count(each);
     }
   }
 
-  private void one(Runs each, Scenario scenario, Selection selection, String site) {
-    if (number++ % shards != shard - 1) {
+  private SweepJob.Step step(SweepJob job, int ordinal) {
+    return (runs, n, steps, site) -> {
+      List<SweepJob.Done> all = new ArrayList<>();
+      one(all, runs, job.scenario(), Selection.only(n), site, ordinal + n);
+      one(all, runs, job.scenario(), Selection.from(n), site, ordinal + n + 1);
+      for (int m = n + 1; pairs && m <= steps; m++) {
+        one(all, runs, job.scenario(), Selection.pair(n, m), site, ordinal + n + m);
+      }
+      return all;
+    };
+  }
+
+  private void one(
+      List<SweepJob.Done> all, Runs runs, Scenario scenario, Selection selection, String site,
+      int number) {
+    if (number % shards != shard - 1) {
       return;
     }
     String key = key(scenario, selection);
     String before = done.get(key);
     if (before != null) {
-      runs++;
-      tally(site, before);
-      broken += before.startsWith("DEVIATION") ? 1 : 0;
+      all.add(new SweepJob.Done(site, before, null));
       return;
     }
-    Trial.Result result = each.run(selection, replay(scenario, selection));
-    remember(key, count(result, site), site);
+    Trial.Result result = runs.run(selection, replay(scenario, selection));
+    SweepJob.Done run = new SweepJob.Done(site, outcome(result), result.deviation());
+    remember(key, run.outcome(), site);
+    all.add(run);
   }
 
   private static String key(Scenario scenario, Selection selection) {
@@ -145,26 +203,33 @@ public final class Sweep {
         + fail;
   }
 
-  private String count(Trial.Result result, String site) {
-    runs++;
+  private static String outcome(Trial.Result result) {
     Deviation deviation = result.deviation();
-    String outcome = result.outcome();
-    if (deviation != null && !deviation.finding().isEmpty()) {
-      outcome = "known: " + deviation.finding();
-    } else if (deviation != null) {
-      outcome = "DEVIATION " + deviation.rule();
-      deviations.add(deviation);
-      broken++;
+    if (deviation == null) {
+      return result.outcome();
     }
-    tally(site, outcome);
-    return outcome;
+    return deviation.known() ? "known: " + deviation.finding() : BROKEN + deviation.rule();
+  }
+
+  private void count(Trial.Result result, String site) {
+    count(new SweepJob.Done(site, outcome(result), result.deviation()));
+  }
+
+  private void count(SweepJob.Done run) {
+    runs++;
+    Deviation deviation = run.deviation();
+    if (deviation != null && !deviation.known()) {
+      deviations.add(deviation);
+    }
+    broken += run.outcome().startsWith(BROKEN) ? 1 : 0;
+    tally(run.site(), run.outcome());
   }
 
   private void tally(String site, String outcome) {
     outcomes.computeIfAbsent(site, s -> new TreeMap<>()).merge(outcome, 1, Integer::sum);
   }
 
-  private void remember(String key, String outcome, String site) {
+  private synchronized void remember(String key, String outcome, String site) {
     Path file = state;
     if (file != null) {
       try {
