@@ -26,6 +26,8 @@ package org.vmemmap.types;
  * @param debugVm DEBUG_VM: the VM_WARN and VM_BUG checks are built in, struct pages are poisoned
  * @param pgArch2 ARCH_USES_PG_ARCH_2: the architecture has a second page flag of its own
  * @param pgArch3 ARCH_USES_PG_ARCH_3: and a third
+ * @param sparsememVmemmapOptimization SPARSEMEM_VMEMMAP_OPTIMIZATION as it is chosen, which can be
+ *     done from patch 44 on; see {@link #vmemmapOptimization}
  * @param illegalPointerValue ILLEGAL_POINTER_VALUE: an address that nothing can be mapped at; list
  *     poison and the mapping of tails are made of it
  * @param series which patches of the series the kernel has
@@ -51,6 +53,7 @@ public record MmConfig(
     boolean debugVm,
     boolean pgArch2,
     boolean pgArch3,
+    boolean sparsememVmemmapOptimization,
     long illegalPointerValue,
     Series series) {
   private static final long DEAD = 0xdead_0000_0000_0000L;
@@ -114,7 +117,7 @@ public record MmConfig(
         sizeofStructPage, sectionSizeBits, maxPhysmemBits, nodesShift, lastCpupidBits, maxPageOrder,
         pageblockOrder, zoneDma, zoneDma32, pageExtension, deferredStructPageInit,
         hugetlbOptimizeVmemmap, hugetlbOptimizeVmemmapDefaultOn, sparsememVmemmapPreinit,
-        archWantOptimizeDaxVmemmap, gigantic, memcg, debugVm, true, false, illegalPointerValue,
+        archWantOptimizeDaxVmemmap, gigantic, memcg, debugVm, true, false, true, illegalPointerValue,
         Series.profile("7.3"));
   }
 
@@ -181,6 +184,13 @@ public record MmConfig(
     return draft.build();
   }
 
+  /** The same with or without SPARSEMEM_VMEMMAP_OPTIMIZATION, where it can be chosen. */
+  public MmConfig withSparsememVmemmapOptimization(boolean value) {
+    Draft draft = new Draft(this);
+    draft.sparsememVmemmapOptimization = value;
+    return draft.build();
+  }
+
   /** The zones that the kernel is built with. */
   public ZoneSet zones() {
     return ZoneSet.of(zoneDma, zoneDma32);
@@ -188,12 +198,15 @@ public record MmConfig(
 
   /**
    * SPARSEMEM_VMEMMAP_OPTIMIZATION: struct pages may be shared. Before patch 33 HugeTLB's option
-   * stands for it, and device memory shares without it.
+   * stands for it, and device memory shares without it; from then on HugeTLB and, until patch 44,
+   * the architecture's wish for device memory select it.
    */
   public boolean vmemmapOptimization() {
-    return hugetlbOptimizeVmemmap
-        || (series.masksTailsForDax() && archWantOptimizeDaxVmemmap)
-        || series.optimizesDaxEverywhere();
+    boolean forDax =
+        series.optimizesDaxEverywhere()
+            ? sparsememVmemmapOptimization
+            : series.masksTailsForDax() && archWantOptimizeDaxVmemmap;
+    return hugetlbOptimizeVmemmap || forDax;
   }
 
   /** True when the size of struct page is a power of two. */
@@ -223,6 +236,7 @@ public record MmConfig(
     private boolean debugVm;
     private boolean pgArch2;
     private boolean pgArch3;
+    private boolean sparsememVmemmapOptimization;
     private long illegalPointerValue;
     private Series series;
 
@@ -247,6 +261,7 @@ public record MmConfig(
       debugVm = from.debugVm;
       pgArch2 = from.pgArch2;
       pgArch3 = from.pgArch3;
+      sparsememVmemmapOptimization = from.sparsememVmemmapOptimization;
       illegalPointerValue = from.illegalPointerValue;
       series = from.series;
     }
@@ -273,6 +288,7 @@ public record MmConfig(
           debugVm,
           pgArch2,
           pgArch3,
+          sparsememVmemmapOptimization,
           illegalPointerValue,
           series);
     }

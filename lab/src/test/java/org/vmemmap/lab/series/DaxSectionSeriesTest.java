@@ -227,6 +227,34 @@ class DaxSectionSeriesTest {
   }
 
   /**
+   * Kernels without HugeTLB's optimisation whose option for shared struct pages is off. Expect arm64
+   * to have the whole memmap on both sides of patch 44; and x86-64, where the architecture selects
+   * the option before the patch, to share until then.
+   */
+  @Test
+  @Tag("patch-44")
+  void memremap_optionOff_sharesNothingWithThePatch() {
+    MachineSpec arm = Boards.ofSize(Boards.arm64(4096, null), 256L << 20, 1, List.of(), List.of());
+    MachineSpec pc = SeriesMachine.spec(512L << 20);
+    assertEquals(4096, countedWithoutTheOption(43, arm));
+    assertEquals(4096, countedWithoutTheOption(44, arm));
+    assertEquals(512, countedWithoutTheOption(43, pc));
+    assertEquals(4096, countedWithoutTheOption(44, pc));
+  }
+
+  private static long countedWithoutTheOption(int level, MachineSpec plain) {
+    MachineSpec spec =
+        plain.withConfig(
+            plain
+                .config()
+                .withHugetlbOptimizeVmemmap(false)
+                .withSparsememVmemmapOptimization(false));
+    SeriesMachine machine = new SeriesMachine(new Level(level).on(SeriesMachine.withDevices(spec)));
+    DeviceMeasures.add(machine, "dax", SeriesMachine.DEVICE, SeriesMachine.GIB, 9);
+    return machine.memmapPages();
+  }
+
+  /**
    * A device of 1 GiB in pages of 2 MiB that holds its own memmap. Expect all of it to be counted,
    * in leaves, on both sides of patch 34: what lies in the device is not shared.
    */
