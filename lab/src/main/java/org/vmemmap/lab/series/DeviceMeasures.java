@@ -77,16 +77,17 @@ final class DeviceMeasures {
   /**
    * What a process that was there before finds at the struct page of a far device.
    *
+   * @param order of its compound pages; with 0 it is not optimised
    * @param levelSync whether each level of page tables syncs the others by itself
    */
-  static String processReads(Level level, boolean levelSync) {
+  static String processReads(Level level, int order, boolean levelSync) {
     MachineSpec spec = SeriesMachine.spec(512L << 20);
     List<Ram> far = List.of(new Ram(FAR, FAR + SeriesMachine.GIB, 0));
     SeriesMachine machine =
         new SeriesMachine(level.on(SeriesMachine.withDeviceMemory(spec, far)));
     long process = machine.kernel().newProcessPageTable();
     machine.kernel().mm().pgtable().setLevelSync(levelSync);
-    add(machine, "far", FAR, SeriesMachine.GIB, ORDER_2M);
+    add(machine, "far", FAR, SeriesMachine.GIB, order);
     Cpu cpu = machine.kernel().mm().machine().cpu();
     cpu.loadRoot(machine.kernel().mm().model().pa(process));
     try {

@@ -30,7 +30,7 @@ public final class Observables {
             level -> number(DeviceMeasures.memmapPages(level, DeviceMeasures.ORDER_1G))),
         of("dax-process-reads", "access", "a process reads the memmap of a far device, no sync at"
                 + " each level",
-            level -> DeviceMeasures.processReads(level, false)),
+            level -> DeviceMeasures.processReads(level, DeviceMeasures.ORDER_2M, false)),
         of("dax-movable-blocks", "pageblocks", "device of 1G in one page of 1G",
             level -> number(DeviceMeasures.movablePageblocks(level, 1, DeviceMeasures.ORDER_1G))),
         of("no-memmap-boot", "outcome", "boot of 4 sections with memory for the memmap of 2",

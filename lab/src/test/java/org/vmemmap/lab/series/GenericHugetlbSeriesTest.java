@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.vmemmap.lab.boot.Boards;
 import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.boot.MachineSpec;
 import org.vmemmap.lab.observe.MemmapReader;
@@ -113,5 +114,35 @@ class GenericHugetlbSeriesTest {
   private static long countedInTheEnd(int level) {
     Mm mm = new SeriesMachine(BootMeasures.arm64Spec(new Level(level))).kernel().mm();
     return mm.vmstat().nrMemmapBootPages() + mm.vmstat().nrMemmapPages();
+  }
+
+  /**
+   * Boot pages of 32 MiB of an arm64 machine, four to a section. Expect no section to have an order
+   * on either side of patch 28, as none is filled by one page; HugeTLB optimises them at run time.
+   */
+  @Test
+  @Tag("patch-28")
+  void hugetlb_bootPageBelowASection_isOptimisedAtRunTime() {
+    assertEquals("0 with an order, 4 pages, counted 16384 less 4 * 127", pagesOf32m(27));
+    assertEquals("0 with an order, 4 pages, counted 16384 less 4 * 127", pagesOf32m(28));
+  }
+
+  private static String pagesOf32m(int level) {
+    MachineSpec plain =
+        Boards.ofSize(
+            Boards.arm64(4096, null), 4L << 30, 1, List.of(),
+            List.of("hugetlb_free_vmemmap=on", "hugepagesz=32M", "hugepages=4"));
+    MachineSpec spec = plain.withConfig(plain.config().withHugetlbOptimizeVmemmap(true));
+    SeriesMachine machine = new SeriesMachine(new Level(level).on(spec));
+    Mmzone mmzone = machine.kernel().mm().mmzone();
+    long ordered = 0;
+    for (long nr = mmzone.nextPresentSectionNr(-1); nr >= 0; nr = mmzone.nextPresentSectionNr(nr)) {
+      ordered += mmzone.pfnToSectionOrder(mmzone.sectionNrToPfn(nr)) != 0 ? 1 : 0;
+    }
+    String pages =
+        machine.kernel().read("/sys/kernel/mm/hugepages/hugepages-32768kB/nr_hugepages");
+    long counted = machine.memmapBootPages() + machine.memmapPages();
+    return "%d with an order, %s pages, counted 16384 less 4 * %d"
+        .formatted(ordered, pages, (16384 - counted) / 4);
   }
 }

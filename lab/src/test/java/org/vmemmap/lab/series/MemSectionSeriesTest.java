@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.sparse.SparseVmemmap;
 import org.vmemmap.types.Mmzone;
 
 /** The table of sections: patches 21 and 22. */
@@ -54,5 +56,34 @@ class MemSectionSeriesTest {
     assertEquals(18, after.pfnToSectionOrder((5L << 18) - 1));
     assertEquals(0, after.pfnToSectionOrder(5L << 18));
     assertEquals(128, after.sectionsPerRoot());
+  }
+
+  /**
+   * Orders that are set by hand in a kernel with DEBUG_VM. Expect nothing to be kept before patch 22;
+   * with it an order that stays for its section, a warning for another one on top of it, nothing for
+   * a part of a section, and 0 to clear it.
+   */
+  @Test
+  @Tag("patch-22")
+  void sectionSetOrderRange_byHand_keepsOneOrder() {
+    assertEquals("0 0 0 0 false", ordersByHand(21));
+    assertEquals("18 18 9 0 true", ordersByHand(22));
+  }
+
+  private static String ordersByHand(int level) {
+    MachineSpec plain = SeriesMachine.spec(512L << 20);
+    MachineSpec debug = plain.withConfig(plain.config().withDebugVm(true));
+    SeriesMachine machine = new SeriesMachine(new Level(level).on(debug));
+    SparseVmemmap vmemmap = machine.kernel().sparseVmemmap();
+    Mmzone mmzone = machine.kernel().mm().mmzone();
+    vmemmap.sectionSetOrderRange(0, 32768, 18);
+    int first = mmzone.pfnToSectionOrder(0);
+    vmemmap.sectionSetOrderRange(0, 512, 9);
+    int part = mmzone.pfnToSectionOrder(0);
+    vmemmap.sectionSetOrderRange(0, 32768, 9);
+    int other = mmzone.pfnToSectionOrder(0);
+    vmemmap.sectionSetOrderRange(0, 32768, 0);
+    boolean warned = machine.warned("section_set_order: order && ms->order && ms->order != order");
+    return first + " " + part + " " + other + " " + mmzone.pfnToSectionOrder(0) + " " + warned;
   }
 }
