@@ -91,11 +91,8 @@ class TimelineTest {
    */
   @ParameterizedTest
   @CsvSource({
-    "3, x86-64-7.2.12/dax-8g",
     "11, x86-64-7.3.4/crosszone-8g-on",
-    "11, x86-64-more/cma-movablecore-8g-on",
-    "14, x86-64-7.3.4/cma-16g-numa2-only",
-    "15, x86-64-7.3.4/crosszone-8g-on"
+    "11, x86-64-more/cma-movablecore-8g-on"
   })
   void replay_profileWithoutThePatch_differs(int patch, String name) {
     Series own = read(name).machine().config().series();
