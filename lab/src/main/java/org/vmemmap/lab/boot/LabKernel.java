@@ -285,6 +285,11 @@ public final class LabKernel {
     return platform.pgdAlloc();
   }
 
+  /** Linear addresses of all that {@link #newProcessPageTable} made. */
+  public List<Long> processPageTables() {
+    return platform.processPageTables();
+  }
+
   /** What was booted. */
   public MachineSpec spec() {
     return spec;

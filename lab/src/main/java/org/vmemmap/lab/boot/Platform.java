@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.lab.boot;
 
+import java.util.List;
 import org.vmemmap.dax.Bus;
 import org.vmemmap.dax.DaxBus;
 import org.vmemmap.hugetlb.HugetlbArch;
@@ -38,6 +39,11 @@ interface Platform {
   /** {@code pgd_alloc()}: linear address of the top-level table of a new process; 0 for none. */
   default long pgdAlloc() {
     return 0;
+  }
+
+  /** Linear addresses of the top-level tables that it made. */
+  default List<Long> processPageTables() {
+    return List.of();
   }
 
   /** Sizes of hugepages. */

@@ -75,6 +75,11 @@ final class X86Platform implements Platform {
   }
 
   @Override
+  public List<Long> processPageTables() {
+    return processTables == null ? List.of() : processTables.pgdList().roots();
+  }
+
+  @Override
   public long pgdAlloc() {
     return Objects.requireNonNull(processTables, "not connected").pgdAlloc();
   }

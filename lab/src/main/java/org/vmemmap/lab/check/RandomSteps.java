@@ -64,6 +64,7 @@ final class RandomSteps {
       add(1, this::isolate);
     }
     add(2, this::block);
+    add(1, () -> new Step("process", "1"));
     add(spec.softReserved().isEmpty() && spec.pmem().isEmpty() ? 0 : 6, this::dax);
     add(spec.softReserved().isEmpty() ? 0 : 2, this::kmem);
     add(spec.deviceMemory().isEmpty() ? 0 : 4, spec.arch().equals(Profile.POWERPC) ? this::lmbs : this::dimm);

@@ -39,6 +39,7 @@ public final class RuleBook {
 
   private static final String SPARSE_VMEMMAP = "mm/sparse-vmemmap.c";
   private static final String HUGETLB_VMEMMAP = "mm/hugetlb_vmemmap.c";
+  private static final String HUGETLB = "mm/hugetlb.c";
   private static final String PAGE_ALLOC = "mm/page_alloc.c";
   private static final String CMA = "mm/cma.c";
   private static final String MM_INIT = "mm/mm_init.c";
@@ -49,6 +50,8 @@ public final class RuleBook {
   public static List<Rule> all() {
     List<Rule> all = new java.util.ArrayList<>(frames());
     all.addAll(pages());
+    all.addAll(hugepages());
+    all.addAll(devices());
     all.addAll(operations());
     all.addAll(races());
     return List.copyOf(all);
@@ -139,7 +142,55 @@ public final class RuleBook {
             "cma-bitmap",
             "what an area's bitmap has in use is not free, and the rest is its available_count",
             "the next allocation of the area takes what is clear",
-            "O(bits of areas)", CMA, "cma_clear_bitmap"));
+            "O(bits of areas)", CMA, "cma_clear_bitmap"),
+        new Rule(
+            "free-memory-online",
+            "each block on a free list lies in memory that is online",
+            "memory that is offline may be unplugged at any time",
+            "O(free blocks)", "mm/memory_hotplug.c", "offline_pages"));
+  }
+
+  private static List<Rule> hugepages() {
+    return List.of(
+        new Rule(
+            "hugetlb-pool-counts",
+            "a pool's counters, of all nodes and of each, are what is on its lists; nothing is promised",
+            "each is written by hand at the places where pages come and go",
+            "O(hugepages)", HUGETLB, "remove_hugetlb_folio"),
+        new Rule(
+            "hugetlb-pool-page",
+            "a page of a pool is an aligned head of its order, on its node's list; free without reference",
+            "who takes it from the list sets the count and trusts the rest",
+            "O(hugepages)", HUGETLB, "enqueue_hugetlb_folio"),
+        new Rule(
+            "hugetlb-pool-zone",
+            "a page of a pool lies in one zone",
+            "its tails are shared with all others of that zone, and name it",
+            "O(hugepages)", HUGETLB, "hugetlb_bootmem_folio_init"),
+        new Rule(
+            "hugetlb-optimised-flag",
+            "HPG_vmemmap_optimized is set for exactly the pages whose memmap is the shared tail",
+            "without the flag nobody restores it; with it, it is restored on top of itself",
+            "O(memmap pages of hugepages)", HUGETLB_VMEMMAP, "__hugetlb_vmemmap_optimize_folio"));
+  }
+
+  private static List<Rule> devices() {
+    return List.of(
+        new Rule(
+            "device-memmap-one-predicate",
+            "as many frames are populated for a compound page of a device as are counted and initialised",
+            "three places ask whether its memmap is shared, and must get one answer",
+            "O(memmap pages of devices)", SPARSE_VMEMMAP, "section_nr_vmemmap_pages"),
+        new Rule(
+            "device-page-pgmap",
+            "the first and the last compound page of a device name its pgmap",
+            "references to it keep the device from going",
+            "O(devices)", MM_INIT, "__init_zone_device_page"),
+        new Rule(
+            "memmap-in-every-root",
+            "each process's page table leads to all that init_mm maps of the memmap",
+            "a process that is running touches struct pages through its own top-level table",
+            "O(processes)", "arch/x86/mm/init_64.c", "sync_global_pgds"));
   }
 
   private static List<Rule> operations() {

@@ -11,6 +11,7 @@ import org.vmemmap.dax.DaxBus;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.lab.boot.Profile;
 import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.lab.boot.Sizes;
 import org.vmemmap.types.DevPagemap;
@@ -32,6 +33,7 @@ import org.vmemmap.types.Errno;
  *   eject START
  *   map SIZE                        a process maps a hugepage and touches it
  *   unmap SIZE                      the process that did so first ends
+ *   process COUNT                   so many processes start, each with a page table of its own
  *   isolate PFN PAGES               free hugepages in the way of a contiguous allocation are replaced
  * </pre>
  */
@@ -49,6 +51,7 @@ final class Workbench {
           Map.entry("eject", "START"),
           Map.entry("map", "SIZE"),
           Map.entry("unmap", "SIZE"),
+          Map.entry("process", "COUNT"),
           Map.entry("isolate", "PFN PAGES"));
 
   private static final int REGIONS = 8;
@@ -145,6 +148,7 @@ final class Workbench {
       case "eject" -> kernel.hotplugDrivers().ejectDimm(first);
       case "map" -> map(first);
       case "unmap" -> unmap(first);
+      case "process" -> start(first);
       default -> isolate(first, first + number(args, 1));
     };
   }
@@ -221,6 +225,17 @@ final class Workbench {
       }
     }
     return kernel.hugetlb().migrate().replaceFreeHugepageFolios(start, end);
+  }
+
+  /** No error where processes need no table for the kernel's part. */
+  private int start(long count) {
+    boolean own = kernel.spec().arch().equals(Profile.X86_64);
+    for (long i = 0; own && i < count; i++) {
+      if (kernel.newProcessPageTable() == 0) {
+        return -Errno.ENOMEM;
+      }
+    }
+    return 0;
   }
 
   private int map(long size) {

@@ -17,6 +17,8 @@ final class BuddyRules {
   static final String COUNTS = "free-counts";
   static final String OWNERS = "free-frames-booked";
 
+  static final String ONLINE = "free-memory-online";
+
   private final Mm mm;
   private final Ledger ledger;
   private final ToLongFunction<Zone> freePages;
@@ -60,6 +62,7 @@ final class BuddyRules {
           zone.freeArea[order].nrFree,
           blocks);
       found.checked(BLOCKS, blocks);
+      found.checked(ONLINE, blocks);
       pages += blocks << order;
     }
     found.equal(
@@ -101,6 +104,9 @@ final class BuddyRules {
       wrong = "does not lie in the zone";
     } else if (ledger.ownerOf(pfn) != Owner.BUDDY || ledger.ownerOf(last) != Owner.BUDDY) {
       wrong = "belongs to " + ledger.ownerOf(pfn).name() + " and " + ledger.ownerOf(last).name();
+    }
+    if (!mm.mmzone().pfnOnline(pfn) || !mm.mmzone().pfnOnline(last)) {
+      found.violated(ONLINE, "pfn", pfn, "is free, and its section is offline");
     }
     if (!wrong.isEmpty()) {
       found.violated(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.lab.observe;
 
+import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.machine.FrameOwner;
 import org.vmemmap.machine.Ledger;
 import org.vmemmap.types.Mm;
@@ -14,6 +15,7 @@ final class FrameRules {
   static final String TABLES = "page-table-frames";
   static final String COUNTERS = "memmap-counters";
 
+  private final LabKernel kernel;
   private final Mm mm;
   private final Ledger ledger;
   private final MemmapWalk walk;
@@ -26,14 +28,15 @@ final class FrameRules {
   private long frames;
 
   FrameRules(
-      Mm mm,
+      LabKernel kernel,
       MemmapWalk walk,
       ZoneTails tails,
       DeviceExceptions devices,
       ArchExceptions arch,
       Invariants found) {
     this.arch = arch;
-    this.mm = mm;
+    this.kernel = kernel;
+    this.mm = kernel.mm();
     this.ledger = mm.machine().ledger();
     this.walk = walk;
     this.tails = tails;
@@ -78,9 +81,9 @@ final class FrameRules {
     if (arch.tablesFillFrames()) {
       found.equal(
           TABLES,
-          "PAGE_TABLE met by the walk, against the ledger,",
+          "PAGE_TABLE met by the walk or of a process, against the ledger,",
           ledger.count(Owner.PAGE_TABLE),
-          walk.allTables());
+          walk.allTables() + kernel.processPageTables().size());
       return;
     }
     for (long frame : walk.tableFrames()) {

@@ -75,11 +75,14 @@ public final class Invariants {
     ZoneTails tails = new ZoneTails(kernel.mm());
     DeviceExceptions devices = new DeviceExceptions(kernel);
     ArchExceptions arch = ArchExceptions.of(kernel.spec());
-    new FrameRules(kernel.mm(), walk, tails, devices, arch, found).check();
+    new FrameRules(kernel, walk, tails, devices, arch, found).check();
     new TailRules(kernel.mm(), tails, found).check();
     new StructPageRules(kernel, marked, tails, devices, arch, found).check();
     new BuddyRules(kernel.mm(), kernel.pageAlloc()::nrFreePages, found).check();
     new CmaRules(kernel, found).check();
+    new PoolRules(kernel, tails, found).check();
+    new DeviceRules(kernel, found).check();
+    new RootRules(kernel, found).check();
     new TlbRules(kernel.mm(), found).check();
     return found.report();
   }

@@ -31,8 +31,8 @@ class RandomWorldsTest {
       Set.of(
           "nr_hugepages", "nr_hugepages of a node", "nr_overcommit_hugepages", "demote",
           "demote of a node", "demote_size", "hugetlb_optimize_vmemmap", "map", "unmap", "isolate",
-          "state of a block", "auto_online_blocks", "bind", "unbind", "kmem", "unkmem", "state", "dimm",
-          "eject", "lmbs", "unlmbs");
+          "process", "state of a block", "auto_online_blocks", "bind", "unbind", "kmem", "unkmem",
+          "state", "dimm", "eject", "lmbs", "unlmbs");
 
   private static RandomWorlds part(int part, int parts) {
     RandomWorlds worlds = new RandomWorlds(World.all(), null, STEPS);

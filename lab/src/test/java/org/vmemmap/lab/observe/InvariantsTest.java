@@ -99,6 +99,11 @@ class InvariantsTest {
             BuddyRules.BLOCKS,
             BuddyRules.COUNTS,
             BuddyRules.OWNERS,
+            BuddyRules.ONLINE,
+            PoolRules.COUNTS,
+            PoolRules.PAGE,
+            PoolRules.ZONE,
+            PoolRules.OPTIMISED,
             TlbRules.FREED),
         report.checks().keySet());
     assertTrue(report.total() > 100_000, "total=" + report.total());
