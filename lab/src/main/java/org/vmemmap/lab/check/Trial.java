@@ -282,9 +282,8 @@ final class Trial {
     if (asLeft != null) {
       outcome.add(Errno.name(rc));
       String difference = before.difference(asLeft);
-      // A range is replaced page by page, and nobody puts the first ones back.
       boolean undone =
-          !step.what().equals("isolate")
+          !bench.moves(step)
               && (kernel.dax().bound().size() == bound || bench.bound(step));
       if (undone && !difference.isEmpty()) {
         grown = before.grown(asLeft);

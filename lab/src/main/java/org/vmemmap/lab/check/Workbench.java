@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.dax.DaxBus;
+import org.vmemmap.hugetlb.Hstate;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.boot.MachineSpec;
@@ -190,6 +191,18 @@ final class Workbench {
       }
     }
     return -Errno.ENOENT;
+  }
+
+  /**
+   * True when pages are moved out of the way of {@code step}: that is done page by page, and nobody
+   * puts the first ones back when a later one stays.
+   */
+  boolean moves(Step step) {
+    if (step.what().equals("map")) {
+      Hstate h = kernel.hugetlb().hstates().sizeToHstate(numbers(step).getFirst());
+      return h != null && h.isGigantic();
+    }
+    return step.what().equals("isolate");
   }
 
   private int unbind(long start) {
