@@ -70,6 +70,9 @@ final class KnownFindings {
   private static final String ARM64_ALIGNMENT =
       "arm64: the memmap is not aligned to that of the largest folio";
 
+  private static final String BEYOND_END =
+      "A namespace that its pages do not fill: the last one is initialised beyond the end";
+
   private static final String NEVER_OPTIMISED =
       "Restoring page by page warns of a page that has no need of it";
 
@@ -129,7 +132,8 @@ final class KnownFindings {
         new Known(HALF_DEVICE, RuleBook.FAILED_OPERATION, KnownFindings::halfDevice),
         new Known(HALF_DEVICE, RuleBook.WARNING, KnownFindings::halfDeviceKeepsAltmap),
         new Known(SELF_HOSTED, RuleBook.STEP, KnownFindings::selfHosted),
-        new Known(NO_ALTMAP, RuleBook.CRASH, KnownFindings::noAltmap),
+        new Known(NO_ALTMAP, RuleBook.INITIALISED, KnownFindings::noAltmap),
+        new Known(NO_ALTMAP, RuleBook.CRASH, KnownFindings::noAltmapAtOnce),
         new Known(NO_ALTMAP, RuleBook.WARNING, KnownFindings::altmapLeft),
         new Known(ODD_LEAF, ANY, KnownFindings::oddLeaf),
         new Known(FREED_TOO_EARLY, RuleBook.CRASH, KnownFindings::freedTooEarly),
@@ -140,7 +144,8 @@ final class KnownFindings {
         new Known(RADIX_GAP, RuleBook.FAILED_OPERATION, KnownFindings::radixGap),
         new Known(PLUGGED, RuleBook.WARNING, KnownFindings::plugged),
         new Known(SHARED_BLOCK, RuleBook.WARNING, KnownFindings::sharedBlock),
-        new Known(NO_ZONE, RuleBook.CRASH, KnownFindings::noZone),
+        new Known(NO_ZONE, RuleBook.INITIALISED, KnownFindings::noZone),
+        new Known(BEYOND_END, RuleBook.CRASH, KnownFindings::beyondEnd),
         new Known(NEVER_OPTIMISED, RuleBook.WARNING, KnownFindings::neverOptimised),
         new Known(REGISTERED_BY_NODE, RuleBook.CRASH, KnownFindings::freesOddlyRegistered),
         new Known(REGISTERED_BY_NODE, FRAMES_BOOKED, KnownFindings::oddlyRegistered));
@@ -166,8 +171,11 @@ final class KnownFindings {
   /** A self-hosted block gets no device in a kernel that does not tell the altmap. */
   private static boolean noAltmap(Sight sight) {
     return !sight.spec().config().series().unmapsFailedBlockFromAltmap()
-        && (sight.verb("dimm") || sight.verb("kmem"))
-        && (sight.detail().contains("no-such-zone") || unmapsItself(sight));
+        && (sight.verb("dimm") || sight.verb("kmem"));
+  }
+
+  private static boolean noAltmapAtOnce(Sight sight) {
+    return noAltmap(sight) && unmapsItself(sight);
   }
 
   /** arm64 takes the mapping before it looks at the page: the block's own memmap is missing. */
@@ -420,6 +428,27 @@ final class KnownFindings {
         && sight.spec().config().debugVm()
         && !sight.spec().softReserved().isEmpty()
         && sight.detail().contains("no-such-zone");
+  }
+
+  /** The first struct page behind the mapped part of persistent memory is missing. */
+  private static boolean beyondEnd(Sight sight) {
+    Matcher place = MISSING.matcher(sight.detail());
+    if (!sight.verb("bind") || !place.find()) {
+      return false;
+    }
+    List<Long> numbers = Workbench.numbers(Objects.requireNonNull(sight.step()));
+    long va = Long.parseUnsignedLong(place.group(1), 16);
+    long align = numbers.get(2);
+    int shift = sight.kernel().mm().model().pageShift();
+    MemmapReader reader = new MemmapReader(sight.kernel().mm());
+    for (Ram range : sight.spec().pmem()) {
+      long end = range.end() / align * align;
+      boolean here = range.start() <= numbers.get(0) && numbers.get(0) < range.end();
+      if (here && (end - range.start()) % align != 0 && va == reader.address(end >>> shift)) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /** Pages of both kinds are freed together, and the first of them cannot be restored. */

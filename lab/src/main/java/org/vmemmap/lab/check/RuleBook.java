@@ -4,6 +4,7 @@ package org.vmemmap.lab.check;
 import java.util.List;
 import org.vmemmap.lab.report.Json;
 import org.vmemmap.lab.report.Table;
+import org.vmemmap.machine.MachineFault;
 
 /** All rules by name. Those of a machine at rest are checked by {@code lab.observe.Invariants}. */
 public final class RuleBook {
@@ -15,6 +16,15 @@ public final class RuleBook {
 
   /** A BUG, a fault of the machine or a crash of the ported code. */
   public static final String CRASH = "no-crash";
+
+  /** A store through a mapping without write permission. */
+  public static final String READ_ONLY = "no-write-to-read-only";
+
+  /** A struct page is used that holds poison, or bytes that nobody wrote. */
+  public static final String INITIALISED = "struct-page-initialised";
+
+  /** A live entry is changed to another one at once. */
+  public static final String BREAK_BEFORE_MAKE = "break-before-make";
 
   /** A WARN that nobody expects. */
   public static final String WARNING = "no-warning";
@@ -30,6 +40,9 @@ public final class RuleBook {
 
   /** A lock that is not held where it must be, or held where it must not. */
   public static final String LOCKS = "locks-held";
+
+  /** A cached translation, or an access, that leads to a free frame. */
+  public static final String FREED = "tlb-reaches-freed-frame";
 
   /** A cached translation that the page tables do not give. */
   public static final String STALE = "tlb-agrees-with-tables";
@@ -95,7 +108,7 @@ public final class RuleBook {
             "a stray write must fault instead of reaching all hugepages",
             "O(memmap ptes)", HUGETLB_VMEMMAP, "vmemmap_remap_pte"),
         new Rule(
-            "tlb-reaches-freed-frame",
+            FREED,
             "no cached translation leads into a free frame",
             "a CPU would read or write the memory of the frame's next owner",
             "O(TLB entries)", "arch/x86/mm/tlb.c", "flush_tlb_kernel_range"));
@@ -211,6 +224,21 @@ public final class RuleBook {
             "each is an oops",
             "O(1)", "include/asm-generic/bug.h", "BUG_ON"),
         new Rule(
+            READ_ONLY,
+            "nothing is written through a mapping that is read-only",
+            "the shared tail of all hugepages of a zone is protected by nothing else",
+            "O(1), per access", "arch/x86/mm/fault.c", "do_kern_addr_fault"),
+        new Rule(
+            INITIALISED,
+            "no struct page is used that is poison or that nobody initialised",
+            "zone, node and head are read from it without a check",
+            "O(1), per access", "include/linux/mmzone.h", "page_zonenum"),
+        new Rule(
+            BREAK_BEFORE_MAKE,
+            "where the architecture asks for it, an entry in use becomes invalid and is flushed first",
+            "two CPUs may see both translations at a time, and the hardware may report a conflict",
+            "O(1), per entry written", "arch/arm64/mm/mmu.c", "pgattr_change_is_safe"),
+        new Rule(
             WARNING,
             "no WARN",
             "a WARN says that the caller broke a contract",
@@ -249,6 +277,18 @@ public final class RuleBook {
             "locks are held where a function asks for them, and left by who took them",
             "lockdep would say the same",
             "O(1), per lock", "kernel/locking/lockdep.c", "lock_is_held_type"));
+  }
+
+  /** The rule that a fault of the machine breaks; {@link #CRASH} for one without a name of its own. */
+  public static String ofFault(MachineFault fault) {
+    return switch (fault.rule()) {
+      case "write-to-read-only" -> READ_ONLY;
+      case "uninitialised-read", "no-such-zone" -> INITIALISED;
+      case "break-before-make-violated" -> BREAK_BEFORE_MAKE;
+      case "stale-translation" -> STALE;
+      case "freed-frame-access" -> FREED;
+      default -> CRASH;
+    };
   }
 
   /** The rule of that name. @throws IllegalArgumentException for none */

@@ -15,6 +15,7 @@ import org.vmemmap.lab.observe.Invariants;
 import org.vmemmap.lab.observe.MarkedMemmap;
 import org.vmemmap.machine.Checks;
 import org.vmemmap.machine.Machine;
+import org.vmemmap.machine.MachineFault;
 import org.vmemmap.pagealloc.Placement;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.KernelBug;
@@ -233,6 +234,8 @@ final class Trial {
       panic(e);
     } catch (KernelBug e) {
       broke(RuleBook.CRASH, "BUG: " + e.getMessage());
+    } catch (MachineFault e) {
+      broke(RuleBook.ofFault(e), "MachineFault: " + e.getMessage() + where(e));
     } catch (RuntimeException | StackOverflowError e) {
       broke(RuleBook.CRASH, e.getClass().getSimpleName() + ": " + e.getMessage() + where(e));
     }

@@ -13,6 +13,7 @@ import java.util.Set;
 import java.util.function.Predicate;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestReporter;
 import org.vmemmap.lab.cli.Main;
 import org.vmemmap.types.Series;
 
@@ -60,12 +61,13 @@ class RandomWorldsTest {
    * every kind at every level.
    */
   @Test
-  void run_tenThousandSequences_findNothingNewAndCoverAll() {
+  void run_tenThousandSequences_findNothingNewAndCoverAll(TestReporter reporter) {
     List<RandomWorlds> parts =
         IntStream.rangeClosed(1, THREADS).parallel().mapToObj(i -> part(i, THREADS)).toList();
     Cover cover = parts.getFirst().cover();
     parts.stream().skip(1).forEach(part -> cover.add(part.cover()));
     String said = "seed " + SEED + ", " + RUNS + " sequences, " + cover.text();
+    reporter.publishEntry("random worlds", said);
     assertEquals(0, parts.stream().mapToLong(RandomWorlds::broken).sum(), () -> said + texts(parts));
 
     Set<String> kernels =

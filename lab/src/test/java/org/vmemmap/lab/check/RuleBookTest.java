@@ -14,8 +14,10 @@ import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.boot.MachineSpecs;
 import org.vmemmap.lab.observe.Invariants;
 import org.vmemmap.lab.observe.MemmapReader;
+import org.vmemmap.machine.MachineFault;
 import org.vmemmap.pagealloc.Placement;
 import org.vmemmap.types.Owner;
+import org.vmemmap.types.Page;
 
 /** The rules by name. Most are broken by hand in InvariantsTest; the others are here. */
 class RuleBookTest {
@@ -46,9 +48,31 @@ class RuleBookTest {
     assertEquals(
         Set.of(RuleBook.FAILED_OPERATION, RuleBook.PANIC, RuleBook.CRASH, RuleBook.WARNING,
             RuleBook.STEP, RuleBook.READER, RuleBook.STALE, RuleBook.ALTMAP, RuleBook.DEADLOCK,
-            RuleBook.LOCKS),
+            RuleBook.LOCKS, RuleBook.READ_ONLY, RuleBook.INITIALISED, RuleBook.BREAK_BEFORE_MAKE),
         names);
     assertThrows(IllegalArgumentException.class, () -> RuleBook.of("no-such-rule"));
+  }
+
+  /** A page that is poison is asked for its zone, and a shared tail is written to. Expect the rules. */
+  @Test
+  void ofFault_poisonAndReadOnly_haveRulesOfTheirOwn() {
+    assertEquals(0, kernel.write("/proc/sys/vm/nr_hugepages", "1"));
+    Page page = kernel.mm().model().pfnToPage(20000);
+    kernel.mm().struct().setFlags(page, -1);
+    MachineFault poison =
+        assertThrows(MachineFault.class, () -> kernel.mm().inline().pageZone(page));
+    assertEquals(RuleBook.INITIALISED, RuleBook.ofFault(poison));
+
+    long hugepage = 0;
+    while (kernel.mm().machine().ledger().ownerOf(hugepage) != Owner.HUGEPAGE) {
+      hugepage++;
+    }
+    Page tail = kernel.mm().model().pfnToPage(hugepage + 100);
+    MachineFault written =
+        assertThrows(MachineFault.class, () -> kernel.mm().struct().setFlags(tail, 0));
+    assertEquals(RuleBook.READ_ONLY, RuleBook.ofFault(written));
+    MachineFault other = new MachineFault("break-before-make-violated", "va", 0);
+    assertEquals(RuleBook.BREAK_BEFORE_MAKE, RuleBook.ofFault(other));
   }
 
   /** A frame that the cache of a CPU leads to is booked as free. Expect the frame's rule. */

@@ -21,7 +21,6 @@ import org.vmemmap.types.Owner;
 
 /** One run of a scenario, or of its twin, from boot to the check at rest. */
 final class RaceRun {
-  private static final String FREED = "tlb-reaches-freed-frame";
 
   private final RaceScenario scenario;
   private final boolean twin;
@@ -110,9 +109,7 @@ final class RaceRun {
     switch (e) {
       case RuleBroken broken -> broke(broken.rule(), String.valueOf(broken.getMessage()));
       case MachineFault fault ->
-          broke(
-              fault.rule().equals("freed-frame-access") ? FREED : RuleBook.CRASH,
-              String.valueOf(fault.getMessage()));
+          broke(RuleBook.ofFault(fault), String.valueOf(fault.getMessage()));
       case KernelPanic panic -> broke(RuleBook.PANIC, "Kernel panic: " + panic.getMessage());
       case KernelBug bug -> broke(RuleBook.CRASH, "BUG: " + bug.getMessage());
       default -> broke(RuleBook.CRASH, e.getClass().getSimpleName() + ": " + e.getMessage());

@@ -16,6 +16,7 @@ import java.util.function.Predicate;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.vmemmap.lab.check.RuleBook;
 import org.vmemmap.lab.check.Deviation;
 
 /** Every scenario holds in all orders with one switch, and every broken twin fails. */
@@ -92,6 +93,7 @@ class RaceCheckTest {
     Deviation found = Explorer.exhaust(scenario, false, BOUND, MOST).deviation();
     assertNotNull(found);
     assertTrue(found.detail().startsWith("write-to-read-only "), found::text);
+    assertEquals(RuleBook.READ_ONLY, found.rule());
     Path findings = Path.of("..", "docs", "FINDINGS.md");
     assertTrue(Files.readString(findings).contains(scenario.finding()));
   }
