@@ -16,8 +16,13 @@ import org.vmemmap.lab.boot.Profile;
 import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.lab.observe.FrameCounts;
 import org.vmemmap.lab.observe.MemmapReader;
+import org.vmemmap.lab.observe.MemmapWalk;
 import org.vmemmap.lab.observe.PageTableWalker;
 import org.vmemmap.lab.series.Catalogue;
+import org.vmemmap.machine.FrameOwner;
+import org.vmemmap.machine.Ledger;
+import org.vmemmap.machine.Machine;
+import org.vmemmap.machine.Mmu;
 import org.vmemmap.machine.PageTableFormat;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.MmConfig;
@@ -298,19 +303,61 @@ final class KnownFindings {
     return frames.distinct();
   }
 
-  /** A device whose first or last struct page lies behind a leaf; no section of it was added whole. */
+  /**
+   * Struct pages of a device lie behind a leaf. Ptes for them were written to the frame that it maps,
+   * and are still there, or struct pages were initialised over them: then frames are mapped nowhere.
+   */
   private static boolean oddLeaf(Sight sight) {
     LabKernel kernel = sight.kernel();
     if (!kernel.booted() || sight.spec().config().structPageIsPowerOf2() || !sight.bound()) {
       return false;
     }
-    MemmapReader reader = new MemmapReader(kernel.mm());
-    int shift = kernel.mm().model().pageShift();
+    Mm mm = kernel.mm();
     return devices(sight)
-        .anyMatch(
+        .flatMap(
             range ->
-                reader.inLargeLeaf(range.start() >>> shift)
-                    || reader.inLargeLeaf((range.end() - 1) >>> shift));
+                Stream.of(
+                    mm.model().physPfn(range.start()), mm.model().physPfn(range.end()) - 1))
+        .anyMatch(pfn -> inLeaf(mm, pfn) && (hasLostFrames(mm) || hasTableInLeaf(mm, pfn)));
+  }
+
+  private static boolean inLeaf(Mm mm, long pfn) {
+    return new MemmapReader(mm).inLargeLeaf(pfn);
+  }
+
+  /** More frames are owned as memmap than the page tables map. */
+  private static boolean hasLostFrames(Mm mm) {
+    Ledger ledger = mm.machine().ledger();
+    long owned =
+        ledger.count(Owner.VMEMMAP)
+            + ledger.count(Owner.ALTMAP)
+            + ledger.count(Owner.SHARED_TAIL);
+    return owned > new MemmapWalk(mm).distinctPages();
+  }
+
+  /** The frame behind the leaf of a pfn's struct page has the entry of a page of memmap in it. */
+  private static boolean hasTableInLeaf(Mm mm, long pfn) {
+    Machine machine = mm.machine();
+    PageTableFormat format = machine.format();
+    long va = mm.model().pfnToPage(pfn).va();
+    Mmu.Entry leaf = machine.mmu().walk(mm.model().pa(mm.pgtable().initMmPgd()), va);
+    if (leaf.level() == 0 || !format.present(leaf.entry(), leaf.level())) {
+      return false;
+    }
+    long table = format.address(leaf.entry(), leaf.level());
+    for (long at = table; at < table + mm.model().pageSize(); at += Long.BYTES) {
+      long entry = format.fromMemory(machine.memory().getLong(at));
+      long frame = format.address(entry, 0) >>> format.pageShift();
+      if (format.present(entry, 0) && frame < machine.ledger().frames() && isMemmap(machine, frame)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private static boolean isMemmap(Machine machine, long frame) {
+    FrameOwner owner = machine.ledger().ownerOf(frame);
+    return owner == Owner.VMEMMAP || owner == Owner.ALTMAP;
   }
 
   /** Masks are used although HugeTLB's optimisation is not there for the architecture. */
