@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.report.Json;
 import org.vmemmap.lab.report.Table;
@@ -32,7 +33,9 @@ import org.vmemmap.lab.report.Table;
 public final class Exits {
   private static final String LIST = "failure-exits.txt";
   private static final String OWN_REQUEST = "-";
-  private static final int FIELDS = 5;
+  private static final String STATE = "state";
+  private static final String ONLY = "only: ";
+  private static final int FIELDS = 6;
 
   /**
    * An exit.
@@ -40,14 +43,38 @@ public final class Exits {
    * @param file kernel file
    * @param symbol kernel function
    * @param method its Java method, as {@code Class.method}
-   * @param after the Java method whose failure leads to it; {@code -} when it asks itself
+   * @param after the Java method whose failure leads to it; {@code -} when it asks itself, {@code
+   *     state} when it finds what it refuses, {@code state:method} when another has found that
    * @param does what the function does then
+   * @param never why no failure leads to it; empty when one does
    */
-  public record Exit(String file, String symbol, String method, String after, String does) {
+  public record Exit(
+      String file, String symbol, String method, String after, String does, String never) {
     /** As in {@code sparse_index_init (mm/sparse.c) after sparse_index_alloc: returns -ENOMEM}. */
     String text() {
-      String cause = after.equals(OWN_REQUEST) ? "" : " after " + Tracer.snake(after);
+      String cause = callee().isEmpty() ? "" : " after " + Tracer.snake(callee());
       return symbol + " (" + file + ")" + cause + ": " + does;
+    }
+
+    /** The Java method that fails before; empty when it is the function itself. */
+    public String callee() {
+      return byState() ? after.substring(STATE.length()).replace(":", "") : after.replace(OWN_REQUEST, "");
+    }
+
+    /** True when it is not the answer to a request that was refused. */
+    public boolean byState() {
+      return after.startsWith(STATE);
+    }
+
+    /** True when the function fails then, too. */
+    public boolean fails() {
+      return Stream.of(does.split(", ", -1))
+          .anyMatch(what -> what.startsWith("returns") || what.startsWith("panics"));
+    }
+
+    /** True when a failure leads to it in {@code mode}. */
+    public boolean reachable(String mode) {
+      return never.isEmpty() || (never.startsWith(ONLY) && !mode.equals("only"));
     }
   }
 
@@ -59,11 +86,11 @@ public final class Exits {
   public Exits() {
     for (String line : lines()) {
       if (!line.startsWith("#")) {
-        String[] fields = line.split(" \\| ", -1);
+        String[] fields = line.split(" \\| ?", -1);
         if (fields.length != FIELDS) {
           throw new IllegalStateException(LIST + ": " + line);
         }
-        Exit exit = new Exit(fields[0], fields[1], fields[2], fields[3], fields[4]);
+        Exit exit = new Exit(fields[0], fields[1], fields[2], fields[3], fields[4], fields[5].strip());
         all.add(exit);
         byMethod.computeIfAbsent(exit.method(), m -> new ArrayList<>()).add(exit);
       }
@@ -84,9 +111,10 @@ public final class Exits {
     return List.copyOf(all);
   }
 
-  /** The exits that no failure has led to in {@code mode}. */
+  /** The exits that a failure leads to, and none has in {@code mode}. */
   public List<Exit> missing(String mode) {
     return all.stream()
+        .filter(exit -> exit.reachable(mode) && !exit.byState())
         .filter(exit -> !reached.getOrDefault(exit, Map.of()).containsKey(mode))
         .toList();
   }
@@ -99,15 +127,27 @@ public final class Exits {
    * @param where scenario and world
    */
   void refused(String site, String mode, String where) {
+    for (Exit exit : ahead()) {
+      reached
+          .computeIfAbsent(exit, e -> new LinkedHashMap<>())
+          .computeIfAbsent(mode, m -> site + ", " + where);
+    }
+  }
+
+  /** The exits that a failure at this moment will take, innermost first. */
+  List<Exit> ahead() {
     List<String> stack = stack();
+    List<Exit> ahead = new ArrayList<>();
     for (int i = 0; i < stack.size(); i++) {
       Exit exit = exit(stack, i);
       if (exit != null) {
-        reached
-            .computeIfAbsent(exit, e -> new LinkedHashMap<>())
-            .computeIfAbsent(mode, m -> site + ", " + where);
+        ahead.add(exit);
+      }
+      if (exit != null && exit.does().startsWith("panics")) {
+        break;
       }
     }
+    return ahead;
   }
 
   /** The methods that run now, innermost first, as {@code Class.method}. */
@@ -135,28 +175,31 @@ public final class Exits {
 
   /** The exit that the {@code at}-th function of the stack will take; null for none that is listed. */
   private @Nullable Exit exit(List<String> stack, int at) {
-    List<Exit> exits = byMethod.getOrDefault(stack.get(at), List.of());
-    for (int below = at - 1; below >= 0 && !exits.isEmpty(); below--) {
-      String name = stack.get(below).substring(stack.get(below).indexOf('.') + 1);
-      for (Exit exit : exits) {
-        if (exit.after().equals(name)) {
-          return exit;
-        }
+    List<String> below =
+        stack.subList(0, at).stream().map(name -> name.substring(name.indexOf('.') + 1)).toList();
+    for (Exit exit : byMethod.getOrDefault(stack.get(at), List.of())) {
+      boolean itself = at == 0 && exit.after().equals(OWN_REQUEST);
+      if (itself || below.contains(exit.after())) {
+        return exit;
       }
     }
-    boolean itself = at == 0 && exits.size() == 1 && exits.getFirst().after().equals(OWN_REQUEST);
-    return itself ? exits.getFirst() : null;
+    return null;
   }
 
   /** The exits and the step that led to each, in both modes. */
   public String table() {
     Table table = new Table("lll", "exit", "only one fails", "all fail from one on");
     for (Exit exit : all) {
-      Map<String, String> modes = reached.getOrDefault(exit, Map.of());
-      table.row(exit.text(), modes.getOrDefault("only", "-"), modes.getOrDefault("from", "-"));
+      table.row(exit.text(), cell(exit, "only"), cell(exit, "from"));
     }
     int missing = missing("only").size() + missing("from").size();
     return table + "\n" + all.size() + " exits in 2 modes, " + missing + " not reached";
+  }
+
+  private String cell(Exit exit, String mode) {
+    String none = exit.byState() ? "by what it finds" : "-";
+    String reason = exit.reachable(mode) ? none : "never: " + exit.never().replace(ONLY, "");
+    return reached.getOrDefault(exit, Map.of()).getOrDefault(mode, reason);
   }
 
   /** The same as JSON. */
@@ -169,6 +212,7 @@ public final class Exits {
           .put("symbol", exit.symbol())
           .put("after", Tracer.snake(exit.after()))
           .put("does", exit.does())
+          .put("never", exit.never())
           .put("only", modes.getOrDefault("only", ""))
           .put("from", modes.getOrDefault("from", ""))
           .endObject();

@@ -37,7 +37,8 @@ public record Scenario(
   /** Names of the standard scenarios; {@link MemoryScenarios#NAMES} are more of them. */
   public static final List<String> NAMES =
       List.of(
-          "page", "boot", "pool", "replace", "dax", "altmap", "part", "far", "far-part", "gigantic");
+          "page", "boot", "pool", "replace", "dax", "altmap", "part", "far", "far-part", "beyond",
+          "gigantic", "cma");
 
   private static final String HVO = "hugetlb_free_vmemmap=on";
   private static final String POOL_1G =
@@ -48,6 +49,9 @@ public record Scenario(
 
   /** Far enough for a section root and a table of the memmap's that boot did not make. */
   private static final long FAR = 80L << 30;
+
+  /** So far that the memmap of radix with 4K pages has an entry of its own in the top table. */
+  private static final long BEYOND = 32L << 40;
 
   /** Copies the list. */
   public Scenario {
@@ -72,7 +76,8 @@ public record Scenario(
   private static boolean has(String name, World world) {
     boolean pc = world.profile() == null;
     return switch (name) {
-      case "gigantic" -> pc || world.name().startsWith("arm64-4K");
+      case "gigantic", "cma" -> pc || world.name().startsWith("arm64-4K");
+      case "beyond" -> world.name().equals("powerpc-4K-radix");
       case "part", "far-part" -> world.hugepage() == PART_ALIGN;
       default -> true;
     };
@@ -98,6 +103,10 @@ public record Scenario(
           pmem(world.device(), false), FAR);
       case "far-part" -> device(name, "one that begins inside of a compound page", world,
           new DaxOption(PART, PART_ALIGN, false, true, 0), FAR + PART_ALIGN);
+      case "beyond" -> beyond(name, "devices behind all page tables, two in a leaf", world);
+      case "cma" -> make(name, "boot with a CMA area that is too small", world,
+          List.of(HVO, "hugetlb_cma=1G", "hugetlb_cma_only=1", "hugepagesz=1G", "hugepages=2"),
+          List.of(), true);
       default -> make(name, "a 1G page is made at boot, freed, made again", world,
           List.of(HVO, "hugepagesz=1G", "hugepages=1"),
           List.of(Step.write(POOL_1G, "0"), Step.write(POOL_1G, "1")), true);
@@ -127,21 +136,48 @@ public record Scenario(
       String name, String about, World world, DaxOption device, long at) {
     MachineSpec spec = world.spec(world.memory(), 1, List.of(device), List.of(HVO));
     Ram behind = device.pmem() ? spec.pmem().getFirst() : spec.softReserved().getFirst();
-    long from = at == 0 ? behind.start() : at;
+    Ram range = at == 0 ? new Ram(behind.start(), behind.start() + device.size(), 0)
+        : new Ram(at, at + device.size(), 0);
     if (at != 0) {
-      Ram moved = new Ram(at, at + device.size(), 0);
       World.Memory memory =
-          new World.Memory(spec.ram(), List.of(), List.of(moved), spec.deviceMemory());
+          new World.Memory(spec.ram(), List.of(), List.of(range), spec.deviceMemory());
       spec = world.spec(memory, List.of(HVO));
     }
-    String start = "0x" + Long.toHexString(from);
-    String arguments =
-        start + " " + Sizes.text(device.size()) + " " + Sizes.text(device.align())
-            + (device.mapDev() ? " dev" : " mem");
-    Step bind = new Step("bind", arguments);
-    List<Step> steps = List.of(bind, new Step("unbind", start), bind);
+    Step bind = bind(range, device.align(), device.mapDev() ? "dev" : "mem");
+    List<Step> steps = List.of(bind, new Step("unbind", start(range)), bind);
     return new Scenario(name, about, world, spec, steps, true, false, Selection.NONE)
         .at(Series.at(Series.LAST));
+  }
+
+  /**
+   * Of two devices under one leaf of memmap the first has compound pages, so the second finds a table
+   * and takes base pages. When both are gone, so are the tables, and one comes with an altmap.
+   */
+  private static Scenario beyond(String name, String about, World world) {
+    MachineSpec bare = world.spec(world.memory(), 1, List.of(), List.of(HVO));
+    Ram first = new Ram(BEYOND, BEYOND + PART, 0);
+    Ram second = new Ram(BEYOND + PART, BEYOND + 2 * PART, 0);
+    World.Memory memory =
+        new World.Memory(bare.ram(), List.of(), List.of(first, second), List.of());
+    List<Step> steps =
+        List.of(
+            bind(first, PART_ALIGN, "mem"),
+            bind(second, bare.profile().pageSize(), "mem"),
+            new Step("unbind", start(second)),
+            new Step("unbind", start(first)),
+            bind(first, PART_ALIGN, "dev"));
+    MachineSpec spec = world.spec(memory, List.of(HVO));
+    return new Scenario(name, about, world, spec, steps, true, false, Selection.NONE)
+        .at(Series.at(Series.LAST));
+  }
+
+  private static Step bind(Ram range, long align, String map) {
+    return new Step(
+        "bind", start(range) + " " + Sizes.text(range.size()) + " " + Sizes.text(align) + " " + map);
+  }
+
+  private static String start(Ram range) {
+    return "0x" + Long.toHexString(range.start());
   }
 
   private static Scenario make(
@@ -149,7 +185,7 @@ public record Scenario(
       boolean failBoot) {
     long mem =
         switch (name) {
-          case "gigantic" -> GIGANTIC_MEM;
+          case "gigantic", "cma" -> GIGANTIC_MEM;
           case "boot" -> world.memory();
           default -> world.memoryForPool();
         };

@@ -56,6 +56,7 @@ final class Trial {
   private @Nullable Snapshot atMark;
   private @Nullable Snapshot asLeft;
   private Consumer<String> refused = site -> {};
+  private Consumer<String> asked = site -> {};
   private int steps;
   private boolean panicked;
 
@@ -161,6 +162,11 @@ final class Trial {
   /** Tells {@code listener} of each site that fails from now on. */
   void listen(Consumer<String> listener) {
     refused = listener;
+  }
+
+  /** Tells {@code listener} of each site from now on, whether it fails or not. */
+  void watch(Consumer<String> listener) {
+    asked = listener;
   }
 
   /** How it ended; for a run that does not deviate. */
@@ -355,6 +361,7 @@ final class Trial {
         .failFrom(
             1,
             site -> {
+              asked.accept(site);
               boolean fails = counting.test(site);
               if (fails) {
                 failed.add(site);

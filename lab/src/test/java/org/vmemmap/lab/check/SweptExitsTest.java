@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /** Failure exits and the steps that lead to them. */
@@ -21,32 +20,12 @@ class SweptExitsTest {
     return sweep.exits();
   }
 
-  private static List<String> of(List<Exits.Exit> exits, String file) {
-    return exits.stream().filter(exit -> exit.file().equals(file)).map(Exits.Exit::text).toList();
-  }
-
-  /** One hugepage comes, goes and is replaced, by one failure and by all. Expect no exit unseen. */
+  /** One hugepage comes and goes. Expect the table to say from where an exit is reached. */
   @Test
-  void refused_hugepagesOnAPc_reachAllExitsOfHugetlbVmemmap() {
-    Exits exits = swept("page", "replace");
-    for (String mode : List.of("only", "from")) {
-      assertEquals(List.of(), of(exits.missing(mode), "mm/hugetlb_vmemmap.c"), mode);
-    }
+  void table_hugepageOnAPc_namesSiteAndScenario() {
+    Exits exits = swept("page");
     assertTrue(exits.table().contains("vmemmap_split_pmd, page on x86-64-4"), exits::table);
+    assertTrue(exits.table().contains("never: only before patch 28"), exits::table);
     assertTrue(exits.json().contains("\"symbol\": \"vmemmap_remap_alloc\""), exits::json);
-  }
-
-  /** A boot without memory. Expect the panics of sparse.c, and the way up from each. */
-  @Test
-  void refused_bootOfAPc_reachesThePanicsOfSparse() {
-    Exits exits = swept("boot");
-    List<String> missing =
-        Stream.of("only", "from")
-            .flatMap(mode -> of(exits.missing(mode), "mm/sparse.c").stream())
-            .distinct()
-            .toList();
-    // A root at run time needs a device far away: scenario far.
-    assertEquals(
-        List.of("sparse_index_alloc (mm/sparse.c) after kzalloc: returns NULL"), missing);
   }
 }
