@@ -313,14 +313,12 @@ public final class DaxBus {
 
   private int bindPmem(String device, long start, long align, MapTo map) {
     DevDax old = bus.find(device);
-    if (old != null && old.bound()) {
-      return -Errno.EBUSY;
-    }
+    boolean busy = old != null && old.bound();
     for (NdRegion region : namespaceRegions()) {
       NdNamespaceIo ndns = region.ndns();
       boolean inside = start - ndns.res().start >= 0 && start <= ndns.res().end;
       if (inside && device.equals("dax%d.0".formatted(region.id()))) {
-        return createNdDax(device, region, align, map);
+        return busy ? -Errno.EBUSY : createNdDax(device, region, align, map);
       }
     }
     return -Errno.ENODEV;

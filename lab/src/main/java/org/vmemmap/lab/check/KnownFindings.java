@@ -28,6 +28,7 @@ import org.vmemmap.types.Mm;
 import org.vmemmap.types.MmConfig;
 import org.vmemmap.types.Mmzone;
 import org.vmemmap.types.Owner;
+import org.vmemmap.types.Series;
 
 /**
  * What the faithful port is known to do wrong, because the kernel does: by rule and condition, as
@@ -83,6 +84,9 @@ final class KnownFindings {
 
   private static final String REGISTERED_BY_NODE =
       "Boot memmap is registered by node: a section of two nodes twice, another perhaps not at all";
+
+  private static final String CMA_ZONE =
+      "CMA pageblocks of an optimised boot page count in the first zone";
 
   private KnownFindings() {}
 
@@ -140,6 +144,7 @@ final class KnownFindings {
         new Known(NO_ALTMAP, RuleBook.INITIALISED, KnownFindings::noAltmap),
         new Known(NO_ALTMAP, RuleBook.CRASH, KnownFindings::noAltmapAtOnce),
         new Known(NO_ALTMAP, RuleBook.WARNING, KnownFindings::altmapLeft),
+        new Known(CMA_ZONE, "cma-counts", KnownFindings::cmaZone),
         new Known(ODD_LEAF, ANY, KnownFindings::oddLeaf),
         new Known(FREED_TOO_EARLY, RuleBook.CRASH, KnownFindings::freedTooEarly),
         new Known(ARM64_ALIGNMENT, RuleBook.WARNING, KnownFindings::alignment),
@@ -205,6 +210,17 @@ final class KnownFindings {
         && sight.detail().equals("returns -EPERM")
         && sight.kernel().mm().printk().lines().getLast().text()
             .endsWith("splits a leaf entry in vmemmap");
+  }
+
+  /** Boot pages of an area were optimised when their shared tail was not filled yet. */
+  private static boolean cmaZone(Sight sight) {
+    Series series = sight.spec().config().series();
+    String words = String.join(" ", sight.spec().cmdline());
+    return !series.initsSharedTailOnAllocation()
+        && !series.initsBootFoliosEarly()
+        && words.contains("hugetlb_free_vmemmap=on")
+        && words.contains("hugetlb_cma_only")
+        && sight.detail().contains("pages in CMA pageblocks of zone");
   }
 
   /** The altmap is given up while its pages are still handed out. */

@@ -172,14 +172,8 @@ final class Workbench {
     DaxBus.Source source = pmem ? DaxBus.Source.PMEM : DaxBus.Source.HMEM;
     DaxBus.MapTo to = map.equals("dev") ? DaxBus.MapTo.DEV : DaxBus.MapTo.MEM;
     int rc = -Errno.ENODEV;
-    for (int id = 0; id < REGIONS; id++) {
-      int each = kernel.dax().bind("dax" + id + ".0", source, start, size, align, to);
-      // A bound device says no before it looks whether the memory is its own.
-      boolean other = each == -Errno.ENODEV || (pmem && each == -Errno.EBUSY);
-      if (!other) {
-        return each;
-      }
-      rc = rc == -Errno.EBUSY ? rc : each;
+    for (int id = 0; id < REGIONS && rc == -Errno.ENODEV; id++) {
+      rc = kernel.dax().bind("dax" + id + ".0", source, start, size, align, to);
     }
     return rc;
   }

@@ -62,7 +62,8 @@ class CheckCommandTest {
   void check_badInput_isNamedInOneLine() {
     refused("check fly: wanted sweep, races, random, run or --list", "check", "fly");
     refused(
-        "check sweep zoo: wanted one of page, boot, pool, replace, dax, altmap, part, far, far-part, gigantic",
+        "check sweep zoo: wanted one of page, boot, pool, replace, dax, altmap, part, far, far-part, beyond,"
+            + " gigantic, cma",
         "check", "sweep", "zoo", "--world", "x86-64-4");
     refused(
         "--fail 2: wanted a number from 4 to 1000000",

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -105,6 +106,41 @@ final class SubsectionOrdersTest {
         assertEquals(0, kernel.mm().vmstat().nrMemmapPages());
       }
     }
+  }
+
+  /**
+   * A sub-section of a section that was added whole goes and comes back (finding 37).
+   *
+   * <pre>
+   *   x86-64     | leaf        |  ->  | leaf, 8 frames less counted |  ->  base pages in the leaf's frame
+   *   arm64-4K   | leaf        |  ->  nothing                       ->  | base pages |
+   *   radix      | base pages  |  ->  | base pages |   | base pages |  ->  | base pages |
+   * </pre>
+   */
+  @ParameterizedTest
+  @CsvSource({
+    "x86-64, memmap-counters, memmap-frames-booked",
+    "arm64-4K, memmap-counters struct-page-mapped, memmap-counters struct-page-mapped",
+    "powerpc-4K-radix, '', ''",
+  })
+  void removeInside_wholeSection_breaksWhereItHasALeaf(String machine, String gone, String back) {
+    LabKernel kernel = boot(machine);
+    long pages = SUBSECTION / kernel.mm().model().pageSize();
+    long start = kernel.mm().model().physPfn(room(kernel));
+    long part = start + 5 * pages;
+    add(kernel, start, kernel.mm().mmzone().pagesPerSection());
+    kernel.memoryHotplug().removePages(part, pages, null, null);
+    assertEquals(gone, rules(kernel));
+    assertEquals(0, kernel.memoryHotplug().addPages(0, part, pages, new MhpParams(null, null)));
+    assertEquals(back, rules(kernel));
+  }
+
+  private static String rules(LabKernel kernel) {
+    return Invariants.check(kernel).violations().stream()
+        .map(Invariants.Violation::rule)
+        .distinct()
+        .sorted()
+        .collect(Collectors.joining(" "));
   }
 
   private static void add(LabKernel kernel, long pfn, long nr) {
