@@ -24,6 +24,7 @@ import org.vmemmap.types.IomemResource;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.Mmzone;
 import org.vmemmap.types.Page;
+import org.vmemmap.types.VmemAltmap;
 
 /**
  * What an administrator does with device memory: the drivers loaded, and the writes to sysfs that
@@ -97,6 +98,11 @@ public final class DaxBus {
   /** A range mapped by {@link #memremap}: the address of its pgmap stays the same for each name. */
   private static final class Plain {
     final long va;
+
+    /** What memremap_pages() was called with last; a failed call leaves it as it got to. */
+    @Nullable DevPagemap last;
+
+    /** The same as long as it is mapped. */
     @Nullable DevPagemap pgmap;
 
     Plain(long va) {
@@ -379,13 +385,13 @@ public final class DaxBus {
 
   /**
    * Makes System RAM of device memory: loads the driver, makes a device of memory that has none,
-   * binds it.
+   * gives one of another size this one, binds it.
    *
    * @param start first byte
-   * @param size bytes, used when there is no device yet
-   * @param node node of the memory, likewise
+   * @param size bytes
+   * @param node node of the memory, used when there is no device yet
    * @param memmapOnMemory what is written to the device's file of this name
-   * @return 0, or the error of the driver
+   * @return 0, or the error of the driver or of the file {@code size}
    */
   public int bindKmem(
       HotplugSystem hotplug, long start, long size, int node, boolean memmapOnMemory) {
@@ -400,6 +406,10 @@ public final class DaxBus {
     if (devDax.bound()) {
       return -Errno.EBUSY;
     }
+    rc = fit(devDax, size);
+    if (rc != 0) {
+      return rc;
+    }
     devDax.memmapOnMemory = memmapOnMemory;
     if (kmem == null) {
       kmem = new Kmem(mm, iomem, hotplug);
@@ -410,6 +420,15 @@ public final class DaxBus {
       rc = bus.newIdStore(kmem, devDax.name());
     }
     return devDax.bound() ? 0 : bus.bindStore(kmem, devDax.name());
+  }
+
+  /** Gives the device another size, at its first free place; a size that it has stays. */
+  private int fit(DevDax devDax, long size) {
+    if (Bus.devDaxSize(devDax) == size) {
+      return 0;
+    }
+    int rc = bus.sizeStore(devDax, 0);
+    return rc != 0 ? rc : bus.sizeStore(devDax, size);
   }
 
   private @Nullable DevDax deviceAt(long start) {
@@ -496,12 +515,20 @@ public final class DaxBus {
     pgmap.type = MemoryType.MEMORY_DEVICE_GENERIC;
     pgmap.vmemmapShift = vmemmapShift;
     fill(pgmap, new Range(start, start + size - 1), altmap);
+    caller.last = pgmap;
     long addr = memremap.memremapPages(pgmap, node);
     if (new Page(addr).isErr()) {
       return (int) addr;
     }
     caller.pgmap = pgmap;
     return 0;
+  }
+
+  /** The altmap that {@link #memremap} was called with last, mapped or not; null for none. */
+  public @Nullable VmemAltmap lastAltmap(String device) {
+    Plain caller = plain.get(device);
+    DevPagemap last = caller == null ? null : caller.last;
+    return last == null || !last.altmapValid ? null : last.altmap;
   }
 
   /**

@@ -335,6 +335,10 @@ final class KernelParts implements ModelView {
                 what.vmemmapShift(),
                 altmap(what.altmap()),
                 remap.node());
+    VmemAltmap altmap = kernel.dax().lastAltmap(remap.device());
+    if (rc != 0 && altmap != null) {
+      lastAltmap = altmap;
+    }
     return tried(what.start(), rc);
   }
 
