@@ -15,7 +15,10 @@ class GivenFilesTest {
   @ParameterizedTest
   @CsvSource({
     "x86-64, 40",
-    "x86-64-more, 22",
+    "x86-64-more, 38",
+    "arm64-more, 14",
+    "powerpc-more, 20",
+    "x86-64-7.2.13, 5",
     "arm64, 40",
     "powerpc, 71",
     "x86-64-7.1.3, 5",

@@ -25,7 +25,8 @@ import org.vmemmap.types.Mm;
 /** Captured boots of the real kernel, done again on the model. */
 class ReplayTest {
   static Stream<Path> given() {
-    return Stream.of("x86-64", "x86-64-more", "arm64", "powerpc")
+    return Stream.of(
+            "x86-64", "x86-64-more", "x86-64-7.2.13", "arm64", "arm64-more", "powerpc", "powerpc-more")
         .flatMap(arch -> GivenCases.files(arch).stream());
   }
 
