@@ -6,7 +6,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Consumer;
-import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.LabKernel;
@@ -31,9 +30,6 @@ final class Trial {
           "vmemmap_list_alloc: !next",
           "__add_memory_resource: register_node()",
           "hash__vmemmap_remove_mapping: rc == -ENOENT");
-
-  /** What boot says when the machine is too small for it. */
-  private static final Pattern OUT_OF_MEMORY = Pattern.compile("(Failed|Cannot) (to )?allocate");
 
   private final Scenario scenario;
   private final Selection.Counter counter;
@@ -265,8 +261,7 @@ final class Trial {
   private void panic(KernelPanic e) {
     panicked = true;
     outcome.add("panic");
-    boolean tooSmall = OUT_OF_MEMORY.matcher(String.valueOf(e.getMessage())).find();
-    boolean expected = at.equals("boot") && (tooSmall || !failed.isEmpty());
+    boolean expected = at.equals("boot") && Panics.answers(e, failed);
     if (!expected) {
       broke(RuleBook.PANIC, "Kernel panic - not syncing: " + e.getMessage());
     }
