@@ -17,12 +17,24 @@ import org.jspecify.annotations.Nullable;
  *     for it
  * @param accessible fault {@code freed-frame-access} when a program touches a frame whose owner this
  *     refuses; null accepts all
+ * @param uncached fault {@code tlb-reaches-freed-frame} when a frame gets or leaves an owner that this
+ *     accepts while the cache of a CPU leads into it; null for none
  */
 public record Checks(
     boolean staleTranslation,
     boolean uninitialisedRead,
     boolean breakBeforeMake,
-    @Nullable Predicate<FrameOwner> accessible) {
+    @Nullable Predicate<FrameOwner> accessible,
+    @Nullable Predicate<FrameOwner> uncached) {
+  /** Watches for what the flags say, and for nothing else. */
+  public Checks(
+      boolean staleTranslation,
+      boolean uninitialisedRead,
+      boolean breakBeforeMake,
+      @Nullable Predicate<FrameOwner> accessible) {
+    this(staleTranslation, uninitialisedRead, breakBeforeMake, accessible, null);
+  }
+
   /** Watches for nothing. */
   public static Checks none() {
     return new Checks(false, false, false, null);
@@ -40,11 +52,18 @@ public record Checks(
 
   /** The same, and faults when a frame is touched whose owner {@code accessible} refuses. */
   public Checks withAccessible(Predicate<FrameOwner> newAccessible) {
-    return new Checks(staleTranslation, uninitialisedRead, breakBeforeMake, newAccessible);
+    return new Checks(
+        staleTranslation, uninitialisedRead, breakBeforeMake, newAccessible, uncached);
   }
 
   /** The same, with or without the check for words that were never written. */
   public Checks withUninitialisedRead(boolean value) {
-    return new Checks(staleTranslation, value, breakBeforeMake, accessible);
+    return new Checks(staleTranslation, value, breakBeforeMake, accessible, uncached);
+  }
+
+  /** The same, and faults when a cached frame comes from or goes to such an owner. */
+  public Checks withUncached(Predicate<FrameOwner> newUncached) {
+    return new Checks(
+        staleTranslation, uninitialisedRead, breakBeforeMake, accessible, newUncached);
   }
 }

@@ -21,6 +21,14 @@ public final class Ledger {
   private final byte[] uniform;
   private final byte[] @Nullable [] mixed;
   private final long[] counts;
+  private @Nullable Watcher watcher;
+
+  /** Hears of frames that get a new owner. */
+  @FunctionalInterface
+  interface Watcher {
+    /** The {@code n} frames from {@code frame} were {@code from}'s and will be {@code to}'s. */
+    void moves(long frame, long n, FrameOwner from, FrameOwner to);
+  }
 
   /**
    * Opens the book.
@@ -36,6 +44,11 @@ public final class Ledger {
     this.mixed = new byte[blocks][];
     this.counts = new long[owners.length];
     counts[0] = frames;
+  }
+
+  /** Sets who hears of each transfer before it takes place; null for nobody. */
+  void watch(@Nullable Watcher newWatcher) {
+    watcher = newWatcher;
   }
 
   /** Number of frames in the book. */
@@ -80,6 +93,9 @@ public final class Ledger {
    */
   public void transfer(long frame, long n, FrameOwner from, FrameOwner to) {
     requireAll(frame, n, from, to);
+    if (watcher != null) {
+      watcher.moves(frame, n, from, to);
+    }
     assign(frame, n, to);
     counts[from.ordinal()] -= n;
     counts[to.ordinal()] += n;

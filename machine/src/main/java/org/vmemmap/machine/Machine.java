@@ -3,6 +3,7 @@ package org.vmemmap.machine;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,6 +23,7 @@ public final class Machine {
   private final @Nullable BoltedMappings bolted;
   private @Nullable Checks checks;
   private @Nullable StoreBuffers buffers;
+  private @Nullable Predicate<FrameOwner> unkept;
   private final Omissions omissions = new Omissions();
   private final GracePeriods gracePeriods = new GracePeriods(omissions);
 
@@ -193,7 +195,32 @@ public final class Machine {
   public void check(Checks newChecks) {
     checks = newChecks;
     memory.trackWrites(newChecks.uninitialisedRead());
+    ledger.watch(newChecks.uncached() == null && unkept == null ? null : this::moves);
     cpus.forEach(cpu -> cpu.check(newChecks));
+  }
+
+  /**
+   * From now on memory holds {@code garbage} where nobody wrote yet, and frames lose what they hold
+   * when they get an owner that {@code forgets}. To be called before memory is written.
+   */
+  public void holdGarbage(long garbage, Predicate<FrameOwner> forgets) {
+    unkept = forgets;
+    memory.powerOnWith(garbage);
+    ledger.watch(this::moves);
+  }
+
+  private void moves(long first, long n, FrameOwner from, FrameOwner to) {
+    Predicate<FrameOwner> uncached = checks == null ? null : checks.uncached();
+    for (Cpu cpu : cpus) {
+      long frame = uncached == null ? -1 : cpu.tlb().reached(first, n);
+      if (uncached != null && frame >= 0 && (uncached.test(from) || uncached.test(to))) {
+        throw new MachineFault(
+            "tlb-reaches-freed-frame", frame, "to=" + to.name() + " cpu=" + cpu.number());
+      }
+    }
+    if (unkept != null && unkept.test(to)) {
+      memory.forget(first << format.pageShift(), n << format.pageShift());
+    }
   }
 
   /** Takes lock {@code number} of those called {@code name}; another CPU that has it goes first. */

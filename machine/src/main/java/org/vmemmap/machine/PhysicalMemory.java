@@ -43,6 +43,7 @@ public final class PhysicalMemory {
   private @Nullable StoreBuffers buffers;
   private final List<UndoLog> marks = new ArrayList<>();
   private @Nullable UndoLog undo;
+  private long garbage;
 
   /** The undo page that was written last, which has a copy; -1 for none. */
   private long lastKept = -1;
@@ -63,6 +64,11 @@ public final class PhysicalMemory {
   /** The size in bytes: the first address that does not exist. */
   public long size() {
     return size;
+  }
+
+  /** What all words hold that nobody wrote yet: 0 at first. To be called before any is written. */
+  void powerOnWith(long word) {
+    garbage = word;
   }
 
   /** How many 1 MiB chunks have been written to, for reports on the cost of a run. */
@@ -160,7 +166,7 @@ public final class PhysicalMemory {
         return own;
       }
     }
-    return chunk == null ? 0 : chunk[word];
+    return chunk == null ? garbage : chunk[word];
   }
 
   /** Writes the 64-bit word at {@code paddr}, which is a multiple of 8. */
@@ -210,7 +216,7 @@ public final class PhysicalMemory {
     if (written != null) {
       written.read(paddr);
     }
-    return chunk == null ? 0 : (long) WORD.getAcquire(chunk, word);
+    return chunk == null ? garbage : (long) WORD.getAcquire(chunk, word);
   }
 
   /**
@@ -270,7 +276,8 @@ public final class PhysicalMemory {
 
   /**
    * Fills {@code bytes} bytes with {@code value}. Address and length are multiples of 8. Filling
-   * memory that was never written with zeros makes no chunk, and changes nothing since a mark.
+   * memory that was never written with what it holds makes no chunk, and changes nothing since a
+   * mark.
    */
   public void fill(long paddr, long bytes, byte value) {
     long pattern = (value & 0xffL) * 0x0101_0101_0101_0101L;
@@ -287,12 +294,25 @@ public final class PhysicalMemory {
     }
     while (paddr < end) {
       long stop = Math.min(end, (paddr | CHUNK_MASK) + 1);
-      if (value != 0 || chunkOrNull(paddr) != null) {
+      if (pattern != garbage || chunkOrNull(paddr) != null) {
         beforeWrite(paddr, stop - paddr);
         int first = word(paddr);
         Arrays.fill(chunk(paddr), first, first + (int) ((stop - paddr) >>> 3), pattern);
       }
       paddr = stop;
+    }
+  }
+
+  /** Fills {@code bytes} bytes with what memory holds that nobody wrote yet. */
+  void forget(long paddr, long bytes) {
+    for (long at = paddr; at < paddr + bytes; ) {
+      long stop = Math.min(paddr + bytes, (at | CHUNK_MASK) + 1);
+      long @Nullable [] chunk = chunkOrNull(at);
+      if (chunk != null) {
+        beforeWrite(at, stop - at);
+        Arrays.fill(chunk, word(at), word(at) + (int) ((stop - at) >>> 3), garbage);
+      }
+      at = stop;
     }
   }
 
@@ -314,7 +334,7 @@ public final class PhysicalMemory {
       long run = Math.min(bytes - done, Math.min(toChunkEnd(to + done), toChunkEnd(from + done)));
       long @Nullable [] source = chunkOrNull(from + done);
       if (source == null) {
-        fill(to + done, run, (byte) 0);
+        forget(to + done, run);
       } else {
         System.arraycopy(
             source, word(from + done), chunk(to + done), word(to + done), (int) (run >>> 3));
@@ -434,6 +454,9 @@ public final class PhysicalMemory {
       directory = other == null ? made : other;
     }
     long[] made = new long[WORDS_PER_CHUNK];
+    if (garbage != 0) {
+      Arrays.fill(made, garbage);
+    }
     int slot = (int) index & ((1 << DIRECTORY_SHIFT) - 1);
     long @Nullable [] other = (long[]) CHUNK.compareAndExchange(directory, slot, null, made);
     if (other == null) {

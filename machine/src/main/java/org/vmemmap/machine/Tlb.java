@@ -34,6 +34,9 @@ public final class Tlb {
   private boolean largeCached;
   private long flushes;
 
+  /** Bit n: a frame whose number modulo 1024 is n was entered since the last flush of all. */
+  private final long[] entered = new long[ENTRIES / Long.SIZE];
+
   Tlb(int pageShift) {
     this.pageShift = pageShift;
     Arrays.fill(pages, NONE);
@@ -61,11 +64,14 @@ public final class Tlb {
     pages[slot] = page;
     long bits = (long) span << SPAN_SHIFT | (writable ? WRITABLE : 0);
     targets[slot] = paddr >>> pageShift << pageShift | bits;
+    int bit = slot(paddr >>> pageShift);
+    entered[bit / Long.SIZE] |= 1L << bit;
     largeCached |= span > pageShift;
   }
 
   void flushAll() {
     Arrays.fill(pages, NONE);
+    Arrays.fill(entered, 0);
     largeCached = false;
     flushes++;
   }
@@ -126,8 +132,27 @@ public final class Tlb {
 
   /** True when an entry of this cache leads into the frame with the given number. */
   public boolean reaches(long frame) {
+    return reached(frame, 1) != NONE;
+  }
+
+  /** One of the {@code n} frames from {@code frame} that an entry leads into; -1 for none. */
+  long reached(long frame, long n) {
+    if (n < ENTRIES && !mayReach(frame, n)) {
+      return NONE;
+    }
     for (int slot = 0; slot < ENTRIES; slot++) {
-      if (pages[slot] != NONE && targets[slot] >>> pageShift == frame) {
+      long target = targets[slot] >>> pageShift;
+      if (pages[slot] != NONE && Long.compareUnsigned(target - frame, n) < 0) {
+        return target;
+      }
+    }
+    return NONE;
+  }
+
+  private boolean mayReach(long frame, long n) {
+    for (long at = frame; at < frame + n; at++) {
+      int bit = slot(at);
+      if ((entered[bit / Long.SIZE] & 1L << bit) != 0) {
         return true;
       }
     }

@@ -1068,6 +1068,11 @@ public final class PageAlloc {
     return lists.state(zone).nrFreeCma;
   }
 
+  /** NR_FREE_PAGES_BLOCKS of the zone: those of its free pages that are in whole pageblocks. */
+  public long nrFreePagesBlocks(Zone zone) {
+    return lists.state(zone).nrFreePagesBlocks;
+  }
+
   /** {@code is_free_buddy_page()}: the page lies in a block on a free list. */
   @Kernel(file = "mm/page_alloc.c", symbol = "is_free_buddy_page")
   public boolean isFreeBuddyPage(Page page) {

@@ -42,7 +42,7 @@ import org.vmemmap.machine.PhysicalMemory;
  *
  * <p>Objects of the package of the checkers are not part of the kernel and stay as they are.
  */
-final class Fork {
+public final class Fork {
   private static final String OURS = "org.vmemmap.";
   private static final String CHECKERS = Fork.class.getPackageName() + ".";
   private static final Set<Class<?>> COLLECTIONS =
@@ -66,7 +66,7 @@ final class Fork {
   }
 
   /** Remembers {@code kernel} as it is; going back to it forgets later forks. */
-  static Fork of(LabKernel kernel) {
+  public static Fork of(LabKernel kernel) {
     Fork fork = new Fork(kernel.mm().machine().memory());
     fork.reach(kernel);
     while (!fork.open.isEmpty()) {
@@ -77,7 +77,7 @@ final class Fork {
   }
 
   /** Brings the kernel back. */
-  void restore() {
+  public void restore() {
     memory.rewind(mark);
     ways.forEach(Runnable::run);
   }

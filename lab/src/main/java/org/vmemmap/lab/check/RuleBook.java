@@ -88,6 +88,11 @@ public final class RuleBook {
             "a freed table that is still walked maps whatever its next owner writes",
             "O(tables)", HUGETLB_VMEMMAP, "vmemmap_split_pmd"),
         new Rule(
+            "memmap-references",
+            "each registered page of boot memmap has a reference for that",
+            "the page is freed when the last of its sections lets go, and not before",
+            "O(memmap frames)", "mm/bootmem_info.c", "get_page_bootmem"),
+        new Rule(
             "memmap-counters",
             "nr_memmap_pages + nr_memmap_boot_pages = frames behind the memmap less shared tails",
             "/proc/vmstat is how an admin sees what HVO saves",
@@ -109,9 +114,9 @@ public final class RuleBook {
             "O(memmap ptes)", HUGETLB_VMEMMAP, "vmemmap_remap_pte"),
         new Rule(
             FREED,
-            "no cached translation leads into a free frame",
+            "no cached translation leads into a free frame, nor into one that is freed or handed out",
             "a CPU would read or write the memory of the frame's next owner",
-            "O(TLB entries)", "arch/x86/mm/tlb.c", "flush_tlb_kernel_range"));
+            "O(TLB entries), O(1) per frame", "arch/x86/mm/tlb.c", "flush_tlb_kernel_range"));
   }
 
   private static List<Rule> pages() {
@@ -126,6 +131,11 @@ public final class RuleBook {
             "each struct page names the node and zone that its pfn lies in",
             "page_zone() decides whose lock and whose free list",
             "O(pages)", MM_INIT, "__init_single_page"),
+        new Rule(
+            "device-page-flags",
+            "the struct page of a device, if it is no tail, has no flag but reserved and head",
+            "memory holds garbage where nobody cleared it",
+            "O(pages of devices)", MM_INIT, "__init_zone_device_page"),
         new Rule(
             "struct-page-compound",
             "each tail leads to a head whose order reaches it",
@@ -146,6 +156,11 @@ public final class RuleBook {
             "the free pages of all zones are the frames that buddy owns",
             "a difference is a page lost or free twice",
             "O(zones)", PAGE_ALLOC, "free_unref_page"),
+        new Rule(
+            "managed-pages",
+            "totalram_pages is the sum of managed_pages of all zones",
+            "watermarks and limits are shares of them",
+            "O(zones)", PAGE_ALLOC, "adjust_managed_page_count"),
         new Rule(
             "cma-counts",
             "totalcma_pages, each zone's cma_pages and nr_free_cma are what areas and lists have",
@@ -286,7 +301,7 @@ public final class RuleBook {
       case "uninitialised-read", "no-such-zone" -> INITIALISED;
       case "break-before-make-violated" -> BREAK_BEFORE_MAKE;
       case "stale-translation" -> STALE;
-      case "freed-frame-access" -> FREED;
+      case "freed-frame-access", FREED -> FREED;
       default -> CRASH;
     };
   }

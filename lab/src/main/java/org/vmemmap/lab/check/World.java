@@ -89,12 +89,12 @@ public record World(String name, @Nullable Profile profile, int levels) {
   }
 
   /** Bytes of RAM for some hugepages and what the kernel needs. */
-  long memory() {
+  public long memory() {
     return Math.max(least(), HUGEPAGES * hugepage());
   }
 
   /** A machine of this kind with equal nodes. */
-  MachineSpec spec(long mem, int nodes, List<DaxOption> dax, List<String> cmdline) {
+  public MachineSpec spec(long mem, int nodes, List<DaxOption> dax, List<String> cmdline) {
     Profile board = profile;
     return board == null
         ? MachineSpecs.ofSize(mem, nodes, dax, levels, cmdline)

@@ -12,6 +12,9 @@ import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.Numbers;
+import org.vmemmap.lab.check.OmissionList;
+import org.vmemmap.lab.check.OmissionSubject;
+import org.vmemmap.lab.check.OmissionSweep;
 import org.vmemmap.lab.check.RandomWorlds;
 import org.vmemmap.lab.check.RuleBook;
 import org.vmemmap.lab.check.Scenario;
@@ -19,6 +22,7 @@ import org.vmemmap.lab.check.ScenarioFile;
 import org.vmemmap.lab.check.Selection;
 import org.vmemmap.lab.check.Sweep;
 import org.vmemmap.lab.check.World;
+import org.vmemmap.lab.check.races.RaceCheck;
 import org.vmemmap.types.Series;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -39,6 +43,8 @@ import picocli.CommandLine.Parameters;
       "  random             draws machines and what is done to them from a seed, checks all rules"
           + " after each step, and makes what breaks one as small as it can",
       "  run FILE           runs a scenario file, as random writes them",
+      "  omissions [SCENARIO]  leaves out each flush, barrier, protection, clear, copy and count of the"
+          + " port, and looks whether a rule notices (--list: the places)",
       ""
     },
     footer = {"", "Exit code: 0 nothing found, 1 a rule is broken, 2 bad input."})
@@ -100,7 +106,7 @@ final class CheckCommand implements Callable<Integer> {
       description = "random: run number i is that of seed S + i; default 1.")
   @Nullable String seed;
 
-  @Option(names = "--runs", paramLabel = "N", description = "random: number of runs (default 1000).")
+  @Option(names = "--runs", paramLabel = "N", description = "random: number of runs (default 1000); omissions: single calls of a place (4).")
   @Nullable String runs;
 
   @Option(names = "--steps", paramLabel = "K", description = "random: most steps of a run (default 8).")
@@ -124,7 +130,7 @@ final class CheckCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    if (list) {
+    if (list && what == null) {
       out.println(json ? RuleBook.json() : RuleBook.table());
       return Main.OK;
     }
@@ -132,9 +138,10 @@ final class CheckCommand implements Callable<Integer> {
       case "sweep" -> sweep();
       case "random" -> random();
       case "run" -> runFile();
+      case "omissions" -> omissions();
       default ->
           throw new BadInput(
-              "check " + (what == null ? "" : what) + ": wanted sweep, races, random, run or --list");
+              "check " + (what == null ? "" : what) + ": wanted sweep, races, random, omissions, run or --list");
     };
   }
 
@@ -210,6 +217,36 @@ final class CheckCommand implements Callable<Integer> {
     }
     out.println(sweep.text());
     return sweep.broken() == 0 ? Main.OK : Main.FAILED;
+  }
+
+  private int omissions() {
+    int most = Numbers.parse("--runs", runs == null ? "4" : runs, 1, MOST_RUNS);
+    OmissionSweep sweep = new OmissionSweep(omissionSubjects(), most);
+    sweep.record(file -> true);
+    if (list) {
+      sweep.points().forEach(out::println);
+      return Main.OK;
+    }
+    sweep.run(this::progress);
+    out.println(sweep.text());
+    if (scenario != null) {
+      return Main.OK;
+    }
+    List<String> wrong = OmissionList.read().differences(sweep.outcomes());
+    wrong.forEach(line -> out.println("WRONG " + line));
+    return wrong.isEmpty() ? Main.OK : Main.FAILED;
+  }
+
+  private List<OmissionSubject> omissionSubjects() {
+    List<OmissionSubject> subjects = new ArrayList<>();
+    String name = scenario;
+    if (name == null) {
+      subjects.addAll(OmissionSweep.standard());
+      subjects.addAll(RaceCheck.subjects());
+    } else {
+      Scenario.standard(name, worlds()).forEach(made -> subjects.add(OmissionSubject.of(made)));
+    }
+    return subjects;
   }
 
   private int[] part() {

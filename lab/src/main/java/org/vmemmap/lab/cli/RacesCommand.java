@@ -6,6 +6,7 @@ import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.Numbers;
+import org.vmemmap.lab.check.World;
 import org.vmemmap.lab.check.races.RaceCheck;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -60,6 +61,18 @@ final class RacesCommand implements Callable<Integer> {
       description = "The broken twin: the same with a step of the kernel left out. It must fail.")
   boolean twin;
 
+  @Option(
+      names = {"--at", "--profile"},
+      paramLabel = "N",
+      description = "The kernel after N patches, or 7.1, 7.2, 7.3; default 7.3.")
+  @Nullable String level;
+
+  @Option(
+      names = "--world",
+      paramLabel = "NAME",
+      description = "Another kind of machine, for the scenarios that any machine can show.")
+  @Nullable String world;
+
   @Option(names = "--debug", description = "Show where an internal error comes from.")
   boolean debug;
 
@@ -85,12 +98,16 @@ final class RacesCommand implements Callable<Integer> {
     String most = runs == null ? (seed == null ? "100000" : "1000") : runs;
     String limit = bound;
     String from = seed;
+    String at = level;
+    String where = world;
     RaceCheck check =
         new RaceCheck(
             twin,
             limit == null ? null : Numbers.parse("--bound", limit, 0, MOST_SWITCHES),
             from == null ? null : (long) Numbers.parse("--seed", from, 0, Integer.MAX_VALUE),
-            Numbers.parse("--runs", most, 1, MOST_RUNS));
+            Numbers.parse("--runs", most, 1, MOST_RUNS),
+            at == null ? null : MachineOptions.level("--at", at),
+            where == null ? null : World.of(where));
     String one = schedule;
     if (one == null) {
       check.run(name, this::progress);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.lab.observe;
 
-import java.util.function.ToLongFunction;
 import org.vmemmap.machine.Ledger;
+import org.vmemmap.pagealloc.PageAlloc;
 import org.vmemmap.types.ListHead;
 import org.vmemmap.types.Migratetype;
 import org.vmemmap.types.Mm;
@@ -16,28 +16,31 @@ final class BuddyRules {
   static final String BLOCKS = "free-block";
   static final String COUNTS = "free-counts";
   static final String OWNERS = "free-frames-booked";
+  static final String MANAGED = "managed-pages";
 
   static final String ONLINE = "free-memory-online";
 
   private final Mm mm;
   private final Ledger ledger;
-  private final ToLongFunction<Zone> freePages;
+  private final PageAlloc pageAlloc;
   private final Invariants found;
 
-  BuddyRules(Mm mm, ToLongFunction<Zone> freePages, Invariants found) {
+  BuddyRules(Mm mm, PageAlloc pageAlloc, Invariants found) {
     this.mm = mm;
     this.ledger = mm.machine().ledger();
-    this.freePages = freePages;
+    this.pageAlloc = pageAlloc;
     this.found = found;
   }
 
   void check() {
     long free = 0;
+    long managed = 0;
     for (PgData node : mm.nodes().online()) {
       for (Zone zone : node.zones()) {
         if (zone.freeArea.length > 0) {
           zone(zone);
-          free += freePages.applyAsLong(zone);
+          managed += zone.managedPages;
+          free += pageAlloc.nrFreePages(zone);
         }
       }
     }
@@ -46,19 +49,28 @@ final class BuddyRules {
         "free pages of all zones, against frames of BUDDY in the ledger,",
         ledger.count(Owner.BUDDY),
         free);
+    found.equal(
+        MANAGED,
+        "totalram_pages, against managed_pages of all zones,",
+        managed,
+        pageAlloc.totalramPages());
   }
 
   private void zone(Zone zone) {
     long pages = 0;
+    long inWholeBlocks = 0;
     for (int order = 0; order < zone.freeArea.length; order++) {
       long blocks = 0;
       for (Migratetype type : Migratetype.values()) {
-        blocks += list(zone, order, zone.freeArea[order].freeList(type));
+        long listed = list(zone, order, zone.freeArea[order].freeList(type));
+        boolean whole = order >= mm.config().pageblockOrder();
+        inWholeBlocks += whole && type != Migratetype.MIGRATE_ISOLATE ? listed << order : 0;
+        blocks += listed;
       }
-      int listed = order;
+      int at = order;
       found.equal(
           COUNTS,
-          () -> "blocks of order %d on the lists of zone %s, against nr_free,".formatted(listed, zone),
+          () -> "blocks of order %d on the lists of zone %s, against nr_free,".formatted(at, zone),
           zone.freeArea[order].nrFree,
           blocks);
       found.checked(BLOCKS, blocks);
@@ -70,6 +82,11 @@ final class BuddyRules {
         () -> "pages on the lists of zone %s, against its free pages,".formatted(zone),
         zone.nrFreePages,
         pages);
+    found.equal(
+        COUNTS,
+        () -> "pages in whole pageblocks of zone %s, against nr_free_pages_blocks,".formatted(zone),
+        pageAlloc.nrFreePagesBlocks(zone),
+        inWholeBlocks);
   }
 
   private long list(Zone zone, int order, ListHead head) {

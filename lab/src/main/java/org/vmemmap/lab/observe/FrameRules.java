@@ -7,16 +7,32 @@ import org.vmemmap.machine.Ledger;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.Mmzone;
 import org.vmemmap.types.Owner;
+import org.vmemmap.types.PageFlags;
+import org.vmemmap.types.StructPage;
 
 /** The frames behind the memmap: ledger, page tables and counters tell the same. */
 final class FrameRules {
   static final String OWNER = "memmap-frame-owner";
   static final String BOOKED = "memmap-frames-booked";
   static final String TABLES = "page-table-frames";
+  static final String REFERENCES = "memmap-references";
   static final String COUNTERS = "memmap-counters";
+
+  /** The word of a struct page that says what boot memory was registered for. */
+  private static final int PRIVATE = StructPage.PRIVATE / Long.BYTES;
+
+  /** Its bits that are not 0 for registered memory. */
+  private static final long TYPE = 0xf;
+
+  /** The word of a struct page that ends with its reference count. */
+  private static final int COUNTS = StructPage.REFCOUNT / Long.BYTES;
+
+  /** References of a page that is registered, at least. */
+  private static final int REGISTERED = 2;
 
   private final LabKernel kernel;
   private final Mm mm;
+  private final MemmapReader reader;
   private final Ledger ledger;
   private final MemmapWalk walk;
   private final ZoneTails tails;
@@ -37,6 +53,7 @@ final class FrameRules {
     this.arch = arch;
     this.kernel = kernel;
     this.mm = kernel.mm();
+    this.reader = new MemmapReader(mm);
     this.ledger = mm.machine().ledger();
     this.walk = walk;
     this.tails = tails;
@@ -129,12 +146,24 @@ final class FrameRules {
         frames);
   }
 
+  /** Boot memory that is registered has a reference for that, besides the one it is held by. */
+  private void references(long frame) {
+    found.checked(REFERENCES, 1);
+    if (reader.mapped(frame)
+        && (reader.word(frame, 0) & 1L << PageFlags.PG_RESERVED) != 0
+        && (reader.word(frame, PRIVATE) & TYPE) != 0
+        && (int) (reader.word(frame, COUNTS) >>> Integer.SIZE) < REGISTERED) {
+      found.violated(REFERENCES, "pfn", frame, "is registered and has no reference for that");
+    }
+  }
+
   private void frame(long frame) {
     frames++;
     FrameOwner owner = frame < ledger.frames() ? ledger.ownerOf(frame) : Owner.NONE;
     boolean tail = tails.ofFrame(frame) != null;
     if (owner == Owner.VMEMMAP && !tail) {
       vmemmapFrames++;
+      references(frame);
     } else if (owner == Owner.SHARED_TAIL && tail) {
       tailsInUse++;
     } else if (owner != Owner.ALTMAP || tail) {

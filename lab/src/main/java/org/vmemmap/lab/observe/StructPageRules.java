@@ -17,6 +17,9 @@ import org.vmemmap.types.Zone;
  */
 final class StructPageRules {
   static final String LINKS = "struct-page-node-zone";
+  static final String FLAGS = "device-page-flags";
+  private static final long ALL_FLAGS = (1L << (PageFlags.PG_HEAD + 1)) - 1;
+  private static final long DEVICE_FLAGS = 1L << PageFlags.PG_RESERVED | 1L << PageFlags.PG_HEAD;
   static final String COMPOUND = "struct-page-compound";
   static final String MAPPED = "struct-page-mapped";
 
@@ -103,6 +106,7 @@ final class StructPageRules {
     found.checked(MAPPED, end - start);
     found.checked(LINKS, end - start);
     found.checked(COMPOUND, end - start);
+    found.checked(FLAGS, node < 0 ? end - start : 0);
   }
 
   /** True when all struct pages of a page of memmap are as they were when nothing was wrong. */
@@ -137,6 +141,10 @@ final class StructPageRules {
           pfn,
           "word 0 is 0x%x: node %d zone %s"
               .formatted(flags, mm.inline().nid(flags), mm.inline().zonenum(flags).label()));
+    }
+    boolean plain = node < 0 && (info & 1) == 0 && !mm.mmzone().pfnOnline(pfn);
+    if (plain && (flags & ALL_FLAGS & ~DEVICE_FLAGS) != 0) {
+      found.violated(FLAGS, "pfn", pfn, "of a device has flags 0x%x".formatted(flags));
     }
     if ((info & 1) != 0 && !(node < 0 && devices.misaligned(pfn))) {
       tail(pfn, info);

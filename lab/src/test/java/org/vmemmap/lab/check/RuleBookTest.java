@@ -95,6 +95,23 @@ class RuleBookTest {
     assertTrue(broken().contains("page-table-frames"), () -> broken().toString());
   }
 
+  /** A registered page of boot memmap loses its reference. Expect it to be missed. */
+  @Test
+  void check_registrationWithoutReference_isFound() {
+    long frame = new MemmapReader(kernel.mm()).frame(20000);
+    kernel.mm().refs().setPageCount(kernel.mm().model().pfnToPage(frame), 1);
+
+    assertEquals(Set.of("memmap-references"), broken());
+  }
+
+  /** The allocator counts pages that no zone has. Expect the two counts to differ. */
+  @Test
+  void check_totalramBeyondTheZones_isFound() {
+    kernel.pageAlloc().totalramPagesAdd(1);
+
+    assertEquals(Set.of("managed-pages"), broken());
+  }
+
   /**
    * The third page of memmap of a hugepage is taken out of the page table. Expect it to be missed.
    *

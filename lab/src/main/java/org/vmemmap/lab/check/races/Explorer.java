@@ -18,6 +18,7 @@ public final class Explorer {
 
   private final RaceScenario scenario;
   private final boolean twin;
+  private final RaceStart start;
   private final Sharing sharing = new Sharing();
   private long runs;
   private boolean complete = true;
@@ -25,6 +26,7 @@ public final class Explorer {
   private Explorer(RaceScenario scenario, boolean twin) {
     this.scenario = scenario;
     this.twin = twin;
+    this.start = new RaceStart(scenario, twin);
   }
 
   /**
@@ -75,7 +77,7 @@ public final class Explorer {
   private List<Schedule> roots() {
     // Learns how many CPUs there are and what they share, so that the first level has choices.
     Directed first = new Directed(Schedule.startingWith(0));
-    int cpus = RaceRun.run(scenario, twin, first, sharing, null, "").cpus();
+    int cpus = RaceRun.run(start, first, sharing, null, "").cpus();
     List<Schedule> roots = new ArrayList<>();
     for (int cpu = 0; cpu < cpus; cpu++) {
       roots.add(Schedule.startingWith(cpu));
@@ -85,7 +87,7 @@ public final class Explorer {
 
   private @Nullable Deviation run(Strategy strategy, Schedule schedule) {
     runs++;
-    RaceRun.Result result = RaceRun.run(scenario, twin, strategy, sharing, null, "");
+    RaceRun.Result result = RaceRun.run(start, strategy, sharing, null, "");
     return result.deviation() == null ? null : replay(scenario, twin, schedule);
   }
 
@@ -107,7 +109,7 @@ public final class Explorer {
       Priorities priorities = new Priorities(seed + i, cpus, DEPTH, steps);
       explorer.runs++;
       RaceRun.Result result =
-          RaceRun.run(scenario, twin, priorities, explorer.sharing, null, "");
+          RaceRun.run(explorer.start, priorities, explorer.sharing, null, "");
       if (result.deviation() != null) {
         Deviation found = replay(scenario, twin, priorities.taken());
         return new Result(explorer.runs, 0, false, found);
@@ -120,11 +122,13 @@ public final class Explorer {
   static @Nullable Deviation replay(RaceScenario scenario, boolean twin, Schedule schedule) {
     Sharing sharing = new Sharing();
     String again =
-        "vmemmap check races " + scenario.name() + (twin ? " --twin" : "") + " --schedule "
+        "vmemmap check races " + scenario.name() + scenario.machineOptions() + (twin ? " --twin" : "")
+            + " --schedule "
             + schedule.text();
     // The first run learns what is shared, for the second to tell.
-    RaceRun.run(scenario, twin, new Directed(schedule), sharing, null, again);
-    return RaceRun.run(scenario, twin, new Directed(schedule), sharing, new Trail(), again)
+    RaceStart start = new RaceStart(scenario, twin);
+    RaceRun.run(start, new Directed(schedule), sharing, null, again);
+    return RaceRun.run(start, new Directed(schedule), sharing, new Trail(), again)
         .deviation();
   }
 }

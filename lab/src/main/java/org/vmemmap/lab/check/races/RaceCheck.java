@@ -5,8 +5,13 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
+import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.check.Deviation;
+import org.vmemmap.lab.check.OmissionSubject;
+import org.vmemmap.lab.check.World;
 import org.vmemmap.lab.report.Table;
+import org.vmemmap.machine.Omissions;
+import org.vmemmap.types.Series;
 
 /** Runs scenarios, or their broken twins, and tells what came of it. */
 public final class RaceCheck {
@@ -17,6 +22,8 @@ public final class RaceCheck {
   private final @Nullable Integer bound;
   private final @Nullable Long seed;
   private final long most;
+  private final @Nullable Series series;
+  private final @Nullable World world;
   private final Table table = new Table("lrrll", "scenario", "schedules", "bound", "within it", "result");
   private final List<Deviation> deviations = new ArrayList<>();
   private long schedules;
@@ -32,10 +39,38 @@ public final class RaceCheck {
    * @param most how many schedules of a scenario, or seeds, are run
    */
   public RaceCheck(boolean twin, @Nullable Integer bound, @Nullable Long seed, long most) {
+    this(twin, bound, seed, most, null, null);
+  }
+
+  /**
+   * The same on other machines.
+   *
+   * @param series the kernel; null for all patches
+   * @param world the kind of machine, for the scenarios that any machine can show; null for each
+   *     scenario's own
+   */
+  public RaceCheck(
+      boolean twin,
+      @Nullable Integer bound,
+      @Nullable Long seed,
+      long most,
+      @Nullable Series series,
+      @Nullable World world) {
+    this.series = series;
+    this.world = world;
     this.twin = twin;
     this.bound = bound;
     this.seed = seed;
     this.most = most;
+  }
+
+  /** Scenarios that show what one CPU alone does not notice. */
+  public static List<OmissionSubject> subjects() {
+    return List.of(
+        new RaceSubject("split-then-publish", Omissions.WRITE_BARRIER),
+        new RaceSubject("copy-then-publish", Omissions.WRITE_BARRIER),
+        new RaceSubject("head-then-publish", Omissions.WRITE_BARRIER),
+        new RaceSubject("restore-fails", Omissions.FLUSH_ALL));
   }
 
   /** Names of all scenarios. */
@@ -63,13 +98,22 @@ public final class RaceCheck {
   public void run(@Nullable String name, Consumer<String> progress) {
     List<RaceScenario> chosen =
         name == null ? RaceScenario.all() : List.of(RaceScenario.of(name));
-    for (RaceScenario scenario : chosen) {
-      if (twin && scenario.twin() == null) {
+    for (RaceScenario each : chosen) {
+      RaceScenario scenario = here(each);
+      if (scenario == null || (twin && scenario.twin() == null)) {
         continue;
       }
       progress.accept(scenario.name() + ": " + scenario.about());
       one(scenario);
     }
+  }
+
+  /** The scenario on the machine and with the kernel that are asked for; null where it cannot be. */
+  private @Nullable RaceScenario here(RaceScenario scenario) {
+    World on = world;
+    RaceScenario moved = on == null ? scenario : scenario.on(on);
+    Series kernel = series;
+    return moved == null || kernel == null ? moved : moved.at(kernel);
   }
 
   private void one(RaceScenario scenario) {
@@ -108,7 +152,10 @@ public final class RaceCheck {
 
   /** Runs one schedule of scenario {@code name}. */
   public void replay(String name, String schedule) {
-    RaceScenario scenario = RaceScenario.of(name);
+    RaceScenario scenario = here(RaceScenario.of(name));
+    if (scenario == null) {
+      throw new BadInput("check races " + name + " --world: wanted its own machine, x86-64-4");
+    }
     Deviation found = Explorer.replay(scenario, twin, Schedule.parse(schedule));
     table.row(name, 1, "-", "that one", outcome(scenario, found));
     count(scenario, 1, found);

@@ -11,6 +11,8 @@ import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.MachineSpec;
 import org.vmemmap.lab.check.KernelFunction;
+import org.vmemmap.lab.check.World;
+import org.vmemmap.types.Series;
 
 /**
  * CPUs that meet on one machine, and its broken twin: the same with one step of the kernel left out,
@@ -23,6 +25,7 @@ import org.vmemmap.lab.check.KernelFunction;
  * @param race prepares the machine and says what runs
  * @param twin what the twin leaves out; null for a scenario that breaks as it is
  * @param finding the entry of docs/FINDINGS.md that tells how it breaks; empty when it must hold
+ * @param options what the command line says of another machine; empty for its own
  */
 record RaceScenario(
     String name,
@@ -31,7 +34,8 @@ record RaceScenario(
     MachineSpec spec,
     Function<RaceWorld, Race> race,
     @Nullable Twin twin,
-    String finding) {
+    String finding,
+    String options) {
 
   /**
    * The step that a twin is without.
@@ -70,20 +74,53 @@ record RaceScenario(
   /** A scenario with stores that are seen at once. */
   static RaceScenario strong(
       String name, String about, MachineSpec spec, Function<RaceWorld, Race> race, Twin twin) {
-    return new RaceScenario(name, about, false, spec, race, twin, "");
+    return new RaceScenario(name, about, false, spec, race, twin, "", "");
   }
 
   /** A scenario in which others see plain stores late, and in any order that barriers allow. */
   static RaceScenario weak(
       String name, String about, MachineSpec spec, Function<RaceWorld, Race> race, Twin twin) {
-    return new RaceScenario(name, about, true, spec, race, twin, "");
+    return new RaceScenario(name, about, true, spec, race, twin, "", "");
   }
 
   /** A scenario in which the kernel breaks a rule, as docs/FINDINGS.md tells. */
   static RaceScenario found(
       String name, String about, MachineSpec spec, Function<RaceWorld, Race> race,
       String finding) {
-    return new RaceScenario(name, about, false, spec, race, null, finding);
+    return new RaceScenario(name, about, false, spec, race, null, finding, "");
+  }
+
+  /** The same with another kernel. */
+  RaceScenario at(Series series) {
+    return withSpec(spec.withSeries(series));
+  }
+
+  /** The same on another machine; null when it needs memory that only its own machine has. */
+  @Nullable RaceScenario on(World world) {
+    boolean plain = spec.softReserved().isEmpty() && spec.ramBytes() <= world.memory();
+    if (!plain) {
+      return null;
+    }
+    MachineSpec other =
+        world.spec(world.memory(), 1, List.of(), spec.cmdline()).withSeries(spec.series());
+    return new RaceScenario(
+        name, about, weak, other, race, twin, finding, " --world " + world.name());
+  }
+
+  /** What the command line says of its machine and kernel; empty for the usual ones. */
+  String machineOptions() {
+    Series series = spec.series();
+    boolean usual = series.name().equals("7.3");
+    return options + (usual ? "" : " --at " + series.name());
+  }
+
+  private RaceScenario withSpec(MachineSpec other) {
+    return new RaceScenario(name, about, weak, other, race, twin, finding, options);
+  }
+
+  /** The same with another twin. */
+  RaceScenario withTwin(Twin other) {
+    return new RaceScenario(name, about, weak, spec, race, other, finding, options);
   }
 
   /** All of them. */

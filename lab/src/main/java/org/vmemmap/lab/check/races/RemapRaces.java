@@ -36,6 +36,7 @@ final class RemapRaces {
         splitThenPublish(),
         sharedTail(),
         copyThenPublish(),
+        headThenPublish(),
         readerOfHead(),
         flushBeforeFree(),
         readOnlyTail(),
@@ -104,6 +105,24 @@ final class RemapRaces {
           return Race.of(() -> world.restore(folio), () -> world.findHeads(folio, 2));
         },
         Twin.without(Omissions.WRITE_BARRIER, "smp_wmb() between the copy of a page and its pte"));
+  }
+
+  private static RaceScenario headThenPublish() {
+    return RaceScenario.weak(
+        "head-then-publish",
+        "a CPU optimises a hugepage, another looks up its head through a tail",
+        PC,
+        world -> {
+          List<Folio> folios = world.pool(2, false);
+          // The leaf that both are in is split by then, with all the barriers and flushes of that.
+          world.optimise(folios.getFirst());
+          Folio folio = folios.getLast();
+          return Race.of(() -> world.optimise(folio), () -> world.findHeads(folio, 1));
+        },
+        Twin.in(
+            "vmemmap_remap_pte",
+            Omissions.WRITE_BARRIER,
+            "smp_wmb() between the copy of the first page and its pte"));
   }
 
   private static RaceScenario readerOfHead() {

@@ -37,6 +37,10 @@ final class Scheduler implements YieldPoints.Listener, Moment {
   private final @Nullable Trail trail;
   private final List<Task> tasks = new ArrayList<>();
   private final Map<String, Task> holders = new HashMap<>();
+
+  /** Who had a lock last: whoever gets it next sees what that CPU stored before it left. */
+  private final Map<String, Task> leavers = new HashMap<>();
+
   private final Semaphore ended = new Semaphore(0);
   private @Nullable Task running;
   private @Nullable Throwable failure;
@@ -284,6 +288,10 @@ final class Scheduler implements YieldPoints.Listener, Moment {
       handTo(me, turn);
     }
     me.wanted = null;
+    Task before = leavers.put(lock, me);
+    if (buffers != null && before != null && before != me) {
+      buffers.drain(before.cpu, Drain.ALL);
+    }
     holders.put(lock, me);
     me.held.add(lock);
     sharing.takes(lock, me.cpu);
@@ -299,7 +307,6 @@ final class Scheduler implements YieldPoints.Listener, Moment {
     if (leaving || me == null || !me.held.remove(lock)) {
       return;
     }
-    machine.drainStores();
     holders.remove(lock);
     sharing.leaves(lock, me.cpu);
   }

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.lab.check;
+
+import java.util.function.Predicate;
+import java.util.function.Supplier;
+
+/** Something that can be run without some calls of primitives. */
+public interface OmissionSubject {
+  /** Its name in reports. */
+  String name();
+
+  /** Runs it as it is; {@code heard} is asked about each call, and answers no. */
+  void record(Predicate<String> heard);
+
+  /**
+   * Runs it, perhaps many times.
+   *
+   * @param dropped makes, for each run, what accepts the calls that are left out
+   * @return the rule that was broken; empty for none
+   */
+  String run(Supplier<Predicate<String>> dropped);
+
+  /** A scenario, on a machine whose memory holds garbage at power-on. */
+  static OmissionSubject of(Scenario scenario) {
+    return new OmissionSubject() {
+      @Override
+      public String name() {
+        return scenario.name() + " on " + scenario.world().name();
+      }
+
+      @Override
+      public void record(Predicate<String> heard) {
+        String rule = run(() -> heard);
+        if (!rule.isEmpty()) {
+          throw new IllegalStateException(name() + " breaks " + rule + " with nothing left out");
+        }
+      }
+
+      @Override
+      public String run(Supplier<Predicate<String>> dropped) {
+        return Trial.without(scenario, dropped);
+      }
+    };
+  }
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.lab.check;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.vmemmap.lab.boot.LabKernel;
+import org.vmemmap.machine.BoltedMappings;
+import org.vmemmap.machine.Cpu;
+import org.vmemmap.machine.Machine;
+import org.vmemmap.machine.Mmu;
+
+/** What CPUs have cached although the page tables give something else by now. */
+public final class StaleTranslations {
+  private StaleTranslations() {}
+
+  /** The translations of all CPUs that lead elsewhere than the page tables do, or nowhere. */
+  public static List<String> of(LabKernel kernel) {
+    Machine machine = kernel.mm().machine();
+    List<String> stale = new ArrayList<>();
+    for (Cpu cpu : machine.cpus()) {
+      cpu.tlb()
+          .forEach(
+              (va, paddr, writable) -> {
+                long now = now(machine, cpu, va);
+                if (now != paddr) {
+                  stale.add(
+                      "frame=0x%x cpu%d va=0x%x leads to paddr=0x%x, the tables to 0x%x"
+                          .formatted(
+                              paddr >>> machine.format().pageShift(), cpu.number(), va, paddr, now));
+                }
+              });
+    }
+    return stale;
+  }
+
+  /** Where the tables lead; -1 for nowhere. */
+  private static long now(Machine machine, Cpu cpu, long va) {
+    BoltedMappings bolted = machine.bolted();
+    if (bolted != null) {
+      BoltedMappings.Block block = bolted.block(va);
+      return block == null ? -1 : block.paddr() + (va - block.va());
+    }
+    Mmu.Entry entry = machine.mmu().walk(cpu.root(), va);
+    boolean present = machine.format().present(entry.entry(), entry.level());
+    return present ? machine.mmu().target(entry, va) : -1;
+  }
+}
