@@ -56,7 +56,7 @@ class OmissionSweepTest {
         "mm/sparse.c nobody_knows clear #2: nothing noticed (all no-crash, page, one silent)"),
         wrong::toString);
     assertTrue(
-        wrong.contains("mm/memblock.c memblock_alloc_try_nid clear: listed, but nobody came by"),
+        wrong.contains("mm/sparse.c sparse_index_alloc clear: listed, but nobody came by"),
         wrong::toString);
   }
 }

@@ -18,6 +18,7 @@ import org.vmemmap.machine.MachineFault;
 import org.vmemmap.pagealloc.Placement;
 import org.vmemmap.types.Owner;
 import org.vmemmap.types.Page;
+import org.vmemmap.types.Page;
 
 /** The rules by name. Most are broken by hand in InvariantsTest; the others are here. */
 class RuleBookTest {
@@ -99,7 +100,10 @@ class RuleBookTest {
   @Test
   void check_registrationWithoutReference_isFound() {
     long frame = new MemmapReader(kernel.mm()).frame(20000);
-    kernel.mm().refs().setPageCount(kernel.mm().model().pfnToPage(frame), 1);
+    Page page = kernel.mm().model().pfnToPage(frame);
+    assertTrue(kernel.mm().flags().pageReserved(page));
+    kernel.mm().struct().setPriv(page, 1);
+    kernel.mm().refs().setPageCount(page, 1);
 
     assertEquals(Set.of("memmap-references"), broken());
   }
