@@ -60,7 +60,7 @@ class CheckCommandTest {
   /** What cannot be used is named in one line. */
   @Test
   void check_badInput_isNamedInOneLine() {
-    refused("check fly: wanted sweep, races, random, run or --list", "check", "fly");
+    refused("check fly: wanted sweep, races, random, omissions, run or --list", "check", "fly");
     refused(
         "check sweep zoo: wanted one of page, boot, pool, replace, dax, altmap, part, far, far-part, beyond,"
             + " gigantic, cma",
