@@ -86,6 +86,7 @@ class InvariantsTest {
     assertEquals(List.of(), report.violations());
     assertEquals(
         Set.of(
+            FrameRules.REFERENCES,
             FrameRules.OWNER,
             FrameRules.BOOKED,
             FrameRules.TABLES,
@@ -96,10 +97,12 @@ class InvariantsTest {
             StructPageRules.MAPPED,
             StructPageRules.LINKS,
             StructPageRules.COMPOUND,
+            StructPageRules.FLAGS,
             BuddyRules.BLOCKS,
             BuddyRules.COUNTS,
             BuddyRules.OWNERS,
             BuddyRules.ONLINE,
+            BuddyRules.MANAGED,
             PoolRules.COUNTS,
             PoolRules.PAGE,
             PoolRules.ZONE,
