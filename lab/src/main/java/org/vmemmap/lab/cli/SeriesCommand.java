@@ -80,7 +80,9 @@ final class SeriesCommand implements Callable<Integer> {
     List<Catalogue.Entry> entries = Catalogue.entries();
     if (words.isEmpty()) {
       out.print(json ? json(entries) : text(entries));
-    } else if (words.size() == 2 && words.getFirst().equals("show")) {
+    } else if (words.size() == 2
+        && words.getFirst().equals("show")
+        && !words.getLast().equals("underneath")) {
       int number = Numbers.parse("series show", words.get(1), 1, Series.LAST);
       out.print(show(entries.get(number - 1)));
     } else if (words.size() == 3 && words.subList(0, 2).equals(List.of("show", "underneath"))) {
