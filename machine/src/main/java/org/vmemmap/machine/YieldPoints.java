@@ -36,6 +36,9 @@ public final class YieldPoints {
     /** The access that comes next found the frame through a translation, so it may be an old one. */
     default void translated(long frame) {}
 
+    /** The running CPU tells something that is no step of it: nobody else may run here. */
+    default void noted(String what) {}
+
     /** The running CPU is about to give the {@code n} frames from {@code frame} a new owner. */
     default void moved(long frame, long n) {}
   }
@@ -81,6 +84,14 @@ public final class YieldPoints {
     Listener current = listener;
     if (current != null) {
       current.translated(frame);
+    }
+  }
+
+  /** Tells {@code what} to who listens, as a comment on what the running CPU does. */
+  public void note(String what) {
+    Listener current = listener;
+    if (current != null) {
+      current.noted(what);
     }
   }
 

@@ -41,7 +41,7 @@ public final class Mm {
     this.machine = machine;
     this.vmstat = new VmStat(machine);
     this.config = config;
-    this.printk = new Printk(config.debugVm());
+    this.printk = new Printk(config.debugVm(), machine.yields());
     this.model = new MemoryModel(machine, config, image.vmemmapBase());
     this.rcu = new Rcu(machine);
     this.mmzone = new Mmzone(config, arch.pageShift(), rcu, machine.yields());

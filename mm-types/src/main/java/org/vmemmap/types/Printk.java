@@ -6,6 +6,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.function.Supplier;
+import org.vmemmap.machine.YieldPoints;
 
 /** The kernel log and its warnings. What was warned of is kept, so that a test can expect it. */
 public final class Printk {
@@ -28,13 +29,15 @@ public final class Printk {
   public record Line(Level level, String text) {}
 
   private final boolean debugVm;
+  private final YieldPoints yields;
   private final List<Line> lines = new ArrayList<>();
   private final List<String> warnings = new ArrayList<>();
   private final Set<String> once = new HashSet<>();
   private boolean debug;
 
-  Printk(boolean debugVm) {
+  Printk(boolean debugVm, YieldPoints yields) {
     this.debugVm = debugVm;
+    this.yields = yields;
   }
 
   /** All lines so far. */
@@ -108,6 +111,7 @@ public final class Printk {
   @Kernel(file = "include/asm-generic/bug.h", symbol = "WARN_ON")
   public boolean warnOn(boolean condition, String where) {
     if (condition) {
+      yields.note("WARNING: " + where);
       warnings.add(where);
       lines.add(new Line(Level.WARNING, "WARNING: " + where));
     }

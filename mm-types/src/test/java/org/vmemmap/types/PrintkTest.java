@@ -8,11 +8,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.vmemmap.machine.YieldPoints;
 
 /** The kernel log and its warnings. */
 class PrintkTest {
-  private final Printk printk = new Printk(true);
-  private final Printk release = new Printk(false);
+  private final Printk printk = new Printk(true, new YieldPoints());
+  private final Printk release = new Printk(false, new YieldPoints());
 
   /** WARN_ON warns every time, WARN_ON_ONCE once for each place; both tell the condition. */
   @Test

@@ -10,6 +10,8 @@ import org.vmemmap.lab.series.Catalogue;
  * @param rule its name
  * @param step what was being done
  * @param detail frame or pfn, and what was found
+ * @param function the kernel function that ran when the rule was broken, or the last that changed
+ *     what was found at rest, with its file
  * @param site the kernel functions whose allocation failed; empty for none
  * @param trace the last shared steps
  * @param finding title in docs/FINDINGS.md, or the patch of the series, when the kernel is known to
@@ -17,12 +19,12 @@ import org.vmemmap.lab.series.Catalogue;
  * @param replay the command that runs it again
  */
 public record Deviation(
-    String rule, String step, String detail, String site, List<String> trace,
+    String rule, String step, String detail, String function, String site, List<String> trace,
     String finding, String replay) {
   /** One that no finding is looked up for. */
   public Deviation(
-      String rule, String step, String detail, String site, List<String> trace, String replay) {
-    this(rule, step, detail, site, trace, "", replay);
+      String rule, String step, String detail, String function, List<String> trace, String replay) {
+    this(rule, step, detail, function, "", trace, "", replay);
   }
 
   /** Copies the trace. */
@@ -47,8 +49,7 @@ public record Deviation(
     text.append("rule      ").append(rule).append(": ").append(broken.statement()).append('\n');
     text.append("step      ").append(step).append('\n');
     text.append("found     ").append(detail).append('\n');
-    text.append("function  ").append(broken.symbol()).append(" (").append(broken.file());
-    text.append(")\n");
+    text.append("function  ").append(function).append('\n');
     if (!site.isEmpty()) {
       text.append("failed    ").append(site).append('\n');
     }

@@ -19,10 +19,40 @@ import org.vmemmap.types.Kernel;
  */
 public record KernelFunction(String symbol, String file, int line) {
   private static final String HEADERS = Kernel.class.getPackageName();
+  private static final String OURS = "org.vmemmap.";
+  private static final String SOURCE = ".c";
+  private static final Method[] NONE = {};
 
   /** The innermost one; null outside of any. */
   public static @Nullable KernelFunction innermost() {
     return walk(frames -> frames.findFirst().orElse(null));
+  }
+
+  /** The one in which {@code e} was thrown; null outside of any. */
+  public static @Nullable KernelFunction of(Throwable e) {
+    for (StackTraceElement frame : e.getStackTrace()) {
+      Kernel tag = frame.getClassName().startsWith(OURS) ? tag(frame) : null;
+      if (tag != null && tag.file().endsWith(SOURCE)) {
+        return new KernelFunction(tag.symbol(), tag.file(), frame.getLineNumber());
+      }
+    }
+    return null;
+  }
+
+  /** That of a method; of several of one name the first that has one, as they port one function. */
+  private static @Nullable Kernel tag(StackTraceElement frame) {
+    try {
+      Class<?> type = Class.forName(frame.getClassName());
+      for (Method method : type.getPackageName().equals(HEADERS) ? NONE : type.getDeclaredMethods()) {
+        Kernel tag = method.getAnnotation(Kernel.class);
+        if (tag != null && method.getName().equals(frame.getMethodName())) {
+          return tag;
+        }
+      }
+    } catch (ClassNotFoundException e) {
+      throw new IllegalStateException(e);
+    }
+    return null;
   }
 
   /** All of them, innermost first. */
@@ -46,11 +76,11 @@ public record KernelFunction(String symbol, String file, int line) {
 
   private static @Nullable KernelFunction of(StackWalker.StackFrame frame) {
     Class<?> type = frame.getDeclaringClass();
-    if (type.getPackageName().equals(HEADERS) || !type.getName().startsWith("org.vmemmap.")) {
+    if (type.getPackageName().equals(HEADERS) || !type.getName().startsWith(OURS)) {
       return null;
     }
     Kernel tag = tag(type, frame);
-    return tag == null || !tag.file().endsWith(".c")
+    return tag == null || !tag.file().endsWith(SOURCE)
         ? null
         : new KernelFunction(tag.symbol(), tag.file(), frame.getLineNumber());
   }

@@ -2,9 +2,11 @@
 package org.vmemmap.lab.check;
 
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 import org.vmemmap.machine.YieldPoints;
 
 /**
@@ -17,7 +19,51 @@ public final class Tracer implements YieldPoints.Listener {
   /** The step of a CPU that looks an address up, at any access: no trace tells of it. */
   public static final String WALK = "walk";
 
+  private final Concern concern;
   private final Deque<String> last = new ArrayDeque<>();
+  private final List<String> atTouch = new ArrayList<>();
+  private @Nullable KernelFunction toucher;
+
+  /** One that remembers, besides, who was the last to change what {@code concern} is about. */
+  Tracer(Concern concern) {
+    this.concern = concern;
+  }
+
+  @Override
+  public void access(long paddr, long bytes, boolean write) {
+    if (write && concern.with(paddr, bytes)) {
+      touch("changes " + concern.what());
+    }
+  }
+
+  @Override
+  public void moved(long frame, long n) {
+    if (concern.withFrame(frame, n)) {
+      touch("gives away or takes " + concern.what());
+    }
+  }
+
+  /** A warning: that of the concern, when it is about one. */
+  @Override
+  public void noted(String what) {
+    if (concern.what().equals(what)) {
+      touch(what);
+    } else {
+      note(what);
+    }
+  }
+
+  private void touch(String how) {
+    toucher = KernelFunction.innermost();
+    atTouch.clear();
+    atTouch.addAll(last);
+    atTouch.add(how + in());
+  }
+
+  /** Who was the last to change it; null for nobody. */
+  @Nullable KernelFunction toucher() {
+    return toucher;
+  }
 
   @Override
   public void reached(String what, long where) {
@@ -34,9 +80,9 @@ public final class Tracer implements YieldPoints.Listener {
     last.addLast(what + in());
   }
 
-  /** The last steps, oldest first. */
+  /** The last steps, oldest first; those up to the last change when there was one. */
   List<String> lines() {
-    return List.copyOf(last);
+    return List.copyOf(toucher == null ? last : atTouch);
   }
 
   /** The kernel function that runs now, as the end of a line; empty outside of any. */

@@ -36,7 +36,7 @@ final class Trial {
           "hash__vmemmap_remove_mapping: rc == -ENOENT");
 
   /** What memory may hold at power-on. */
-  private static final long GARBAGE = 0xa5a5_5a5a_a5a5_5a5aL;
+  static final long GARBAGE = 0xa5a5_5a5a_a5a5_5a5aL;
 
   /** The longest table, that of powerpc. */
   private static final long ROOT_BYTES = 1L << 16;
@@ -58,6 +58,7 @@ final class Trial {
   private int warned;
   private String rule = "";
   private String detail = "";
+  private String function = "";
   private String finding = "";
   private Map<String, Long> grown = Map.of();
   private @Nullable Step underway;
@@ -166,10 +167,23 @@ final class Trial {
     if (!trial.deviates()) {
       return trial.result();
     }
-    Tracer tracer = new Tracer();
+    Tracer tracer = new Tracer(trial.concern());
     Trial again = new Trial(scenario, selection, tracer, prepare);
     again.go();
+    if (trial.function.isEmpty()) {
+      trial.function = again.function.isEmpty() ? trial.lastToChange(tracer) : again.function;
+    }
     return trial.deviating(replay, tracer.lines());
+  }
+
+  /**
+   * Lets memory hold {@code garbage} at power-on, and wherever pages are freed.
+   *
+   * <p>Not in the kernel's own top-level table: the boot loader clears what the image has no bytes of.
+   */
+  static void holdGarbage(Machine machine, long garbage) {
+    machine.holdGarbage(garbage, owner -> owner == Owner.BUDDY);
+    machine.memory().fill(machine.cpu().root(), ROOT_BYTES, (byte) 0);
   }
 
   /** Runs it without the calls that {@code dropped} accepts; the rule that breaks, or nothing. */
@@ -179,9 +193,7 @@ final class Trial {
             scenario,
             Selection.NONE,
             machine -> {
-              machine.holdGarbage(GARBAGE, owner -> owner == Owner.BUDDY);
-              // What the boot loader clears: the kernel's own top-level table.
-              machine.memory().fill(machine.cpu().root(), ROOT_BYTES, (byte) 0);
+              holdGarbage(machine, GARBAGE);
               machine.omissions().drop(dropped.get());
             });
     trial.cachesAtRest = true;
@@ -243,7 +255,21 @@ final class Trial {
 
   private Result deviating(String replay, List<String> trace) {
     String refusals = String.join(", ", failed.stream().distinct().toList());
-    return result(new Deviation(rule, at, detail, refusals, trace, finding, replay));
+    String by = function.isEmpty() ? "none, found at rest after " + at : function;
+    return result(new Deviation(rule, at, detail, by, refusals, trace, finding, replay));
+  }
+
+  /** What the rule is about that is broken; nothing when it is known who broke it. */
+  private Concern concern() {
+    return function.isEmpty() ? Concern.of(kernel, detail) : Concern.NONE;
+  }
+
+  private String lastToChange(Tracer tracer) {
+    KernelFunction toucher = tracer.toucher();
+    if (toucher == null || rule.equals(RuleBook.WARNING)) {
+      return toucher == null ? "" : toucher.toString();
+    }
+    return toucher + ", the last to change " + concern().what() + ", found at rest after " + at;
   }
 
   /** The rule that is broken, and how. */
@@ -269,11 +295,11 @@ final class Trial {
     } catch (KernelPanic e) {
       panic(e);
     } catch (KernelBug e) {
-      broke(RuleBook.CRASH, "BUG: " + e.getMessage());
+      broke(RuleBook.CRASH, "BUG: " + e.getMessage(), e);
     } catch (MachineFault e) {
-      broke(RuleBook.ofFault(e), "MachineFault: " + e.getMessage() + where(e));
+      broke(RuleBook.ofFault(e), "MachineFault: " + e.getMessage() + where(e), e);
     } catch (RuntimeException | StackOverflowError e) {
-      broke(RuleBook.CRASH, e.getClass().getSimpleName() + ": " + e.getMessage() + where(e));
+      broke(RuleBook.CRASH, e.getClass().getSimpleName() + ": " + e.getMessage() + where(e), e);
     }
   }
 
@@ -303,7 +329,7 @@ final class Trial {
     outcome.add("panic");
     boolean expected = at.equals("boot") && Panics.answers(e, failed);
     if (!expected) {
-      broke(RuleBook.PANIC, "Kernel panic - not syncing: " + e.getMessage());
+      broke(RuleBook.PANIC, "Kernel panic - not syncing: " + e.getMessage(), e);
     }
   }
 
@@ -378,8 +404,17 @@ final class Trial {
     return underway != null && underway.what().equals("lmbs") && lastError == -Errno.EINVAL;
   }
 
-  /** The first deviation counts; after one that is known, the first that is not. */
+  private void broke(String broken, String found, Throwable e) {
+    KernelFunction thrower = KernelFunction.of(e);
+    broke(broken, found, thrower == null ? "" : thrower.toString());
+  }
+
   private void broke(String broken, String found) {
+    broke(broken, found, "");
+  }
+
+  /** The first deviation counts; after one that is known, the first that is not. */
+  private void broke(String broken, String found, String by) {
     if (rule.isEmpty() || !finding.isEmpty()) {
       String title =
           KnownFindings.explain(
@@ -387,6 +422,7 @@ final class Trial {
       if (rule.isEmpty() || title.isEmpty()) {
         rule = broken;
         detail = found;
+        function = by;
         finding = title;
       }
     }

@@ -71,7 +71,7 @@ final class TailRules {
           if (slot != null) {
             seen[0]++;
             if (format.writable(entry, level)) {
-              String where = "shared tail " + slot.name() + " is mapped writable at 0x";
+              String where = "shared tail " + slot.name() + " is mapped writable at va=0x";
               found.violated(READ_ONLY, "frame", frame, where + Long.toHexString(va));
             }
           }

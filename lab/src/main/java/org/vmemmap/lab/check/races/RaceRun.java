@@ -5,6 +5,7 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.check.Deviation;
+import org.vmemmap.lab.check.KernelFunction;
 import org.vmemmap.lab.check.RuleBook;
 import org.vmemmap.lab.check.StaleTranslations;
 import org.vmemmap.lab.observe.Invariants;
@@ -23,6 +24,7 @@ final class RaceRun {
   private String rule = "";
   private String detail = "";
   private String step = "";
+  private String function = "";
   private int cpus;
   private int steps;
 
@@ -48,7 +50,7 @@ final class RaceRun {
     Deviation deviation =
         run.rule.isEmpty()
             ? null
-            : new Deviation(run.rule, run.step, run.detail, "", lines, replay);
+            : new Deviation(run.rule, run.step, run.detail, run.function(), lines, replay);
     return new Result(run.cpus, run.steps, deviation);
   }
 
@@ -86,7 +88,13 @@ final class RaceRun {
     kernel.mm().printk().warnings().forEach(text -> broke(RuleBook.WARNING, "WARNING: " + text));
   }
 
+  private String function() {
+    return function.isEmpty() ? "none, found " + step : function;
+  }
+
   private void failed(Throwable e) {
+    KernelFunction thrower = rule.isEmpty() ? KernelFunction.of(e) : null;
+    function = thrower == null ? function : thrower.toString();
     switch (e) {
       case RuleBroken broken -> broke(broken.rule(), String.valueOf(broken.getMessage()));
       case MachineFault fault ->
