@@ -22,6 +22,7 @@ import org.vmemmap.types.Mm;
 import org.vmemmap.types.MmConfig;
 import org.vmemmap.types.Owner;
 import org.vmemmap.types.Page;
+import org.vmemmap.types.PlainTables;
 import org.vmemmap.types.Printk;
 import org.vmemmap.types.Resource;
 
@@ -63,7 +64,7 @@ final class DaxMachine {
   }
 
   DaxMachine(MmConfig config) {
-    PlainTables format = new PlainTables();
+    PlainTables format = new PlainTables(9, 9, 9, 9);
     machine = new Machine(MEMORY, format, LINEAR_BASE, Owner.values(), 1);
     mm = new Mm(machine, format, config, new Mm.Image(VMEMMAP_BASE, 0x1000, 0x10000, 0x40000));
     Memblock memblock = new Memblock(mm, Placement.NONE);

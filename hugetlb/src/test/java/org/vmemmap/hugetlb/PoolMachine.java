@@ -23,6 +23,7 @@ import org.vmemmap.types.MmConfig;
 import org.vmemmap.types.Owner;
 import org.vmemmap.types.Page;
 import org.vmemmap.types.Pgtable;
+import org.vmemmap.types.PlainTables;
 import org.vmemmap.types.Pmd;
 import org.vmemmap.types.Prot;
 import org.vmemmap.types.Ptr;
@@ -72,7 +73,7 @@ final class PoolMachine {
 
   PoolMachine(MmConfig config, HugetlbArch arch, Ram... ram) {
     maxPfn = List.of(ram).stream().mapToLong(Ram::end).max().orElse(0) / PAGE;
-    SmallLeafTables format = new SmallLeafTables();
+    PlainTables format = new PlainTables(2, 9, 9, 9);
     machine = new Machine(maxPfn * PAGE, format, LINEAR_BASE, Owner.values(), 2);
     mm = new Mm(machine, format, config, new Mm.Image(VMEMMAP_BASE, 0x1000, 0x10000, 0x40000));
     memblock = new Memblock(mm, Placement.NONE);

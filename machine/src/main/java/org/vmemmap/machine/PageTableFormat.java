@@ -55,8 +55,13 @@ public interface PageTableFormat {
   /** True when the mapping, or anything behind the table, may be executed. */
   boolean executable(long entry, int level);
 
-  /** True when the mapping belongs to a contiguous run that one translation may cover. */
-  boolean contiguous(long entry, int level);
+  /**
+   * True when the mapping belongs to a contiguous run that one translation may cover. Most CPUs
+   * have no such runs.
+   */
+  default boolean contiguous(long entry, int level) {
+    return false;
+  }
 
   /**
    * log2 of the entries of a contiguous run at {@code level}; 0 where there are none. Runs are
@@ -71,8 +76,13 @@ public interface PageTableFormat {
     return shift(level) + (contiguous(entry, level) ? contiguousShift(level) : 0);
   }
 
-  /** True when a change between two valid entries must go through an invalid one and a flush. */
-  boolean breakBeforeMake();
+  /**
+   * True when a change between two valid entries must go through an invalid one and a flush. Most
+   * CPUs do without.
+   */
+  default boolean breakBeforeMake() {
+    return false;
+  }
 
   /**
    * True when an entry in use may change in place from {@code oldEntry} to {@code newEntry}, both

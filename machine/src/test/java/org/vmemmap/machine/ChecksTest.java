@@ -270,11 +270,6 @@ class ChecksTest {
     }
 
     @Override
-    public boolean contiguous(long entry, int level) {
-      return false;
-    }
-
-    @Override
     public long canonicalOffset(long va) {
       return va;
     }

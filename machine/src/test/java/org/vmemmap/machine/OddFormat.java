@@ -84,11 +84,6 @@ record OddFormat(int levels, boolean breakBeforeMake) implements PageTableFormat
     return (entry & EXEC) != 0;
   }
 
-  @Override
-  public boolean contiguous(long entry, int level) {
-    return false;
-  }
-
   /** In place only the write permission may change. */
   @Override
   public boolean liveChangeAllowed(long oldEntry, long newEntry, int level) {

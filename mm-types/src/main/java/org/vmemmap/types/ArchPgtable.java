@@ -34,11 +34,15 @@ public interface ArchPgtable extends PageTableFormat {
   }
 
   /** {@code pXd_none()}: nothing is entered; hardware-set bits without a present bit may remain. */
-  boolean none(long entry, int level);
+  default boolean none(long entry, int level) {
+    return entry == 0;
+  }
 
   /**
    * {@code arch_sync_kernel_mappings()} is called when a table is entered at a level in this mask;
    * bit n stands for level n. 0 for an architecture whose roots share their tables.
    */
-  int pageTableSyncMask();
+  default int pageTableSyncMask() {
+    return 0;
+  }
 }

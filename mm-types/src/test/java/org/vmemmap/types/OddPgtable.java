@@ -68,11 +68,6 @@ record OddPgtable(int levels, int pageShift, int pageTableSyncMask, boolean brea
   }
 
   @Override
-  public boolean contiguous(long entry, int level) {
-    return false;
-  }
-
-  @Override
   public long canonicalOffset(long va) {
     return va & ((1L << shift(levels)) - 1);
   }
@@ -105,11 +100,6 @@ record OddPgtable(int levels, int pageShift, int pageTableSyncMask, boolean brea
   @Override
   public long wrprotect(long entry) {
     return entry & ~WRITE;
-  }
-
-  @Override
-  public boolean none(long entry, int level) {
-    return entry == 0;
   }
 
   @Override

@@ -1,54 +1,72 @@
 // SPDX-License-Identifier: GPL-2.0-only
-package org.vmemmap.dax;
+package org.vmemmap.types;
 
-import org.vmemmap.types.ArchPgtable;
-import org.vmemmap.types.Prot;
+import java.util.List;
 
 /**
- * Page tables of no CPU in particular: four levels of 512 entries, leaves of 2 MiB and 1 GiB, and
- * bits where no architecture has them.
+ * Page tables of no CPU in particular, for tests of generic code: pages of 4 KiB, tables as wide as
+ * the test likes, leaves at each level, and bits where no architecture has them.
  *
  * <pre>
  *   entry    63                12 11        4   3      2       1       0
  *           +--------------------+-----------+-------+------+-------+---------+
- *           |       frame        |     -     | table | leaf | write | present |
+ *           |      address       |     -     | table | leaf | write | present |
  *           +--------------------+-----------+-------+------+-------+---------+
  * </pre>
  */
-final class PlainTables implements ArchPgtable {
-  static final long PRESENT = 1L;
-  static final long WRITE = 1L << 1;
-  static final long LEAF = 1L << 2;
-  static final long TABLE = 1L << 3;
+public final class PlainTables implements ArchPgtable {
+  /** A page of memory or a table is there. */
+  public static final long PRESENT = 1L;
+
+  /** The page may be written. */
+  public static final long WRITE = 1L << 1;
+
+  private static final long LEAF = 1L << 2;
+  private static final long TABLE = 1L << 3;
+  private static final int PAGE_SHIFT = 12;
+  private static final long FLAGS = (1L << PAGE_SHIFT) - 1;
+  private static final List<String> NAMES = List.of("pte", "pmd", "pud", "p4d", "pgd");
+
+  /** log2 of what an entry of each level covers, and last of what the root covers. */
+  private final int[] shifts;
+
+  /** Tables of 2^{@code widths} entries each, that of the ptes first. */
+  public PlainTables(int... widths) {
+    this.shifts = new int[widths.length + 1];
+    shifts[0] = PAGE_SHIFT;
+    for (int level = 0; level < widths.length; level++) {
+      shifts[level + 1] = shifts[level] + widths[level];
+    }
+  }
 
   @Override
   public String name() {
-    return "plain 4-level";
+    return "plain " + levels() + "-level";
   }
 
   @Override
   public int levels() {
-    return 4;
+    return shifts.length - 1;
   }
 
   @Override
   public int pageShift() {
-    return 12;
+    return PAGE_SHIFT;
   }
 
   @Override
   public int shift(int level) {
-    return 12 + 9 * level;
+    return shifts[level];
   }
 
   @Override
   public int entries(int level) {
-    return 512;
+    return 1 << (shifts[level + 1] - shifts[level]);
   }
 
   @Override
   public String levelName(int level) {
-    return new String[] {"pte", "pmd", "pud", "pgd"}[level];
+    return NAMES.get(level);
   }
 
   @Override
@@ -63,12 +81,12 @@ final class PlainTables implements ArchPgtable {
 
   @Override
   public long address(long entry, int level) {
-    return entry & -4096L;
+    return entry & ~FLAGS;
   }
 
   @Override
   public long flags(long entry, int level) {
-    return entry & 4095;
+    return entry & FLAGS;
   }
 
   @Override
@@ -82,18 +100,8 @@ final class PlainTables implements ArchPgtable {
   }
 
   @Override
-  public boolean contiguous(long entry, int level) {
-    return false;
-  }
-
-  @Override
-  public boolean breakBeforeMake() {
-    return false;
-  }
-
-  @Override
   public long canonicalOffset(long va) {
-    return va & ((1L << 48) - 1);
+    return va & ((1L << shifts[levels()]) - 1);
   }
 
   @Override
@@ -124,15 +132,5 @@ final class PlainTables implements ArchPgtable {
   @Override
   public long wrprotect(long entry) {
     return entry & ~WRITE;
-  }
-
-  @Override
-  public boolean none(long entry, int level) {
-    return entry == 0;
-  }
-
-  @Override
-  public int pageTableSyncMask() {
-    return 0;
   }
 }

@@ -13,6 +13,7 @@ import org.vmemmap.types.MmConfig;
 import org.vmemmap.types.Mmzone;
 import org.vmemmap.types.Owner;
 import org.vmemmap.types.Page;
+import org.vmemmap.types.PlainTables;
 import org.vmemmap.types.StructPage;
 import org.vmemmap.types.Zone;
 import org.vmemmap.types.ZoneType;
@@ -57,7 +58,7 @@ final class Bench {
   }
 
   Bench(MmConfig config, Placement placement) {
-    TinyPageTable format = new TinyPageTable();
+    PlainTables format = new PlainTables(9, 9);
     machine = new Machine(GIB, format, LINEAR_BASE, Owner.values(), 1);
     for (long at = 0; at < GIB / PAGE * config.sizeofStructPage(); at += LEAF) {
       long entry = format.mkLeaf(MEMMAP + at, 1, format.pageKernel());

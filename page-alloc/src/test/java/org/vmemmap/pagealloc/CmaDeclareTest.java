@@ -14,6 +14,7 @@ import org.vmemmap.types.Mm;
 import org.vmemmap.types.MmConfig;
 import org.vmemmap.types.Owner;
 import org.vmemmap.types.Page;
+import org.vmemmap.types.PlainTables;
 
 /** Where in memblock an area is put. */
 class CmaDeclareTest {
@@ -25,7 +26,7 @@ class CmaDeclareTest {
   private static final int SLOTS = 128;
 
   private final Machine machine =
-      new Machine(32 * GIB, new TinyPageTable(), LINEAR_BASE, Owner.values(), 1);
+      new Machine(32 * GIB, new PlainTables(9, 9), LINEAR_BASE, Owner.values(), 1);
   private final Mm mm = mm(MmConfig.debianX86());
   private final Memblock memblock = new Memblock(mm, Placement.NONE);
   private final PageAlloc alloc = new PageAlloc(mm, Placement.NONE);
@@ -35,7 +36,7 @@ class CmaDeclareTest {
 
   private Mm mm(MmConfig config) {
     Mm.Image image = new Mm.Image(VMEMMAP_BASE, 0x1000, 0x10000, 0x1000);
-    return new Mm(machine, new TinyPageTable(), config, image);
+    return new Mm(machine, new PlainTables(9, 9), config, image);
   }
 
   private static Cma cma(Mm mm, Memblock memblock, PageAlloc alloc) {

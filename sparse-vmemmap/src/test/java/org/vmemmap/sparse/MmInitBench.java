@@ -17,7 +17,6 @@ import org.vmemmap.pagealloc.Memblock;
 import org.vmemmap.pagealloc.PageAlloc;
 import org.vmemmap.pagealloc.Placement;
 import org.vmemmap.pagealloc.Slab;
-import org.vmemmap.types.ArchPgtable;
 import org.vmemmap.types.MemSection;
 import org.vmemmap.types.MemSectionUsage;
 import org.vmemmap.types.Migratetype;
@@ -30,6 +29,7 @@ import org.vmemmap.types.Page;
 import org.vmemmap.types.PageFlags;
 import org.vmemmap.types.Pgd;
 import org.vmemmap.types.Pgtable;
+import org.vmemmap.types.PlainTables;
 import org.vmemmap.types.Pmd;
 import org.vmemmap.types.Prot;
 import org.vmemmap.types.Pte;
@@ -87,10 +87,11 @@ final class MmInitBench {
   MmInitBench(MmConfig config, Ram... ram) {
     this.ram = List.of(ram);
     this.top = (this.ram.stream().mapToLong(Ram::end).max().orElse(0) + GIB) & -GIB;
-    this.machine = new Machine(top + 2 * GIB, new Arch(), LINEAR_BASE, Owner.values(), 1);
+    PlainTables format = new PlainTables(9, 9, 9, 9);
+    this.machine = new Machine(top + 2 * GIB, format, LINEAR_BASE, Owner.values(), 1);
     long pgd = frame();
     long data = frame();
-    this.mm = new Mm(machine, new Arch(), config, new Mm.Image(VMEMMAP_BASE, pgd, data, PAGE));
+    this.mm = new Mm(machine, format, config, new Mm.Image(VMEMMAP_BASE, pgd, data, PAGE));
     this.memblock = new Memblock(mm, Placement.NONE);
     for (Ram range : ram) {
       memblock.memblockAddNode(range.start(), range.end() - range.start(), range.nid());
@@ -332,125 +333,5 @@ final class MmInitBench {
       pgtable.pmdPopulateKernel(pmd, LINEAR_BASE + frame());
     }
     return pgtable.pteOffsetKernel(pmd, va);
-  }
-
-  /** Four levels of 512 entries: bit 0 present, bit 1 writable, bit 7 leaf. */
-  private static final class Arch implements ArchPgtable {
-    private static final long ADDRESS = 0xf_ffff_ffff_f000L;
-
-    @Override
-    public String name() {
-      return "synthetic";
-    }
-
-    @Override
-    public int levels() {
-      return 4;
-    }
-
-    @Override
-    public int pageShift() {
-      return 12;
-    }
-
-    @Override
-    public int shift(int level) {
-      return 12 + 9 * level;
-    }
-
-    @Override
-    public int entries(int level) {
-      return 512;
-    }
-
-    @Override
-    public String levelName(int level) {
-      return List.of("pte", "pmd", "pud", "p4d").get(level);
-    }
-
-    @Override
-    public boolean present(long entry, int level) {
-      return (entry & 1) != 0;
-    }
-
-    @Override
-    public boolean leaf(long entry, int level) {
-      return level == 0 || (entry & 0x80) != 0;
-    }
-
-    @Override
-    public long address(long entry, int level) {
-      return entry & ADDRESS;
-    }
-
-    @Override
-    public long flags(long entry, int level) {
-      return entry & ~ADDRESS;
-    }
-
-    @Override
-    public boolean writable(long entry, int level) {
-      return (entry & 2) != 0;
-    }
-
-    @Override
-    public boolean executable(long entry, int level) {
-      return false;
-    }
-
-    @Override
-    public boolean contiguous(long entry, int level) {
-      return false;
-    }
-
-    @Override
-    public boolean breakBeforeMake() {
-      return false;
-    }
-
-    @Override
-    public long canonicalOffset(long va) {
-      return va & ((1L << 48) - 1);
-    }
-
-    @Override
-    public Prot pageKernel() {
-      return new Prot(3);
-    }
-
-    @Override
-    public Prot pageKernelRo() {
-      return new Prot(1);
-    }
-
-    @Override
-    public long mkPte(long paddr, Prot prot) {
-      return paddr | prot.val();
-    }
-
-    @Override
-    public long mkLeaf(long paddr, int level, Prot prot) {
-      return paddr | prot.val() | 0x80;
-    }
-
-    @Override
-    public long mkTable(long paddr, int level) {
-      return paddr | 3;
-    }
-
-    @Override
-    public long wrprotect(long entry) {
-      return entry & ~2L;
-    }
-
-    @Override
-    public boolean none(long entry, int level) {
-      return entry == 0;
-    }
-
-    @Override
-    public int pageTableSyncMask() {
-      return 0;
-    }
   }
 }

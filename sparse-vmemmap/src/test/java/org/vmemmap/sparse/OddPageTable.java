@@ -102,16 +102,6 @@ final class OddPageTable implements ArchPgtable {
   }
 
   @Override
-  public boolean contiguous(long entry, int level) {
-    return false;
-  }
-
-  @Override
-  public boolean breakBeforeMake() {
-    return false;
-  }
-
-  @Override
   public long canonicalOffset(long va) {
     return va & (1L << (pageShift + 26)) - 1;
   }
@@ -154,15 +144,5 @@ final class OddPageTable implements ArchPgtable {
   @Override
   public long wrprotect(long entry) {
     return entry | READ_ONLY;
-  }
-
-  @Override
-  public boolean none(long entry, int level) {
-    return entry == 0;
-  }
-
-  @Override
-  public int pageTableSyncMask() {
-    return 0;
   }
 }

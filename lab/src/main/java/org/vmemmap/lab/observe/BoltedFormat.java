@@ -97,16 +97,6 @@ final class BoltedFormat implements PageTableFormat {
   }
 
   @Override
-  public boolean contiguous(long entry, int level) {
-    return false;
-  }
-
-  @Override
-  public boolean breakBeforeMake() {
-    return false;
-  }
-
-  @Override
   public long canonicalOffset(long va) {
     return va;
   }
