@@ -4,7 +4,8 @@ package org.vmemmap.types;
 /**
  * The kernel's build configuration, as far as it decides about the memmap.
  *
- * <p>Start from {@link #debianX86()} and change what differs with the {@code with} methods.
+ * <p>Start from {@link #debianX86()} and change what differs with the {@code with} methods or a
+ * {@link Builder}.
  *
  * @param sizeofStructPage bytes of a struct page: 56, 64, 72 or 80
  * @param sectionSizeBits SECTION_SIZE_BITS
@@ -65,130 +66,49 @@ public record MmConfig(
     }
   }
 
-  /** A kernel of an architecture with ILLEGAL_POINTER_VALUE as on x86-64 and arm64. */
-  public MmConfig(
-      int sizeofStructPage,
-      int sectionSizeBits,
-      int maxPhysmemBits,
-      int nodesShift,
-      int lastCpupidBits,
-      int maxPageOrder,
-      int pageblockOrder,
-      boolean zoneDma,
-      boolean zoneDma32,
-      boolean pageExtension,
-      boolean deferredStructPageInit,
-      boolean hugetlbOptimizeVmemmap,
-      boolean hugetlbOptimizeVmemmapDefaultOn,
-      boolean sparsememVmemmapPreinit,
-      boolean archWantOptimizeDaxVmemmap,
-      boolean gigantic,
-      boolean memcg,
-      boolean debugVm) {
-    this(
-        sizeofStructPage, sectionSizeBits, maxPhysmemBits, nodesShift, lastCpupidBits, maxPageOrder,
-        pageblockOrder, zoneDma, zoneDma32, pageExtension, deferredStructPageInit,
-        hugetlbOptimizeVmemmap, hugetlbOptimizeVmemmapDefaultOn, sparsememVmemmapPreinit,
-        archWantOptimizeDaxVmemmap, gigantic, memcg, debugVm, DEAD);
-  }
-
-  /** A kernel with the page flags of x86-64 and the part of the series that 7.3 has. */
-  public MmConfig(
-      int sizeofStructPage,
-      int sectionSizeBits,
-      int maxPhysmemBits,
-      int nodesShift,
-      int lastCpupidBits,
-      int maxPageOrder,
-      int pageblockOrder,
-      boolean zoneDma,
-      boolean zoneDma32,
-      boolean pageExtension,
-      boolean deferredStructPageInit,
-      boolean hugetlbOptimizeVmemmap,
-      boolean hugetlbOptimizeVmemmapDefaultOn,
-      boolean sparsememVmemmapPreinit,
-      boolean archWantOptimizeDaxVmemmap,
-      boolean gigantic,
-      boolean memcg,
-      boolean debugVm,
-      long illegalPointerValue) {
-    this(
-        sizeofStructPage, sectionSizeBits, maxPhysmemBits, nodesShift, lastCpupidBits, maxPageOrder,
-        pageblockOrder, zoneDma, zoneDma32, pageExtension, deferredStructPageInit,
-        hugetlbOptimizeVmemmap, hugetlbOptimizeVmemmapDefaultOn, sparsememVmemmapPreinit,
-        archWantOptimizeDaxVmemmap, gigantic, memcg, debugVm, true, false, true, illegalPointerValue,
-        Series.profile("7.3"));
-  }
-
   /** The Debian kernel for x86-64 that the captured cases come from. */
   public static MmConfig debianX86() {
-    return new MmConfig(
-        64, 27, 46, 10, 21, 10, 9, true, true, true, true, true, false, true, true, true, true, false);
+    return new Builder().build();
   }
 
-  /** The same with another ILLEGAL_POINTER_VALUE. */
-  public MmConfig withIllegalPointerValue(long value) {
-    Draft draft = new Draft(this);
-    draft.illegalPointerValue = value;
-    return draft.build();
-  }
-
-  /** The same with other page flags of the architecture: whether PG_arch_2, PG_arch_3 exist. */
-  public MmConfig withPgArch(boolean pgArch2, boolean pgArch3) {
-    Draft draft = new Draft(this);
-    draft.pgArch2 = pgArch2;
-    draft.pgArch3 = pgArch3;
-    return draft.build();
+  /** A configuration that begins as this one. */
+  public Builder toBuilder() {
+    return new Builder(this);
   }
 
   /** The same with another part of the series. */
   public MmConfig withSeries(Series value) {
-    Draft draft = new Draft(this);
-    draft.series = value;
-    return draft.build();
+    return toBuilder().series(value).build();
   }
 
   /** The same with another DEBUG_VM. */
   public MmConfig withDebugVm(boolean value) {
-    Draft draft = new Draft(this);
-    draft.debugVm = value;
-    return draft.build();
+    return toBuilder().debugVm(value).build();
   }
 
   /** The same with another size of struct page. */
   public MmConfig withSizeofStructPage(int value) {
-    Draft draft = new Draft(this);
-    draft.sizeofStructPage = value;
-    return draft.build();
+    return toBuilder().sizeofStructPage(value).build();
   }
 
   /** The same with another MAX_PHYSMEM_BITS. */
   public MmConfig withMaxPhysmemBits(int value) {
-    Draft draft = new Draft(this);
-    draft.maxPhysmemBits = value;
-    return draft.build();
+    return toBuilder().maxPhysmemBits(value).build();
   }
 
   /** The same with or without DEFERRED_STRUCT_PAGE_INIT. */
   public MmConfig withDeferredStructPageInit(boolean value) {
-    Draft draft = new Draft(this);
-    draft.deferredStructPageInit = value;
-    return draft.build();
+    return toBuilder().deferredStructPageInit(value).build();
   }
 
   /** The same with or without HUGETLB_PAGE_OPTIMIZE_VMEMMAP. */
   public MmConfig withHugetlbOptimizeVmemmap(boolean value) {
-    Draft draft = new Draft(this);
-    draft.hugetlbOptimizeVmemmap = value;
-    return draft.build();
+    return toBuilder().hugetlbOptimizeVmemmap(value).build();
   }
 
   /** The same with or without SPARSEMEM_VMEMMAP_OPTIMIZATION, where it can be chosen. */
   public MmConfig withSparsememVmemmapOptimization(boolean value) {
-    Draft draft = new Draft(this);
-    draft.sparsememVmemmapOptimization = value;
-    return draft.build();
+    return toBuilder().sparsememVmemmapOptimization(value).build();
   }
 
   /** The zones that the kernel is built with. */
@@ -214,33 +134,36 @@ public record MmConfig(
     return Integer.bitCount(sizeofStructPage) == 1;
   }
 
-  /** The components as they are being changed; lives for one call of a with method. */
-  private static final class Draft {
-    private int sizeofStructPage;
-    private int sectionSizeBits;
-    private int maxPhysmemBits;
-    private int nodesShift;
-    private int lastCpupidBits;
-    private int maxPageOrder;
-    private int pageblockOrder;
-    private boolean zoneDma;
-    private boolean zoneDma32;
-    private boolean pageExtension;
-    private boolean deferredStructPageInit;
-    private boolean hugetlbOptimizeVmemmap;
+  /** A configuration in the making; what is not said is as on {@link #debianX86}. */
+  public static final class Builder {
+    private int sizeofStructPage = 64;
+    private int sectionSizeBits = 27;
+    private int maxPhysmemBits = 46;
+    private int nodesShift = 10;
+    private int lastCpupidBits = 21;
+    private int maxPageOrder = 10;
+    private int pageblockOrder = 9;
+    private boolean zoneDma = true;
+    private boolean zoneDma32 = true;
+    private boolean pageExtension = true;
+    private boolean deferredStructPageInit = true;
+    private boolean hugetlbOptimizeVmemmap = true;
     private boolean hugetlbOptimizeVmemmapDefaultOn;
-    private boolean sparsememVmemmapPreinit;
-    private boolean archWantOptimizeDaxVmemmap;
-    private boolean gigantic;
-    private boolean memcg;
+    private boolean sparsememVmemmapPreinit = true;
+    private boolean archWantOptimizeDaxVmemmap = true;
+    private boolean gigantic = true;
+    private boolean memcg = true;
     private boolean debugVm;
-    private boolean pgArch2;
+    private boolean pgArch2 = true;
     private boolean pgArch3;
-    private boolean sparsememVmemmapOptimization;
-    private long illegalPointerValue;
-    private Series series;
+    private boolean sparsememVmemmapOptimization = true;
+    private long illegalPointerValue = DEAD;
+    private Series series = Series.profile("7.3");
 
-    Draft(MmConfig from) {
+    /** That of Debian's kernel for x86-64. */
+    public Builder() {}
+
+    private Builder(MmConfig from) {
       sizeofStructPage = from.sizeofStructPage;
       sectionSizeBits = from.sectionSizeBits;
       maxPhysmemBits = from.maxPhysmemBits;
@@ -266,7 +189,146 @@ public record MmConfig(
       series = from.series;
     }
 
-    MmConfig build() {
+    /** See {@link MmConfig#sizeofStructPage}. */
+    public Builder sizeofStructPage(int value) {
+      sizeofStructPage = value;
+      return this;
+    }
+
+    /** See {@link MmConfig#sectionSizeBits}. */
+    public Builder sectionSizeBits(int value) {
+      sectionSizeBits = value;
+      return this;
+    }
+
+    /** See {@link MmConfig#maxPhysmemBits}. */
+    public Builder maxPhysmemBits(int value) {
+      maxPhysmemBits = value;
+      return this;
+    }
+
+    /** See {@link MmConfig#nodesShift}. */
+    public Builder nodesShift(int value) {
+      nodesShift = value;
+      return this;
+    }
+
+    /** See {@link MmConfig#lastCpupidBits}. */
+    public Builder lastCpupidBits(int value) {
+      lastCpupidBits = value;
+      return this;
+    }
+
+    /** See {@link MmConfig#maxPageOrder}. */
+    public Builder maxPageOrder(int value) {
+      maxPageOrder = value;
+      return this;
+    }
+
+    /** See {@link MmConfig#pageblockOrder}. */
+    public Builder pageblockOrder(int value) {
+      pageblockOrder = value;
+      return this;
+    }
+
+    /** See {@link MmConfig#zoneDma}. */
+    public Builder zoneDma(boolean value) {
+      zoneDma = value;
+      return this;
+    }
+
+    /** See {@link MmConfig#zoneDma32}. */
+    public Builder zoneDma32(boolean value) {
+      zoneDma32 = value;
+      return this;
+    }
+
+    /** See {@link MmConfig#pageExtension}. */
+    public Builder pageExtension(boolean value) {
+      pageExtension = value;
+      return this;
+    }
+
+    /** See {@link MmConfig#deferredStructPageInit}. */
+    public Builder deferredStructPageInit(boolean value) {
+      deferredStructPageInit = value;
+      return this;
+    }
+
+    /** See {@link MmConfig#hugetlbOptimizeVmemmap}. */
+    public Builder hugetlbOptimizeVmemmap(boolean value) {
+      hugetlbOptimizeVmemmap = value;
+      return this;
+    }
+
+    /** See {@link MmConfig#hugetlbOptimizeVmemmapDefaultOn}. */
+    public Builder hugetlbOptimizeVmemmapDefaultOn(boolean value) {
+      hugetlbOptimizeVmemmapDefaultOn = value;
+      return this;
+    }
+
+    /** See {@link MmConfig#sparsememVmemmapPreinit}. */
+    public Builder sparsememVmemmapPreinit(boolean value) {
+      sparsememVmemmapPreinit = value;
+      return this;
+    }
+
+    /** See {@link MmConfig#archWantOptimizeDaxVmemmap}. */
+    public Builder archWantOptimizeDaxVmemmap(boolean value) {
+      archWantOptimizeDaxVmemmap = value;
+      return this;
+    }
+
+    /** See {@link MmConfig#gigantic}. */
+    public Builder gigantic(boolean value) {
+      gigantic = value;
+      return this;
+    }
+
+    /** See {@link MmConfig#memcg}. */
+    public Builder memcg(boolean value) {
+      memcg = value;
+      return this;
+    }
+
+    /** See {@link MmConfig#debugVm}. */
+    public Builder debugVm(boolean value) {
+      debugVm = value;
+      return this;
+    }
+
+    /** See {@link MmConfig#pgArch2}. */
+    public Builder pgArch2(boolean value) {
+      pgArch2 = value;
+      return this;
+    }
+
+    /** See {@link MmConfig#pgArch3}. */
+    public Builder pgArch3(boolean value) {
+      pgArch3 = value;
+      return this;
+    }
+
+    /** See {@link MmConfig#sparsememVmemmapOptimization}. */
+    public Builder sparsememVmemmapOptimization(boolean value) {
+      sparsememVmemmapOptimization = value;
+      return this;
+    }
+
+    /** See {@link MmConfig#illegalPointerValue}. */
+    public Builder illegalPointerValue(long value) {
+      illegalPointerValue = value;
+      return this;
+    }
+
+    /** See {@link MmConfig#series}. */
+    public Builder series(Series value) {
+      series = value;
+      return this;
+    }
+
+    /** The configuration. @throws IllegalArgumentException when the values cannot belong together */
+    public MmConfig build() {
       return new MmConfig(
           sizeofStructPage,
           sectionSizeBits,

@@ -141,9 +141,12 @@ class LayoutTest {
   void wordZero_capturedKernels_isTheirs(String kernel, int nodeBits, int cpupidBits, boolean dma)
       throws IOException {
     MmConfig config =
-        new MmConfig(
-            64, 27, 46, nodeBits, cpupidBits, 10, 9, dma, dma, true, true, true, false, true, true,
-            true, true, false);
+        new MmConfig.Builder()
+            .nodesShift(nodeBits)
+            .lastCpupidBits(cpupidBits)
+            .zoneDma(dma)
+            .zoneDma32(dma)
+            .build();
     MmInline inline = TestMm.with(config).inline();
     JsonObject layout = TestMm.read("layout/" + kernel + ".json");
     JsonObject word = layout.getAsJsonObject("wordZero");

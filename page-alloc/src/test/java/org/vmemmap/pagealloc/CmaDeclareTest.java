@@ -189,9 +189,7 @@ class CmaDeclareTest {
   @Test
   void cmaDeclareContiguousNid_noPageblockOrder_givesTheMemoryBack() {
     MmConfig early =
-        new MmConfig(
-            64, 27, 46, 10, 21, 10, 0, true, true, true, false, true, false, true, true, true, true,
-            false);
+        new MmConfig.Builder().pageblockOrder(0).deferredStructPageInit(false).build();
     Mm old = mm(early);
     Memblock ranges = new Memblock(old, Placement.NONE);
     ranges.memblockAddNode(GIB, 7 * GIB, 0);

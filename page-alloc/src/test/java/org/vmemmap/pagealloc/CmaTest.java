@@ -56,9 +56,7 @@ class CmaTest {
   @Test
   void cmaInitReservedMem_noPageblockOrder_isInvalid() {
     MmConfig early =
-        new MmConfig(
-            64, 27, 46, 10, 21, 10, 0, true, true, true, false, true, false, true, true, true, true,
-            false);
+        new MmConfig.Builder().pageblockOrder(0).deferredStructPageInit(false).build();
     Bench raw = new Bench(early, Placement.NONE);
     Memblock memblock = new Memblock(raw.mm, Placement.NONE);
     memblock.memblockReserve(addr(FIRST), BLOCK_BYTES);

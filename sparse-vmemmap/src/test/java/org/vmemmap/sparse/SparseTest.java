@@ -32,12 +32,7 @@ class SparseTest {
   private static final long BOOT = 0xf;
 
   private static MmConfig with(MmConfig c, int sectionSizeBits, boolean preinit) {
-    return new MmConfig(
-        c.sizeofStructPage(), sectionSizeBits, c.maxPhysmemBits(), c.nodesShift(),
-        c.lastCpupidBits(), c.maxPageOrder(), c.pageblockOrder(), c.zoneDma(), c.zoneDma32(),
-        c.pageExtension(), c.deferredStructPageInit(), c.hugetlbOptimizeVmemmap(),
-        c.hugetlbOptimizeVmemmapDefaultOn(), preinit, c.archWantOptimizeDaxVmemmap(),
-        c.gigantic(), c.memcg(), c.debugVm());
+    return c.toBuilder().sectionSizeBits(sectionSizeBits).sparsememVmemmapPreinit(preinit).build();
   }
 
   /**

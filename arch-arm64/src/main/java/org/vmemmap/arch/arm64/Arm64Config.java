@@ -45,25 +45,22 @@ public final class Arm64Config {
   private static MmConfig make(
       Arm64Geometry geometry, int lastCpupidBits, int maxPageOrder, boolean distribution) {
     int pageblockOrder = Math.min(geometry.levelShift(1) - geometry.pageShift(), maxPageOrder);
-    return new MmConfig(
-        SIZEOF_STRUCT_PAGE,
-        geometry.sectionSizeBits(),
-        geometry.maxPhysmemBits(),
-        NODES_SHIFT,
-        lastCpupidBits,
-        maxPageOrder,
-        pageblockOrder,
-        distribution,
-        distribution,
-        distribution,
-        distribution,
-        false,
-        false,
-        false,
-        false,
-        true,
-        true,
-        false)
-        .withPgArch(true, true);
+    return new MmConfig.Builder()
+        .sizeofStructPage(SIZEOF_STRUCT_PAGE)
+        .sectionSizeBits(geometry.sectionSizeBits())
+        .maxPhysmemBits(geometry.maxPhysmemBits())
+        .nodesShift(NODES_SHIFT)
+        .lastCpupidBits(lastCpupidBits)
+        .maxPageOrder(maxPageOrder)
+        .pageblockOrder(pageblockOrder)
+        .zoneDma(distribution)
+        .zoneDma32(distribution)
+        .pageExtension(distribution)
+        .deferredStructPageInit(distribution)
+        .hugetlbOptimizeVmemmap(false)
+        .sparsememVmemmapPreinit(false)
+        .archWantOptimizeDaxVmemmap(false)
+        .pgArch3(true)
+        .build();
   }
 }

@@ -19,6 +19,7 @@ import org.vmemmap.types.MmConfig;
  */
 public final class PowerpcConfig {
   private static final int SIZEOF_STRUCT_PAGE = 64;
+  private static final long ILLEGAL_POINTER_VALUE = 0x5dea_dbee_f000_0000L;
   private static final int NODES_SHIFT = 8;
   private static final int LAST_CPUPID_BITS = 19;
   private static final int MAX_PAGE_ORDER_4K = 12;
@@ -41,28 +42,20 @@ public final class PowerpcConfig {
   public static MmConfig debian(PowerpcGeometry geometry, boolean has16mPages) {
     int maxPageOrder = maxPageOrder(geometry);
     Hugetlbpage hugetlb = new Hugetlbpage(geometry, has16mPages, false);
-    boolean no = false;
-    boolean yes = true;
-    return new MmConfig(
-        SIZEOF_STRUCT_PAGE,
-        geometry.sectionSizeBits(),
-        geometry.maxPhysmemBits(),
-        NODES_SHIFT,
-        LAST_CPUPID_BITS,
-        maxPageOrder,
-        hugetlb.pageblockOrder(maxPageOrder),
-        /* zoneDma= */ no,
-        /* zoneDma32= */ no,
-        /* pageExtension= */ yes,
-        /* deferredStructPageInit= */ yes,
-        /* hugetlbOptimizeVmemmap= */ no,
-        /* hugetlbOptimizeVmemmapDefaultOn= */ no,
-        /* sparsememVmemmapPreinit= */ no,
-        /* archWantOptimizeDaxVmemmap= */ yes,
-        /* gigantic= */ yes,
-        /* memcg= */ yes,
-        /* debugVm= */ no,
-        /* illegalPointerValue= */ 0x5dea_dbee_f000_0000L)
-        .withPgArch(false, false);
+    return new MmConfig.Builder()
+        .sizeofStructPage(SIZEOF_STRUCT_PAGE)
+        .sectionSizeBits(geometry.sectionSizeBits())
+        .maxPhysmemBits(geometry.maxPhysmemBits())
+        .nodesShift(NODES_SHIFT)
+        .lastCpupidBits(LAST_CPUPID_BITS)
+        .maxPageOrder(maxPageOrder)
+        .pageblockOrder(hugetlb.pageblockOrder(maxPageOrder))
+        .zoneDma(false)
+        .zoneDma32(false)
+        .hugetlbOptimizeVmemmap(false)
+        .sparsememVmemmapPreinit(false)
+        .pgArch2(false)
+        .illegalPointerValue(ILLEGAL_POINTER_VALUE)
+        .build();
   }
 }

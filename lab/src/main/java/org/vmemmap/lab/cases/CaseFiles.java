@@ -277,29 +277,31 @@ public final class CaseFiles {
   /** {@code like} has what a case does not say. */
   private static MmConfig config(Fields machine, MmConfig like) {
     Fields config = machine.object("config", "the configuration");
-    boolean hvo = like.hugetlbOptimizeVmemmap();
-    boolean hvoOn = like.hugetlbOptimizeVmemmapDefaultOn();
-    return new MmConfig(
-        machine.small("sizeofStructPage"),
-        machine.small("sectionSizeBits"),
-        like.maxPhysmemBits(),
-        (int) config.numberOr("NODES_SHIFT", like.nodesShift()),
-        config.boolOr("NUMA_BALANCING", true) ? like.lastCpupidBits() : 0,
-        maxPageOrder(config, like),
-        like.pageblockOrder(),
-        config.boolOr("ZONE_DMA", like.zoneDma()),
-        config.boolOr("ZONE_DMA32", like.zoneDma32()),
-        config.boolOr("PAGE_EXTENSION", like.pageExtension()),
-        config.boolOr("DEFERRED_STRUCT_PAGE_INIT", like.deferredStructPageInit()),
-        config.boolOr("HUGETLB_PAGE_OPTIMIZE_VMEMMAP", hvo),
-        config.boolOr("HUGETLB_PAGE_OPTIMIZE_VMEMMAP_DEFAULT_ON", hvoOn),
-        config.boolOr("SPARSEMEM_VMEMMAP_PREINIT", like.sparsememVmemmapPreinit()),
-        config.boolOr("ARCH_WANT_OPTIMIZE_DAX_VMEMMAP", like.archWantOptimizeDaxVmemmap()),
-        config.boolOr("ARCH_HAS_GIGANTIC_PAGE", like.gigantic()),
-        config.boolOr("MEMCG", like.memcg()),
-        config.boolOr("DEBUG_VM", like.debugVm()),
-        like.illegalPointerValue())
-        .withPgArch(like.pgArch2(), like.pgArch3());
+    return like.toBuilder()
+        .sizeofStructPage(machine.small("sizeofStructPage"))
+        .sectionSizeBits(machine.small("sectionSizeBits"))
+        .nodesShift((int) config.numberOr("NODES_SHIFT", like.nodesShift()))
+        .lastCpupidBits(config.boolOr("NUMA_BALANCING", true) ? like.lastCpupidBits() : 0)
+        .maxPageOrder(maxPageOrder(config, like))
+        .zoneDma(config.boolOr("ZONE_DMA", like.zoneDma()))
+        .zoneDma32(config.boolOr("ZONE_DMA32", like.zoneDma32()))
+        .pageExtension(config.boolOr("PAGE_EXTENSION", like.pageExtension()))
+        .deferredStructPageInit(
+            config.boolOr("DEFERRED_STRUCT_PAGE_INIT", like.deferredStructPageInit()))
+        .hugetlbOptimizeVmemmap(
+            config.boolOr("HUGETLB_PAGE_OPTIMIZE_VMEMMAP", like.hugetlbOptimizeVmemmap()))
+        .hugetlbOptimizeVmemmapDefaultOn(
+            config.boolOr(
+                "HUGETLB_PAGE_OPTIMIZE_VMEMMAP_DEFAULT_ON",
+                like.hugetlbOptimizeVmemmapDefaultOn()))
+        .sparsememVmemmapPreinit(
+            config.boolOr("SPARSEMEM_VMEMMAP_PREINIT", like.sparsememVmemmapPreinit()))
+        .archWantOptimizeDaxVmemmap(
+            config.boolOr("ARCH_WANT_OPTIMIZE_DAX_VMEMMAP", like.archWantOptimizeDaxVmemmap()))
+        .gigantic(config.boolOr("ARCH_HAS_GIGANTIC_PAGE", like.gigantic()))
+        .memcg(config.boolOr("MEMCG", like.memcg()))
+        .debugVm(config.boolOr("DEBUG_VM", like.debugVm()))
+        .build();
   }
 
   /** A kernel that does not let its builder choose has {@code false} there. */
