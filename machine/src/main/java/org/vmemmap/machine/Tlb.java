@@ -69,7 +69,8 @@ public final class Tlb {
     largeCached |= span > pageShift;
   }
 
-  void flushAll() {
+  /** Drops all translations. */
+  public void flushAll() {
     Arrays.fill(pages, NONE);
     Arrays.fill(entered, 0);
     largeCached = false;

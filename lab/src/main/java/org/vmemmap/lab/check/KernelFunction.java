@@ -28,6 +28,14 @@ public record KernelFunction(String symbol, String file, int line) {
     return walk(frames -> frames.findFirst().orElse(null));
   }
 
+  /** The innermost one; outside of any, the outermost of headers; null where there is neither. */
+  public static @Nullable KernelFunction nearest() {
+    KernelFunction inner = innermost();
+    return inner == null
+        ? walk(KernelFunction::tagged, frames -> frames.reduce((in, out) -> out).orElse(null))
+        : inner;
+  }
+
   /** The one in which {@code e} was thrown; null outside of any. */
   public static @Nullable KernelFunction of(Throwable e) {
     for (StackTraceElement frame : e.getStackTrace()) {
@@ -60,6 +68,11 @@ public record KernelFunction(String symbol, String file, int line) {
     return walk(Stream::toList);
   }
 
+  /** As in {@code vmemmap_remap_pte (hugetlb_vmemmap.c)}. */
+  public String shortText() {
+    return symbol + " (" + file.substring(file.lastIndexOf('/') + 1) + ")";
+  }
+
   @Override
   public String toString() {
     return symbol + " (" + file + ")";
@@ -69,20 +82,29 @@ public record KernelFunction(String symbol, String file, int line) {
     T of(Stream<KernelFunction> functions);
   }
 
+  private interface Look {
+    @Nullable KernelFunction at(StackWalker.StackFrame frame);
+  }
+
   private static <T extends @Nullable Object> T walk(Use<T> use) {
+    return walk(KernelFunction::of, use);
+  }
+
+  private static <T extends @Nullable Object> T walk(Look look, Use<T> use) {
     return StackWalker.getInstance(StackWalker.Option.RETAIN_CLASS_REFERENCE)
-        .walk(frames -> use.of(frames.flatMap(frame -> Stream.ofNullable(of(frame)))));
+        .walk(frames -> use.of(frames.flatMap(frame -> Stream.ofNullable(look.at(frame)))));
   }
 
   private static @Nullable KernelFunction of(StackWalker.StackFrame frame) {
+    boolean header = frame.getDeclaringClass().getPackageName().equals(HEADERS);
+    KernelFunction function = header ? null : tagged(frame);
+    return function == null || !function.file().endsWith(SOURCE) ? null : function;
+  }
+
+  private static @Nullable KernelFunction tagged(StackWalker.StackFrame frame) {
     Class<?> type = frame.getDeclaringClass();
-    if (type.getPackageName().equals(HEADERS) || !type.getName().startsWith(OURS)) {
-      return null;
-    }
-    Kernel tag = tag(type, frame);
-    return tag == null || !tag.file().endsWith(SOURCE)
-        ? null
-        : new KernelFunction(tag.symbol(), tag.file(), frame.getLineNumber());
+    Kernel tag = type.getName().startsWith(OURS) ? tag(type, frame) : null;
+    return tag == null ? null : new KernelFunction(tag.symbol(), tag.file(), frame.getLineNumber());
   }
 
   private static @Nullable Kernel tag(Class<?> type, StackWalker.StackFrame frame) {

@@ -6,8 +6,6 @@ import java.util.List;
 import java.util.function.Function;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.MachineSpec;
-import org.vmemmap.lab.boot.MemoryRanges.Kind;
-import org.vmemmap.lab.boot.MemoryRanges;
 import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.types.MmConfig;
 
@@ -137,9 +135,9 @@ final class Shrinker {
   /** Fewer ranges, all on node 0, each as short as it goes. */
   private boolean memory() {
     boolean smaller = false;
-    for (Kind kind : Kind.values()) {
-      for (int i = best.spec().memory().of(kind).size() - 1; i >= 0; i--) {
-        List<Ram> ranges = new ArrayList<>(best.spec().memory().of(kind));
+    for (int kind = 0; kind < World.Memory.KINDS; kind++) {
+      for (int i = World.Memory.of(best.spec()).kind(kind).size() - 1; i >= 0; i--) {
+        List<Ram> ranges = new ArrayList<>(World.Memory.of(best.spec()).kind(kind));
         Ram range = ranges.remove(i);
         if (memory(kind, ranges)) {
           smaller = true;
@@ -152,17 +150,17 @@ final class Shrinker {
     return smaller;
   }
 
-  private boolean node(Kind kind, int at) {
-    List<Ram> ranges = new ArrayList<>(best.spec().memory().of(kind));
+  private boolean node(int kind, int at) {
+    List<Ram> ranges = new ArrayList<>(World.Memory.of(best.spec()).kind(kind));
     Ram range = ranges.get(at);
     ranges.set(at, new Ram(range.start(), range.end(), 0));
     return range.node() != 0 && memory(kind, ranges);
   }
 
-  private boolean shorter(Kind kind, int at, long step) {
+  private boolean shorter(int kind, int at, long step) {
     boolean smaller = false;
     for (long less = step; less >= MIB; less = less / 2 / MIB * MIB) {
-      List<Ram> ranges = new ArrayList<>(best.spec().memory().of(kind));
+      List<Ram> ranges = new ArrayList<>(World.Memory.of(best.spec()).kind(kind));
       Ram range = ranges.get(at);
       if (range.size() > less) {
         ranges.set(at, new Ram(range.start(), range.end() - less, range.node()));
@@ -172,13 +170,13 @@ final class Shrinker {
     return smaller;
   }
 
-  private boolean memory(Kind kind, List<Ram> ranges) {
-    if (kind == Kind.RAM && ranges.isEmpty()) {
+  private boolean memory(int kind, List<Ram> ranges) {
+    if (kind == 0 && ranges.isEmpty()) {
       return false;
     }
     try {
       MachineSpec old = best.spec();
-      MemoryRanges memory = old.memory().with(kind, ranges);
+      World.Memory memory = World.Memory.of(old).with(kind, ranges);
       MachineSpec spec = best.world().spec(memory, old.cmdline()).withConfig(old.config());
       best.steps().forEach(step -> Workbench.requireRoom(step, spec));
       return take(best.withSpec(spec));

@@ -3,15 +3,30 @@ package org.vmemmap.lab.check;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.machine.BoltedMappings;
 import org.vmemmap.machine.Cpu;
+import org.vmemmap.machine.FrameOwner;
 import org.vmemmap.machine.Machine;
 import org.vmemmap.machine.Mmu;
+import org.vmemmap.types.Owner;
 
 /** What CPUs have cached although the page tables give something else by now. */
 public final class StaleTranslations {
+  /** Whose functions free pages of memmap before they flush: docs/FINDINGS.md, 39. */
+  private static final Set<String> FREE_EARLY =
+      Set.of(
+          "arch/x86/mm/init_64.c", "arch/powerpc/mm/init_64.c",
+          "arch/powerpc/mm/book3s64/radix_pgtable.c");
+
   private StaleTranslations() {}
+
+  /** To be asked of an owner that a frame comes from or goes to while a CPU has it cached. */
+  public static boolean mustNotLeadTo(FrameOwner owner) {
+    return owner == Owner.BUDDY
+        && KernelFunction.stack().stream().noneMatch(each -> FREE_EARLY.contains(each.file()));
+  }
 
   /** The translations of all CPUs that lead elsewhere than the page tables do, or nowhere. */
   public static List<String> of(LabKernel kernel) {

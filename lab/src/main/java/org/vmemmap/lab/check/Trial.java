@@ -15,7 +15,6 @@ import org.vmemmap.lab.boot.MachineAware;
 import org.vmemmap.lab.observe.Invariants;
 import org.vmemmap.lab.observe.MarkedMemmap;
 import org.vmemmap.machine.Checks;
-import org.vmemmap.machine.FrameOwner;
 import org.vmemmap.machine.Machine;
 import org.vmemmap.machine.MachineFault;
 import org.vmemmap.pagealloc.Placement;
@@ -40,12 +39,6 @@ final class Trial {
 
   /** The longest table, that of powerpc. */
   private static final long ROOT_BYTES = 1L << 16;
-
-  /** Whose functions free pages of memmap before they flush: docs/FINDINGS.md, 39. */
-  private static final Set<String> FREE_EARLY =
-      Set.of(
-          "arch/x86/mm/init_64.c", "arch/powerpc/mm/init_64.c",
-          "arch/powerpc/mm/book3s64/radix_pgtable.c");
 
   private final Scenario scenario;
   private final Selection.Counter counter;
@@ -313,12 +306,6 @@ final class Trial {
     }
   }
 
-  /** To be asked of an owner of a frame that a CPU has cached. */
-  private static boolean mustBeUncached(FrameOwner owner) {
-    return owner == Owner.BUDDY
-        && KernelFunction.stack().stream().noneMatch(each -> FREE_EARLY.contains(each.file()));
-  }
-
   private static String where(Throwable e) {
     StackTraceElement[] stack = e.getStackTrace();
     return stack.length == 0 ? "" : " at " + stack[0].getFileName() + ":" + stack[0].getLineNumber();
@@ -453,7 +440,7 @@ final class Trial {
       machine.yields().listen(tracer);
       // A batch reads through old translations until its last flush, which the kernel allows: so
       // caches are looked at when the machine is at rest, not at each access.
-      machine.check(Checks.entryWrites().withUncached(Trial::mustBeUncached));
+      machine.check(Checks.entryWrites().withUncached(StaleTranslations::mustNotLeadTo));
       prepare.accept(machine);
       if (scenario.failBoot()) {
         arm(machine);

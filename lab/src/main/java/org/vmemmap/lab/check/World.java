@@ -2,6 +2,7 @@
 package org.vmemmap.lab.check;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.BadInput;
@@ -9,8 +10,8 @@ import org.vmemmap.lab.boot.Boards;
 import org.vmemmap.lab.boot.DaxOption;
 import org.vmemmap.lab.boot.MachineSpec;
 import org.vmemmap.lab.boot.MachineSpecs;
-import org.vmemmap.lab.boot.MemoryRanges;
 import org.vmemmap.lab.boot.Profile;
+import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.lab.boot.Sizes;
 
 /**
@@ -49,6 +50,13 @@ public record World(String name, @Nullable Profile profile, int levels) {
     throw new BadInput("world " + name + ": wanted one of " + names);
   }
 
+  /** The worlds of those names, with commas between them; {@code all} for all. */
+  public static List<World> list(String names) {
+    return names.equals("all")
+        ? all()
+        : Arrays.stream(names.split(",", -1)).map(World::of).toList();
+  }
+
   /** Bytes of a hugepage of the default size. */
   long hugepage() {
     return Boards.hugepageSize(spec(memoryWithHugepages(), 1, List.of(), List.of()));
@@ -60,7 +68,7 @@ public record World(String name, @Nullable Profile profile, int levels) {
   }
 
   /** A device that this machine can have. */
-  DaxOption device() {
+  public DaxOption device() {
     boolean pmem = name.startsWith(Profile.POWERPC);
     long align = alignment();
     return new DaxOption(Math.max(128 * MIB, 2 * align), align, false, pmem, 0);
@@ -84,7 +92,7 @@ public record World(String name, @Nullable Profile profile, int levels) {
   }
 
   /** Bytes of RAM for some hugepages, where there are any. */
-  long memoryForPool() {
+  public long memoryForPool() {
     return Math.max(memoryWithHugepages(), HUGEPAGES * hugepage());
   }
 
@@ -102,10 +110,50 @@ public record World(String name, @Nullable Profile profile, int levels) {
   }
 
   /** A machine of this kind with exactly this memory. */
-  MachineSpec spec(MemoryRanges memory, List<String> cmdline) {
+  public MachineSpec spec(Memory memory, List<String> cmdline) {
     Profile board = profile;
     return board == null
-        ? MachineSpecs.of(memory, levels, cmdline)
-        : Boards.of(board, memory, cmdline);
+        ? MachineSpecs.of(
+            memory.ram(), memory.soft(), memory.pmem(), memory.device(), levels, cmdline)
+        : Boards.of(
+            board, memory.ram(), memory.soft(), memory.pmem(), memory.device(), cmdline);
+  }
+
+  /**
+   * All memory of a machine, each list ascending and cut to pages.
+   *
+   * @param ram what the kernel finds at boot
+   * @param soft set aside for device DAX
+   * @param pmem persistent memory
+   * @param device what is plugged later
+   */
+  public record Memory(List<Ram> ram, List<Ram> soft, List<Ram> pmem, List<Ram> device) {
+    /** Copies the lists. */
+    public Memory {
+      ram = List.copyOf(ram);
+      soft = List.copyOf(soft);
+      pmem = List.copyOf(pmem);
+      device = List.copyOf(device);
+    }
+
+    /** Number of lists. */
+    static final int KINDS = 4;
+
+    /** A list by its place among the components. */
+    List<Ram> kind(int at) {
+      return List.of(ram, soft, pmem, device).get(at);
+    }
+
+    /** The same with another list. */
+    Memory with(int at, List<Ram> ranges) {
+      return new Memory(
+          at == 0 ? ranges : ram, at == 1 ? ranges : soft, at == 2 ? ranges : pmem,
+          at == 3 ? ranges : device);
+    }
+
+    /** That of a machine. */
+    static Memory of(MachineSpec spec) {
+      return new Memory(spec.ram(), spec.softReserved(), spec.pmem(), spec.deviceMemory());
+    }
   }
 }

@@ -2,6 +2,7 @@
 package org.vmemmap.lab.cli;
 
 import java.io.PrintWriter;
+import java.util.List;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.BadInput;
@@ -73,6 +74,9 @@ final class RacesCommand implements Callable<Integer> {
       description = "Another kind of machine, for the scenarios that any machine can show.")
   @Nullable String world;
 
+  @Option(names = "--weak", description = "Stores wait in buffers in all scenarios.")
+  boolean weak;
+
   @Option(names = "--debug", description = "Show where an internal error comes from.")
   boolean debug;
 
@@ -95,19 +99,21 @@ final class RacesCommand implements Callable<Integer> {
       out.println(RaceCheck.list());
       return Main.OK;
     }
-    String most = runs == null ? (seed == null ? "100000" : "1000") : runs;
     String limit = bound;
     String from = seed;
+    String most = runs;
     String at = level;
     String where = world;
     RaceCheck check =
         new RaceCheck(
-            twin,
-            limit == null ? null : Numbers.parse("--bound", limit, 0, MOST_SWITCHES),
-            from == null ? null : (long) Numbers.parse("--seed", from, 0, Integer.MAX_VALUE),
-            Numbers.parse("--runs", most, 1, MOST_RUNS),
-            at == null ? null : MachineOptions.level("--at", at),
-            where == null ? null : World.of(where));
+            new RaceCheck.Options(
+                twin,
+                limit == null ? null : Numbers.parse("--bound", limit, 0, MOST_SWITCHES),
+                from == null ? null : (long) Numbers.parse("--seed", from, 0, Integer.MAX_VALUE),
+                most == null ? null : (long) Numbers.parse("--runs", most, 1, MOST_RUNS),
+                at == null ? null : MachineOptions.level("--at", at),
+                where == null ? List.of() : World.list(where),
+                weak));
     String one = schedule;
     if (one == null) {
       check.run(name, this::progress);

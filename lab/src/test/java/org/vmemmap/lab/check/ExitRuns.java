@@ -2,6 +2,7 @@
 package org.vmemmap.lab.check;
 
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -10,7 +11,6 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import org.vmemmap.lab.boot.MachineSpec;
-import org.vmemmap.lab.boot.MemoryRanges;
 import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.lab.boot.Sizes;
 
@@ -127,7 +127,7 @@ public final class ExitRuns implements Callable<List<String>> {
     MachineSpec spec =
         world
             .spec(mem, 1, List.of(), List.of(state.get(1).split(" ", -1)))
-            .withMemory(MemoryRanges.Kind.DEVICE, List.of(new Ram(MODULE, MODULE + MODULE_SIZE, 0)));
+            .withDeviceMemory(List.of(new Ram(MODULE, MODULE + MODULE_SIZE, 0)));
     List<Step> steps = state.subList(2, state.size()).stream().map(Step::parse).toList();
     Probes.start(fallible);
     Probes.listen();

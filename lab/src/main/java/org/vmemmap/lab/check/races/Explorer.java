@@ -11,9 +11,9 @@ import org.vmemmap.lab.check.Deviation;
  *
  * <p>Exhaustive: all schedules with no turn but the first, then all with one more, up to the bound.
  * What is shared is learned on the way; if a pass learns something new it is made again. So the
- * answer is complete for the bound and for the sharing that was seen.
+ * answer is complete for the bound and for the sharing that was seen. Beyond: random priorities.
  */
-public final class Explorer {
+final class Explorer {
   private static final int DEPTH = 3;
 
   private final RaceScenario scenario;
@@ -21,7 +21,9 @@ public final class Explorer {
   private final RaceStart start;
   private final Sharing sharing = new Sharing();
   private long runs;
+  private long seeds;
   private boolean complete = true;
+  private @Nullable Schedule breaking;
 
   private Explorer(RaceScenario scenario, boolean twin) {
     this.scenario = scenario;
@@ -32,46 +34,64 @@ public final class Explorer {
   /**
    * What was found.
    *
-   * @param runs schedules that were run
-   * @param bound switches beyond the forced ones
+   * @param runs schedules that were run, those of seeds among them
+   * @param seeds seeds that were run
    * @param complete whether all schedules within the bound were run
+   * @param switches turns of the schedule that broke a rule, behind the first
    * @param deviation what went wrong; null for nothing
    */
-  public record Result(long runs, int bound, boolean complete, @Nullable Deviation deviation) {}
+  record Result(
+      long runs, long seeds, boolean complete, int switches, @Nullable Deviation deviation) {}
 
-  /** All schedules with at most {@code bound} turns that are not forced, {@code most} at most. */
-  static Result exhaust(RaceScenario scenario, boolean twin, int bound, long most) {
+  /** All schedules within {@code bound}, up to the first that breaks a rule. */
+  static Result explore(RaceScenario scenario, boolean twin, Bound bound) {
     Explorer explorer = new Explorer(scenario, twin);
-    Deviation found = null;
-    int known;
-    do {
-      known = explorer.sharing.found();
-      found = explorer.pass(bound, most);
-    } while (found == null && explorer.complete && explorer.sharing.found() != known);
-    return new Result(explorer.runs, bound, explorer.complete, found);
+    Integer switches = bound.switches();
+    if (switches != null) {
+      explorer.exhaust(switches, bound.most());
+    }
+    if (explorer.breaking == null && bound.seeds() > 0) {
+      explorer.random(bound.seed(), bound.seeds());
+    }
+    return explorer.result();
   }
 
-  private @Nullable Deviation pass(int bound, long most) {
+  private Result result() {
+    Schedule found = breaking;
+    return found == null
+        ? new Result(runs, seeds, complete, 0, null)
+        : new Result(
+            runs, seeds, false, found.turns().size() - 1, replay(scenario, twin, found));
+  }
+
+  private void exhaust(int switches, long most) {
+    int known;
+    do {
+      known = sharing.found();
+      pass(switches, most);
+    } while (breaking == null && complete && sharing.found() != known);
+  }
+
+  private void pass(int switches, long most) {
     List<Schedule> level = roots();
-    for (int turns = 0; turns <= bound; turns++) {
+    for (int turns = 0; turns <= switches; turns++) {
       List<Schedule> next = new ArrayList<>();
       for (Schedule schedule : level) {
         if (runs >= most) {
           complete = false;
-          return null;
+          return;
         }
         Directed directed = new Directed(schedule);
-        Deviation found = run(directed, schedule);
-        if (found != null) {
-          return found;
+        if (breaks(directed)) {
+          breaking = schedule;
+          return;
         }
-        if (turns < bound) {
+        if (turns < switches) {
           next.addAll(directed.children());
         }
       }
       level = next;
     }
-    return null;
   }
 
   private List<Schedule> roots() {
@@ -85,37 +105,27 @@ public final class Explorer {
     return roots;
   }
 
-  private @Nullable Deviation run(Strategy strategy, Schedule schedule) {
+  private boolean breaks(Strategy strategy) {
     runs++;
-    RaceRun.Result result = RaceRun.run(start, strategy, sharing, null, "");
-    return result.deviation() == null ? null : replay(scenario, twin, schedule);
+    return RaceRun.run(start, strategy, sharing, null, "").deviation() != null;
   }
 
-  /** {@code runs} seeds from {@code seed} on, each with random priorities. */
-  static Result random(RaceScenario scenario, boolean twin, long seed, long runs) {
-    Explorer explorer = new Explorer(scenario, twin);
-    List<Schedule> roots = explorer.roots();
-    int cpus = roots.size();
+  private void random(long seed, long most) {
+    List<Schedule> roots = roots();
     int steps = 0;
     for (Schedule root : roots) {
       Directed directed = new Directed(root);
-      Deviation found = explorer.run(directed, root);
-      if (found != null) {
-        return new Result(explorer.runs, 0, false, found);
+      if (breaks(directed)) {
+        breaking = root;
+        return;
       }
       steps = Math.max(steps, directed.choices());
     }
-    for (long i = 0; i < runs; i++) {
-      Priorities priorities = new Priorities(seed + i, cpus, DEPTH, steps);
-      explorer.runs++;
-      RaceRun.Result result =
-          RaceRun.run(explorer.start, priorities, explorer.sharing, null, "");
-      if (result.deviation() != null) {
-        Deviation found = replay(scenario, twin, priorities.taken());
-        return new Result(explorer.runs, 0, false, found);
-      }
+    while (breaking == null && seeds < most) {
+      Priorities priorities = new Priorities(seed + seeds, roots.size(), DEPTH, steps);
+      seeds++;
+      breaking = breaks(priorities) ? priorities.taken() : null;
     }
-    return new Result(explorer.runs, 0, false, null);
   }
 
   /** Runs one schedule with a trace. */

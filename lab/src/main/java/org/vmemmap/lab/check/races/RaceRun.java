@@ -20,6 +20,8 @@ import org.vmemmap.types.Owner;
 
 /** One run of a scenario, or of its twin, from the moment at which its CPUs meet to the check at rest. */
 final class RaceRun {
+  private static final String WHILE = "while ";
+
   private final RaceStart start;
   private String rule = "";
   private String detail = "";
@@ -50,7 +52,7 @@ final class RaceRun {
     Deviation deviation =
         run.rule.isEmpty()
             ? null
-            : new Deviation(run.rule, run.step, run.detail, run.function(), lines, replay);
+            : new Deviation(run.rule, run.step, run.detail, run.function(trail), lines, replay);
     return new Result(run.cpus, run.steps, deviation);
   }
 
@@ -64,7 +66,7 @@ final class RaceRun {
     Throwable failure = scheduler.run(race.cpus());
     steps = scheduler.step();
     machine.storeDirectly();
-    step = "while " + start.scenario().about();
+    step = WHILE + start.scenario().about();
     if (failure != null) {
       failed(failure);
       return;
@@ -88,8 +90,11 @@ final class RaceRun {
     kernel.mm().printk().warnings().forEach(text -> broke(RuleBook.WARNING, "WARNING: " + text));
   }
 
-  private String function() {
-    return function.isEmpty() ? "none, found " + step : function;
+  /** The function that threw, or else made the last step; none for what is found at rest. */
+  private String function(@Nullable Trail trail) {
+    KernelFunction last = trail == null || !step.startsWith(WHILE) ? null : trail.last();
+    String made = function.isEmpty() && last != null ? last.toString() : function;
+    return made.isEmpty() ? "none, found " + step : made;
   }
 
   private void failed(Throwable e) {

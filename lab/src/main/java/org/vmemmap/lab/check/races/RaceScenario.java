@@ -3,124 +3,113 @@ package org.vmemmap.lab.check.races;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import java.util.function.Predicate;
-import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.MachineSpec;
-import org.vmemmap.lab.check.KernelFunction;
 import org.vmemmap.lab.check.World;
 import org.vmemmap.types.Series;
 
 /**
- * CPUs that meet on one machine, and its broken twin: the same with one step of the kernel left out,
- * which must fail.
+ * CPUs that meet on one machine, and the broken twin of that.
  *
  * @param name its name
  * @param about who meets, in a line
- * @param weak whether stores wait in buffers
- * @param spec the machine
+ * @param stage the machine that it needs
  * @param race prepares the machine and says what runs
- * @param twin what the twin leaves out; null for a scenario that breaks as it is
- * @param finding the entry of docs/FINDINGS.md that tells how it breaks; empty when it must hold
- * @param options what the command line says of another machine; empty for its own
+ * @param weak whether stores wait in buffers
+ * @param bound how far it is explored
+ * @param twin the same without what protects it; null for a scenario that breaks as it is
+ * @param known how the kernel is known to break it
+ * @param world the kind of machine that it runs on
+ * @param series the kernel
  */
 record RaceScenario(
     String name,
     String about,
-    boolean weak,
-    MachineSpec spec,
+    Stage stage,
     Function<RaceWorld, Race> race,
+    boolean weak,
+    Bound bound,
     @Nullable Twin twin,
-    String finding,
-    String options) {
-
+    Known known,
+    World world,
+    Series series) {
   /**
-   * The step that a twin is without.
+   * An entry of docs/FINDINGS.md.
    *
-   * @param without the step, in a line
-   * @param omitted makes, for each run, what accepts the calls that are left out
+   * @param title its title
+   * @param where the machines that show it
    */
-  record Twin(String without, Supplier<Predicate<String>> omitted) {
-    /** Without all calls of {@code primitive}, as {@code Omissions} names it. */
-    static Twin without(String primitive, String text) {
-      return new Twin(text, () -> primitive::equals);
-    }
-
-    /** Without those that the kernel function {@code symbol} makes. */
-    static Twin in(String symbol, String primitive, String text) {
-      return new Twin(text, () -> call -> call.equals(primitive) && runs(symbol));
-    }
-
-    /** Without the {@code n}-th of those, counted from 1. */
-    static Twin nth(int n, String symbol, String primitive, String text) {
-      return new Twin(
-          text,
-          () -> {
-            AtomicInteger calls = new AtomicInteger();
-            return call ->
-                call.equals(primitive) && runs(symbol) && calls.incrementAndGet() == n;
-          });
-    }
-
-    private static boolean runs(String symbol) {
-      KernelFunction function = KernelFunction.innermost();
-      return function != null && function.symbol().equals(symbol);
-    }
+  record Known(String title, Predicate<World> where) {
+    static final Known NOTHING = new Known("", world -> false);
   }
 
-  /** A scenario with stores that are seen at once. */
-  static RaceScenario strong(
-      String name, String about, MachineSpec spec, Function<RaceWorld, Race> race, Twin twin) {
-    return new RaceScenario(name, about, false, spec, race, twin, "", "");
+  private static final String USUAL = "7.3";
+  private static final Bound SMALL = Bound.of(2, 200);
+
+  /** A scenario of a PC on which all stores are seen at once, small enough for two switches. */
+  static RaceScenario of(
+      String name, String about, Stage stage, Function<RaceWorld, Race> race) {
+    World pc = World.all().getFirst();
+    return new RaceScenario(
+        name, about, stage, race, false, SMALL, null, Known.NOTHING, pc, Series.named(USUAL));
   }
 
-  /** A scenario in which others see plain stores late, and in any order that barriers allow. */
-  static RaceScenario weak(
-      String name, String about, MachineSpec spec, Function<RaceWorld, Race> race, Twin twin) {
-    return new RaceScenario(name, about, true, spec, race, twin, "", "");
+  /** The same where others see plain stores late, and in any order that barriers allow. */
+  RaceScenario weakly() {
+    return new RaceScenario(
+        name, about, stage, race, true, bound, twin, known, world, series);
   }
 
-  /** A scenario in which the kernel breaks a rule, as docs/FINDINGS.md tells. */
-  static RaceScenario found(
-      String name, String about, MachineSpec spec, Function<RaceWorld, Race> race,
-      String finding) {
-    return new RaceScenario(name, about, false, spec, race, null, finding, "");
+  /** The same within another bound. */
+  RaceScenario within(Bound other) {
+    return new RaceScenario(
+        name, about, stage, race, weak, other, twin, known, world, series);
+  }
+
+  /** The same with another twin. */
+  RaceScenario twin(Twin other) {
+    return new RaceScenario(
+        name, about, stage, race, weak, bound, other, known, world, series);
+  }
+
+  /** The same for one in which the kernel breaks a rule on such machines, as docs/FINDINGS.md tells. */
+  RaceScenario finding(String title, Predicate<World> where) {
+    Known told = new Known(title, where);
+    return new RaceScenario(name, about, stage, race, weak, bound, twin, told, world, series);
+  }
+
+  /** The title in docs/FINDINGS.md of how it breaks on its machine; empty when it must hold. */
+  String finding() {
+    return known.where().test(world) ? known.title() : "";
+  }
+
+  /** The same on another kind of machine. */
+  RaceScenario on(World other) {
+    return new RaceScenario(
+        name, about, stage, race, weak, bound, twin, known, other, series);
   }
 
   /** The same with another kernel. */
-  RaceScenario at(Series series) {
-    return withSpec(spec.withSeries(series));
+  RaceScenario at(Series other) {
+    return new RaceScenario(
+        name, about, stage, race, weak, bound, twin, known, world, other);
   }
 
-  /** The same on another machine; null when it needs memory that only its own machine has. */
-  @Nullable RaceScenario on(World world) {
-    boolean plain = spec.softReserved().isEmpty() && spec.ramBytes() <= world.memory();
-    if (!plain) {
-      return null;
-    }
-    MachineSpec other =
-        world.spec(world.memory(), 1, List.of(), spec.cmdline()).withSeries(spec.series());
-    return new RaceScenario(
-        name, about, weak, other, race, twin, finding, " --world " + world.name());
+  /** The machine of the scenario, or of its twin. */
+  MachineSpec spec(boolean broken) {
+    MachineSpec spec = stage.on(world).withSeries(series);
+    return broken && twin != null ? twin.on(spec) : spec;
   }
 
   /** What the command line says of its machine and kernel; empty for the usual ones. */
   String machineOptions() {
-    Series series = spec.series();
-    boolean usual = series.name().equals("7.3");
-    return options + (usual ? "" : " --at " + series.name());
-  }
-
-  private RaceScenario withSpec(MachineSpec other) {
-    return new RaceScenario(name, about, weak, other, race, twin, finding, options);
-  }
-
-  /** The same with another twin. */
-  RaceScenario withTwin(Twin other) {
-    return new RaceScenario(name, about, weak, spec, race, other, finding, options);
+    RaceScenario usual = named(name);
+    return (world.equals(usual.world) ? "" : " --world " + world.name())
+        + (series.name().equals(USUAL) ? "" : " --at " + series.name())
+        + (weak == usual.weak ? "" : " --weak");
   }
 
   /** All of them. */
@@ -133,7 +122,7 @@ record RaceScenario(
   }
 
   /** The one of that name. @throws BadInput for none, with the names that there are */
-  static RaceScenario of(String name) {
+  static RaceScenario named(String name) {
     for (RaceScenario scenario : all()) {
       if (scenario.name().equals(name)) {
         return scenario;

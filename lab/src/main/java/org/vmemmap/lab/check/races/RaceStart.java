@@ -4,6 +4,7 @@ package org.vmemmap.lab.check.races;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.check.Fork;
+import org.vmemmap.lab.check.StaleTranslations;
 import org.vmemmap.lab.observe.MarkedMemmap;
 import org.vmemmap.machine.Checks;
 import org.vmemmap.machine.Machine;
@@ -26,13 +27,16 @@ final class RaceStart {
   RaceStart(RaceScenario scenario, boolean twin) {
     this.scenario = scenario;
     this.twin = twin;
-    this.kernel = LabKernel.boot(scenario.spec(), Placement.NONE);
+    this.kernel = LabKernel.boot(scenario.spec(twin), Placement.NONE);
     this.race = scenario.race().apply(new RaceWorld(kernel));
     Machine machine = kernel.mm().machine();
     while (machine.cpus().size() < race.cpus().size()) {
       machine.addCpu();
     }
-    machine.check(new Checks(false, false, true, owner -> owner != Owner.BUDDY));
+    machine.check(
+        Checks.entryWrites()
+            .withAccessible(owner -> owner != Owner.BUDDY)
+            .withUncached(StaleTranslations::mustNotLeadTo));
     this.fork = Fork.of(kernel);
     this.marked = MarkedMemmap.of(kernel);
   }
@@ -57,9 +61,10 @@ final class RaceStart {
   /** Brings the machine back to this moment, and begins to leave out what the twin is without. */
   void goBack() {
     fork.restore();
-    RaceScenario.Twin broken = scenario.twin();
+    Twin broken = scenario.twin();
+    Machine machine = kernel.mm().machine();
     if (twin && broken != null) {
-      kernel.mm().machine().omissions().drop(broken.omitted().get());
+      machine.omissions().drop(broken.omitted().apply(machine));
     }
   }
 }

@@ -13,7 +13,7 @@ import org.vmemmap.lab.check.OmissionSubject;
  * @param primitive the one whose calls it is for
  */
 record RaceSubject(String scenario, String primitive) implements OmissionSubject {
-  private static final int BOUND = 1;
+  private static final Bound BOUND = Bound.exhaustive(1);
 
   @Override
   public String name() {
@@ -35,11 +35,11 @@ record RaceSubject(String scenario, String primitive) implements OmissionSubject
   @Override
   public String run(Supplier<Predicate<String>> dropped) {
     Deviation found =
-        Explorer.exhaust(without(dropped), true, BOUND, Long.MAX_VALUE).deviation();
+        Explorer.explore(without(dropped), true, BOUND).deviation();
     return found == null ? "" : found.rule();
   }
 
   private RaceScenario without(Supplier<Predicate<String>> dropped) {
-    return RaceScenario.of(scenario).withTwin(new RaceScenario.Twin("", dropped));
+    return RaceScenario.named(scenario).twin(Twin.without(machine -> dropped.get()));
   }
 }

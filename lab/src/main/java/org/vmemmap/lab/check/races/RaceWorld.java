@@ -8,9 +8,10 @@ import org.vmemmap.dax.DaxBus;
 import org.vmemmap.hugetlb.Hstate;
 import org.vmemmap.hugetlb.HugetlbReserve;
 import org.vmemmap.hugetlb.HugetlbVmemmap;
+import org.vmemmap.lab.boot.Boards;
 import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.boot.MachineSpec;
-import org.vmemmap.lab.boot.MachineSpecs;
+import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.lab.check.RuleBook;
 import org.vmemmap.machine.MachineFault;
 import org.vmemmap.types.Folio;
@@ -22,12 +23,13 @@ import org.vmemmap.types.Page;
 /** A booted machine, and what scenarios do on it. */
 final class RaceWorld {
   static final String POOL = "/proc/sys/vm/nr_hugepages";
+  static final String GIGANTIC_POOL =
+      "/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages";
   static final String SWITCH = "/proc/sys/vm/hugetlb_optimize_vmemmap";
 
   /** What a CPU does that lets others go first. */
   static final String RELAX = "cpu_relax";
 
-  private static final int LEVELS = 4;
   private static final String MEMORY = "/sys/devices/system/memory/memory";
 
   private final LabKernel kernel;
@@ -36,18 +38,6 @@ final class RaceWorld {
   RaceWorld(LabKernel kernel) {
     this.kernel = kernel;
     this.mm = kernel.mm();
-  }
-
-  /** A PC with {@code mib} MiB and HVO on, unless {@code cmdline} says otherwise. */
-  static MachineSpec pc(long mib, String... cmdline) {
-    List<String> words = new ArrayList<>(List.of("hugetlb_free_vmemmap=on"));
-    words.addAll(List.of(cmdline));
-    return MachineSpecs.ofSize(mib << 20, 1, List.of(), LEVELS, words);
-  }
-
-  /** A PC with the memory of {@code iomem}, lines as in /proc/iomem. */
-  static MachineSpec map(List<String> iomem, String... cmdline) {
-    return MachineSpecs.ofText("races", iomem, List.of(), LEVELS, List.of(cmdline));
   }
 
   LabKernel kernel() {
@@ -77,10 +67,16 @@ final class RaceWorld {
 
   /** {@code n} hugepages in the pool, with the optimisation on or off, and it is on afterwards. */
   List<Folio> pool(int n, boolean optimised) {
-    echo(SWITCH, optimised ? "1" : "0");
+    turn(optimised ? "1" : "0");
     echo(POOL, Integer.toString(n));
-    echo(SWITCH, "1");
+    turn("1");
     return free();
+  }
+
+  private void turn(String value) {
+    if (vmemmap().sysctlRegistered()) {
+      echo(SWITCH, value);
+    }
   }
 
   /** The free hugepages of the default size on node 0. */
@@ -118,6 +114,20 @@ final class RaceWorld {
     }
     vmemmap().hugetlbVmemmapOptimizeFolios(hstate(), list);
     mm.lists().listSpliceInit(list, hstate().hugepageFreelists(0));
+    mm.lists().release(list);
+  }
+
+  /** Restores all free pages of a size as a batch, and writes to their tails as who frees them does. */
+  void restoreAll(Hstate h) {
+    List<Folio> folios = free(h);
+    ListHead list = mm.lists().localHead();
+    ListHead others = mm.lists().localHead();
+    folios.forEach(folio -> mm.lists().listMoveTail(mm.struct().lru(folio.page()), list));
+    vmemmap().hugetlbVmemmapRestoreFolios(h, list, others);
+    folios.forEach(folio -> mm.struct().setPriv(tail(folio, 2), 0));
+    mm.lists().listSpliceInit(list, h.hugepageFreelists(0));
+    mm.lists().listSpliceInit(others, h.hugepageFreelists(0));
+    mm.lists().release(others);
     mm.lists().release(list);
   }
 
@@ -159,21 +169,46 @@ final class RaceWorld {
     }
   }
 
-  /** Binds a device as memory with a compound memmap. */
-  void bind(String name, long start, long bytes) {
+  /** The memory of device {@code n} of the machine. */
+  private Ram device(int n) {
+    MachineSpec spec = kernel.spec();
+    return (spec.pmem().isEmpty() ? spec.softReserved() : spec.pmem()).get(n);
+  }
+
+  /** The first pfn of the data of device {@code n}, which is bound. */
+  long firstPfn(int n) {
+    return kernel.dax().bound().stream()
+        .filter(bound -> bound.device().equals(name(n)))
+        .findFirst()
+        .orElseThrow()
+        .dataPfn();
+  }
+
+  /** Binds device {@code n} with a compound memmap. */
+  void bind(int n) {
+    Ram range = device(n);
+    DaxBus.Source source =
+        kernel.spec().pmem().isEmpty() ? DaxBus.Source.HMEM : DaxBus.Source.PMEM;
+    long align = Boards.daxAlign(kernel.spec());
     int rc =
-        kernel.dax().bind(name, DaxBus.Source.HMEM, start, bytes, 2L << 20, DaxBus.MapTo.MEM);
+        kernel
+            .dax()
+            .bind(name(n), source, range.start(), range.size(), align, DaxBus.MapTo.MEM);
     if (rc != 0) {
-      throw new RuleBroken(RuleBook.STEP, "binding " + name + " returns " + rc);
+      throw new RuleBroken(RuleBook.STEP, "binding " + name(n) + " returns " + rc);
     }
   }
 
-  /** Unbinds a device. */
-  void unbind(String name) {
-    int rc = kernel.dax().unbind(name);
+  /** Unbinds device {@code n}. */
+  void unbind(int n) {
+    int rc = kernel.dax().unbind(name(n));
     if (rc != 0) {
-      throw new RuleBroken(RuleBook.STEP, "unbinding " + name + " returns " + rc);
+      throw new RuleBroken(RuleBook.STEP, "unbinding " + name(n) + " returns " + rc);
     }
+  }
+
+  private static String name(int n) {
+    return "dax" + n + ".0";
   }
 
   /** Of {@code folios} the first that lies at or above {@code pfn}, or the first below. */
@@ -238,10 +273,14 @@ final class RaceWorld {
     kernel.pageAlloc().freePage(page);
   }
 
-  /** Takes {@code oops} for what the hardware should do; another fault is thrown on. */
-  static void expect(MachineFault oops, String rule) {
-    if (!oops.rule().equals(rule)) {
-      throw oops;
+  /** Does {@code body}, which the hardware may refuse with a fault of that name; another is thrown on. */
+  static void allow(String fault, Runnable body) {
+    try {
+      body.run();
+    } catch (MachineFault oops) {
+      if (!oops.rule().equals(fault)) {
+        throw oops;
+      }
     }
   }
 }

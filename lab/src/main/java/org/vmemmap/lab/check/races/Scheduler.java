@@ -24,7 +24,7 @@ import org.vmemmap.machine.YieldPoints;
  */
 final class Scheduler implements YieldPoints.Listener, Moment {
   /** A run with more steps than this makes no progress. */
-  private static final int MOST_STEPS = 200_000;
+  private static final int MOST_STEPS = 2_000_000;
 
   /** Steps on what is no memory of the machine, at which the order of CPUs matters. */
   private static final List<String> CHOICES =
@@ -246,7 +246,13 @@ final class Scheduler implements YieldPoints.Listener, Moment {
     me.throughShared = false;
     point(me, noticed);
     if (noticed) {
-      note(me.cpu, (write ? "write" : "read") + " paddr=0x" + Long.toHexString(paddr));
+      int shift = machine.format().pageShift();
+      note(
+          me.cpu,
+          (write ? "write " : "read ")
+              + machine.ledger().ownerOf(paddr >>> shift).name()
+              + " paddr=0x"
+              + Long.toHexString(paddr));
     }
     storedShared = noticed && write && buffers != null;
   }
@@ -362,7 +368,7 @@ final class Scheduler implements YieldPoints.Listener, Moment {
 
   private void note(int cpu, String what) {
     if (trail != null) {
-      trail.note(cpu, what);
+      trail.note(step, cpu, what);
     }
   }
 }

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.lab.check.races;
+
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
+import java.util.function.IntPredicate;
+import java.util.function.Predicate;
+import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.lab.check.Deviation;
+import org.vmemmap.lab.check.KernelFunction;
+import org.vmemmap.machine.Machine;
+
+/**
+ * The broken twin of a scenario: the same without the one step that protects it. It must fail, and by
+ * the rule that the step keeps.
+ *
+ * @param without the step, in a line
+ * @param rule the rule that it breaks
+ * @param found how what is found begins
+ * @param omitted makes, for each run of a machine, what accepts the calls that are left out
+ * @param hvo whether the twin's kernel has HugeTLB vmemmap optimization whatever its architecture
+ */
+record Twin(
+    String without, String rule, String found, Function<Machine, Predicate<String>> omitted, boolean hvo) {
+  /** Without the calls that {@code omitted} accepts; how it fails is for {@link #breaks} to say. */
+  static Twin without(Function<Machine, Predicate<String>> omitted) {
+    return new Twin("", "", "", omitted, false);
+  }
+
+  /** Without all calls of {@code primitive}, as {@code Omissions} names it. */
+  static Twin without(String primitive, String text) {
+    return without(machine -> primitive::equals).saying(text);
+  }
+
+  /** Without those that the kernel function {@code symbol} makes. */
+  static Twin in(String symbol, String primitive, String text) {
+    return without(machine -> call -> call.equals(primitive) && runs(symbol)).saying(text);
+  }
+
+  /**
+   * With all flushes of kind {@code primitive} in the kernel function {@code symbol} reaching the CPU
+   * that makes them, and no other.
+   */
+  static Twin local(String symbol, String primitive, String text) {
+    return local(call -> true, symbol, primitive, text);
+  }
+
+  /** The same with the {@code n}-th of them, counted from 1. */
+  static Twin local(int n, String symbol, String primitive, String text) {
+    return local(call -> call == n, symbol, primitive, text);
+  }
+
+  private static Twin local(IntPredicate which, String symbol, String primitive, String text) {
+    Function<Machine, Predicate<String>> omitted =
+        machine -> {
+          AtomicInteger calls = new AtomicInteger();
+          return call -> {
+            boolean left =
+                call.equals(primitive) && runs(symbol) && which.test(calls.incrementAndGet());
+            if (left) {
+              machine.cpu().tlb().flushAll();
+            }
+            return left;
+          };
+        };
+    return without(omitted).saying(text);
+  }
+
+  /** With HugeTLB vmemmap optimization on an architecture that does not select it. */
+  static Twin selecting(String text) {
+    return new Twin(text, "", "", machine -> call -> false, true);
+  }
+
+  private Twin saying(String text) {
+    return new Twin(text, rule, found, omitted, hvo);
+  }
+
+  /** It fails by {@code broken}, and what is found begins with {@code text}. */
+  Twin breaks(String broken, String text) {
+    return new Twin(without, broken, text, omitted, hvo);
+  }
+
+  /** True when {@code deviation} is how it must fail. */
+  boolean failsBy(Deviation deviation) {
+    return rule.isEmpty()
+        || (deviation.rule().equals(rule) && deviation.detail().startsWith(found));
+  }
+
+  /** The machine of its scenario as it needs it. */
+  MachineSpec on(MachineSpec spec) {
+    return hvo ? spec.withConfig(spec.config().withHugetlbOptimizeVmemmap(true)) : spec;
+  }
+
+  private static boolean runs(String symbol) {
+    KernelFunction function = KernelFunction.innermost();
+    return function != null && function.symbol().equals(symbol);
+  }
+}
