@@ -8,13 +8,16 @@ import org.vmemmap.pagealloc.Memblock;
 import org.vmemmap.pagealloc.PageAlloc;
 import org.vmemmap.pagealloc.Placement;
 import org.vmemmap.pagealloc.Slab;
+import org.vmemmap.sparse.HotplugSystem;
 import org.vmemmap.sparse.MemoryHotplug;
 import org.vmemmap.sparse.MmInit;
 import org.vmemmap.sparse.Sparse;
 import org.vmemmap.sparse.SparseVmemmap;
+import org.vmemmap.types.IomemResource;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.MmConfig;
 import org.vmemmap.types.Owner;
+import org.vmemmap.types.Resource;
 import org.vmemmap.types.VmemAltmap;
 
 /**
@@ -35,6 +38,7 @@ final class Arm64Bench {
   final Mm mm;
   final Memblock memblock;
   final PageAlloc pageAlloc;
+  final Slab slab;
   final SparseVmemmap vmemmap;
   final MmInit mmInit;
   final MemoryHotplug hotplug;
@@ -52,7 +56,7 @@ final class Arm64Bench {
     mm = new Mm(machine, format, config, image);
     memblock = new Memblock(mm, Placement.NONE);
     pageAlloc = new PageAlloc(mm, Placement.NONE);
-    Slab slab = new Slab(mm, pageAlloc);
+    slab = new Slab(mm, pageAlloc);
     vmemmap = new SparseVmemmap(mm, memblock, pageAlloc, slab);
     Sparse sparse = new Sparse(mm, memblock, slab, vmemmap);
     mmInit = new MmInit(mm, memblock, pageAlloc, slab, sparse);
@@ -76,6 +80,22 @@ final class Arm64Bench {
     bench.mmInit.pageAllocInitLate();
     bench.mmu.preventMemoryRemoveInit(bench.memblock);
     return bench;
+  }
+
+  /** Memory blocks of {@code blockSize} bytes and what belongs to them, boot memory included. */
+  HotplugSystem hotplugSystem(long blockSize) {
+    pageAlloc.setupPerCpuPageset();
+    pageAlloc.initPerZoneWmarkMin();
+    IomemResource iomem = new IomemResource(mm);
+    long flags = Resource.IORESOURCE_SYSTEM_RAM | Resource.IORESOURCE_BUSY;
+    iomem.insertResource(
+        iomem.iomemResource(),
+        new Resource(GIB, 2 * GIB - 1, "System RAM", flags, Resource.IORES_DESC_NONE));
+    HotplugSystem system =
+        new HotplugSystem(
+            mm, memblock, pageAlloc, slab, vmemmap, mmInit, hotplug, iomem, blockSize);
+    system.driverInit();
+    return system;
   }
 
   long pfn(long paddr) {

@@ -108,6 +108,34 @@ class Arm64GeometryTest {
     assertEquals(GIB / 2, Arm64Geometry.lvaWith64k().memstartAlign());
   }
 
+  /**
+   * CONFIG_PGTABLE_LEVELS and PGDIR_SHIFT of each build, whatever it runs on. Expect the levels of
+   * the width that it was built for, and a fallback to keep them.
+   */
+  @ParameterizedTest
+  @CsvSource({
+    // page, built for, runs with, phys, levels, PGDIR_SHIFT, least width
+    "12, 39, 39, 48, 3, 30, 39",
+    "12, 48, 48, 48, 4, 39, 48",
+    "12, 52, 48, 48, 5, 48, 48",
+    "14, 36, 36, 48, 2, 25, 36",
+    "14, 47, 47, 48, 3, 36, 47",
+    "14, 48, 48, 48, 4, 47, 48",
+    "14, 52, 47, 48, 4, 47, 47",
+    "16, 42, 42, 48, 2, 29, 42",
+    "16, 48, 48, 48, 3, 42, 48",
+    "16, 52, 48, 52, 3, 42, 48",
+  })
+  void configLevels_eachBuild_areKconfigs(
+      int page, int config, int va, int phys, int levels, int pgdirShift, int least) {
+    Arm64Geometry geometry = new Arm64Geometry(page, config, va, phys, false, true);
+
+    assertEquals(levels, geometry.configLevels());
+    assertEquals(pgdirShift, geometry.configShift(levels - 1));
+    assertEquals(pgdirShift, geometry.configShift(levels));
+    assertEquals(least, geometry.vaBitsMin());
+  }
+
   /** What no kernel is built as, and no CPU runs. Expect a refusal. */
   @Test
   void geometry_impossibleMixtures_areRefused() {

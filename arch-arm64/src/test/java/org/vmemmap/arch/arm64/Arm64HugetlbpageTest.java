@@ -88,4 +88,18 @@ class Arm64HugetlbpageTest {
     assertEquals(16, new Arm64Hugetlbpage(geometry(16)).archHugetlbCmaOrder());
     assertEquals(18, new Arm64Hugetlbpage(geometry(64)).archHugetlbCmaOrder());
   }
+
+  /** Two levels, so that the pmd table is the root. Expect a pmd's hugepage all the same. */
+  @Test
+  void archHugetlbValidSize_twoLevels_hasPmds() {
+    assertTrue(new Arm64Hugetlbpage(Arm64Geometry.narrow(16, 42)).archHugetlbValidSize(512 * MIB));
+    assertTrue(new Arm64Hugetlbpage(Arm64Geometry.narrow(14, 36)).archHugetlbValidSize(32 * MIB));
+  }
+
+  /** HUGE_MAX_HSTATE. Expect room for the four sizes of 4K pages with every granule. */
+  @Test
+  void hugeMaxHstate_isFour() {
+    assertEquals(4, new Arm64Hugetlbpage(geometry(4)).hugeMaxHstate());
+    assertEquals(4, new Arm64Hugetlbpage(geometry(64)).hugeMaxHstate());
+  }
 }

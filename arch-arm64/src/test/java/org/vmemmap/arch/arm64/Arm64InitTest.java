@@ -96,4 +96,49 @@ class Arm64InitTest {
     assertThrows(
         IllegalArgumentException.class, () -> init(wide, 1L << 48, (1L << 48) + GIB));
   }
+
+  /**
+   * The most that a linear map of 39 bits holds: half of its 512 GiB, from where memory begins.
+   * Expect a byte more to be refused, and the words to say what does not fit where.
+   */
+  @Test
+  void memblockInit_linearMapFull_isTheLimit() {
+    Arm64Geometry narrow = Arm64Geometry.narrow(12, 39);
+    assertEquals(GIB, init(narrow, GIB, 257 * GIB).memstartAddr());
+
+    String refused =
+        String.valueOf(
+            assertThrows(
+                    IllegalArgumentException.class, () -> init(narrow, GIB, 257 * GIB + 1))
+                .getMessage());
+    assertEquals(
+        "memory 0x40000000-0x4040000000 does not fit a linear map of 38 bits and 48 physical bits",
+        refused);
+  }
+
+  /** Memory up to the last address of 48 bits. Expect it to fit, and a byte more not to. */
+  @Test
+  void memblockInit_lastPhysicalAddress_isTheLimit() {
+    Arm64Geometry geometry = Arm64Geometry.narrow(12, 48);
+    long end = 1L << 48;
+    assertEquals(end - 64 * GIB, init(geometry, end - 64 * GIB, end).memstartAddr());
+    assertThrows(
+        IllegalArgumentException.class, () -> init(geometry, end - 64 * GIB, end + 1));
+  }
+
+  /** Memory whose last page lacks a byte. Expect the zones to end before that page. */
+  @Test
+  void archZoneLimits_partOfAPageAtTheEnd_isLeftOut() {
+    assertArrayEquals(
+        new long[] {0x7ffff, 0x7ffff, 0x7ffff, 0, 0},
+        init(Arm64Geometry.lpa2With4k(), GIB, 2 * GIB - 1).archZoneLimitsInit());
+  }
+
+  /** pageblock_order. Expect a pmd's hugepage, with 16K and 64K pages as MAX_PAGE_ORDER has it. */
+  @Test
+  void config_pageblockOrder_isAPmds() {
+    assertEquals(9, Arm64Config.of(Arm64Geometry.lpa2With4k()).pageblockOrder());
+    assertEquals(11, Arm64Config.of(Arm64Geometry.lpa2With16k()).pageblockOrder());
+    assertEquals(13, Arm64Config.of(Arm64Geometry.lvaWith64k()).pageblockOrder());
+  }
 }

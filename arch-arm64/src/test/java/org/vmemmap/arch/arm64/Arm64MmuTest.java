@@ -17,6 +17,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.vmemmap.machine.Checks;
 import org.vmemmap.machine.MachineFault;
+import org.vmemmap.sparse.HotplugSystem;
 import org.vmemmap.types.DevPagemap;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.KernelBug;
@@ -398,6 +399,47 @@ class Arm64MmuTest {
     assertEquals(before, m.books());
   }
 
+  /**
+   * Two pages of memmap, 1 GiB of addresses apart, under one pud table of their own. Expect the
+   * first to take its pmd and pte table along, and the pud table to stay for the second.
+   */
+  @Test
+  void vmemmapFree_pudTableStillInUse_keepsIt() {
+    Arm64Bench m = k4();
+    List<Long> before = m.books();
+    long far = m.memmap(1L << 46);
+    long other = far + GIB;
+    m.mmu.vmemmapPopulate(far, far + 4096, 0, null);
+    m.mmu.vmemmapPopulate(other, other + 4096, 0, null);
+    assertEquals(before.get(3) + 5, m.owned(Owner.PAGE_TABLE));
+
+    m.mmu.vmemmapFree(far, far + 4096, null);
+    assertEquals(PTE, m.level(other));
+    assertEquals(before.get(3) + 3, m.owned(Owner.PAGE_TABLE));
+
+    m.mmu.vmemmapFree(other, other + 4096, null);
+    assertEquals(before, m.books());
+  }
+
+  /** The same a level down: 2 MiB of addresses apart. Expect the pmd table to stay. */
+  @Test
+  void vmemmapFree_pmdTableStillInUse_keepsIt() {
+    Arm64Bench m = k4();
+    List<Long> before = m.books();
+    long far = m.memmap(1L << 46);
+    long other = far + 2 * MIB;
+    m.mmu.vmemmapPopulate(far, far + 4096, 0, null);
+    m.mmu.vmemmapPopulate(other, other + 4096, 0, null);
+    assertEquals(before.get(3) + 4, m.owned(Owner.PAGE_TABLE));
+
+    m.mmu.vmemmapFree(far, far + 4096, null);
+    assertEquals(PTE, m.level(other));
+    assertEquals(before.get(3) + 3, m.owned(Owner.PAGE_TABLE));
+
+    m.mmu.vmemmapFree(other, other + 4096, null);
+    assertEquals(before, m.books());
+  }
+
   // ---- flushes ----
 
   /** All checks on, and the memmap read just before it goes. Expect no translation to stay. */
@@ -514,6 +556,21 @@ class Arm64MmuTest {
     assertEquals(PMD, m.level(m.memmap(DEVICE + SECTION)));
   }
 
+  /** The first and the last page of the area. Expect both to be inside. */
+  @Test
+  void vmemmapPopulateAndFree_endsOfTheArea_areInside() {
+    Arm64Bench m = Arm64Bench.boot(Arm64Geometry.fallbackWith4k());
+    long start = m.format.geometry().vmemmapStart(64);
+    long end = m.format.geometry().vmemmapEnd();
+
+    assertEquals(0, m.mmu.vmemmapPopulate(start, start + 4096, 0, null));
+    assertEquals(0, m.mmu.vmemmapPopulate(end - 4096, end, 0, null));
+    m.mmu.vmemmapFree(start, start + 4096, null);
+    m.mmu.vmemmapFree(end - 4096, end, null);
+
+    assertEquals(List.of(), m.warnings());
+  }
+
   /** Memmap of boot memory, which nothing but a bug would free. Expect a warning. */
   @Test
   void vmemmapFree_bootMemmap_warns() {
@@ -616,6 +673,28 @@ class Arm64MmuTest {
     assertEquals(0, m.machine.memory().getLong(pud));
     assertEquals(0, altmap.alloc);
     assertEquals(List.of(), m.warnings());
+  }
+
+  /** The same block, just read through. Expect no translation of it to stay. */
+  @Test
+  void vmemmapFree_blockOfAPudInTheTlb_isFlushed() {
+    Arm64Bench m = k4();
+    long va = m.memmap(1L << 37);
+    m.mmu.vmemmapPopulate(va + GIB, va + GIB + 4096, 0, null);
+    long pud = pudPaddr(m, va);
+    VmemAltmap altmap = m.altmap(DEVICE, GIB, GIB >>> 12);
+    altmap.alloc = GIB >>> 12;
+    m.machine
+        .memory()
+        .setLong(pud, m.format.mkLeaf(DEVICE, Pgtable.PUD, m.mm.pgtable().pageKernel()));
+    m.machine.check(Checks.translations());
+    m.machine.cpu().readLong(va);
+    long frame = m.frame(va);
+    assertTrue(m.machine.cpu().tlb().reaches(frame));
+
+    m.mmu.vmemmapFree(va, va + 4096, altmap);
+
+    assertFalse(m.machine.cpu().tlb().reaches(frame));
   }
 
   // ---- hotplug ----
@@ -725,6 +804,21 @@ class Arm64MmuTest {
     assertTrue(m.mmu.canUnmapWithoutSplit(m.pfn(DEVICE + SECTION + SUBSECTION), 512));
   }
 
+  /**
+   * Where memory begins, and behind a run of sections whose memmap starts at a multiple of 32 MiB.
+   * Expect no leaf to be split: each address is the start of a larger unit than any that is there.
+   */
+  @Test
+  void canUnmapWithoutSplit_startsOfLargerUnits_areAccepted() {
+    Arm64Bench m = k4();
+    long aligned = 3 * GIB;
+    assertEquals(0, m.memmap(aligned) % (32 * MIB));
+    m.add(aligned, SECTION);
+
+    assertTrue(m.mmu.canUnmapWithoutSplit(m.pfn(GIB), m.pfn(SECTION)));
+    assertTrue(m.mmu.canUnmapWithoutSplit(m.pfn(aligned), m.pfn(SECTION)));
+  }
+
   /** 2 MiB with 16K pages: the memmap ends inside a page. Expect that to count as a split too. */
   @Test
   void canUnmapWithoutSplit_insideAPageOfMemmap_isRefused() {
@@ -765,6 +859,39 @@ class Arm64MmuTest {
             m.format.mkLeaf(GIB, Pgtable.PUD, pgtable.pageKernel()));
     assertFalse(m.mmu.canUnmapWithoutSplit(m.pfn(far + SECTION), m.pfn(SECTION)));
     assertNotEquals(0, m.memmap(far + SECTION) & (GIB - 1));
+  }
+
+  /** A boot as it should be. Expect nothing to be said about boot memory. */
+  @Test
+  void preventMemoryRemoveInit_boot_isSilent() {
+    Arm64Bench m = k64();
+    assertTrue(m.log().stream().noneMatch(line -> line.contains("Boot memory")));
+    assertEquals(List.of(), m.warnings());
+  }
+
+  /**
+   * Memory hotplug with this architecture. Expect boot memory in memblock for good, where drivers
+   * and the notifier look it up, and a boot block that stays online when somebody writes "offline".
+   */
+  @Test
+  void registerMemoryNotifiers_bootBlock_cannotGoOffline() {
+    Arm64Bench m = k4();
+    HotplugSystem system = m.hotplugSystem(SECTION);
+    String file = "/sys/devices/system/memory/memory" + (GIB / SECTION + 4) + "/state";
+
+    assertTrue(m.mmu.archKeepMemblock());
+    assertEquals(-Errno.EPERM, system.sysfs().write(file, "offline"));
+    assertEquals("online", system.sysfs().read(file));
+    assertTrue(m.log().contains("Boot memory [60000000 68000000] offlining attempted"));
+  }
+
+  /** MAX_DMA_ADDRESS. Expect memstart_addr, also when that is below 0. */
+  @Test
+  void maxDmaPaddr_isMemstart() {
+    assertEquals(GIB, k4().mmu.maxDmaPaddr());
+    assertEquals(
+        0xfff1_0000_4000_0000L,
+        Arm64Bench.boot(Arm64Geometry.fallbackWith4k()).mmu.maxDmaPaddr());
   }
 
   /** A boot section that lost its marks. Expect the check at boot to speak up, with DEBUG_VM. */

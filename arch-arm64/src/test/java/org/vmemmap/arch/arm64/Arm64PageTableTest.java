@@ -295,4 +295,15 @@ class Arm64PageTableTest {
   private static long flagsOfBlock(Arm64PageTable table) {
     return table.flags(table.mkLeaf(1L << 30, PMD, table.pageKernel()), PMD);
   }
+
+  /** The part of an address that the tables translate. Expect the bits of the width in use. */
+  @Test
+  void canonicalOffset_followsTheWidth() {
+    assertEquals(
+        0xf_ffff_ffff_ffffL, new Arm64PageTable(Arm64Geometry.lpa2With4k()).canonicalOffset(-1));
+    assertEquals(
+        0xffff_ffff_ffffL, new Arm64PageTable(Arm64Geometry.fallbackWith4k()).canonicalOffset(-1));
+    assertEquals(
+        0x7f_ffff_ffffL, new Arm64PageTable(Arm64Geometry.narrow(12, 39)).canonicalOffset(-1));
+  }
 }

@@ -123,37 +123,23 @@ public final class Mem implements ArchHotplug {
     return Book3s64Pgtable.memremapCompatAlign(geometry, linearShift);
   }
 
+  @Override
+  public boolean archKeepMemblock() {
+    return true;
+  }
+
   /**
    * {@code arch_supports_memmap_on_memory()}: memory can hold its own memmap if no leaf of it holds
    * another's. With 64K pages it may, as the altmap check makes base pages where it would.
    *
    * @param vmemmapSize bytes of memmap of a memory block
    */
-  @Kernel(
-      file = "arch/powerpc/include/asm/pgtable.h",
-      symbol = "arch_supports_memmap_on_memory")
-  public boolean archSupportsMemmapOnMemory(long vmemmapSize) {
-    if (!geometry.radixEnabled()) {
-      return false;
-    }
-    if (geometry.pageShift() == PowerpcGeometry.SHIFT_4K) {
-      return (vmemmapSize & (mm.pgtable().pmdSize() - 1)) == 0;
-    }
-    return true;
-  }
-
-  @Override
-  public boolean archKeepMemblock() {
-    return true;
-  }
-
-  /** {@code arch_supports_memmap_on_memory()}: radix only; whole pmds with 4K pages. */
   @Override
   @Kernel(file = "arch/powerpc/include/asm/pgtable.h", symbol = "arch_supports_memmap_on_memory")
   public boolean archSupportsMemmapOnMemory(long vmemmapSize, long pmdSize) {
     if (!geometry.radixEnabled()) {
       return false;
     }
-    return mm.model().pageShift() != 12 || vmemmapSize % pmdSize == 0;
+    return geometry.pageShift() != PowerpcGeometry.SHIFT_4K || vmemmapSize % pmdSize == 0;
   }
 }

@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.vmemmap.arch.powerpc.PowerpcBench.GIB;
 import static org.vmemmap.arch.powerpc.PowerpcBench.MIB;
 
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.vmemmap.sparse.MemoryHotplug;
@@ -103,10 +104,10 @@ class PowerpcArchTest {
   /** Memory that holds its own memmap. Expect radix only, with 4K pages in whole leaves only. */
   @Test
   void memmapOnMemory_byMmuAndPageSize_isTheKernels() {
-    assertTrue(PowerpcBench.radix4k().arch.mem().archSupportsMemmapOnMemory(4 * MIB));
-    assertFalse(PowerpcBench.radix4k().arch.mem().archSupportsMemmapOnMemory(MIB));
-    assertTrue(PowerpcBench.radix64k().arch.mem().archSupportsMemmapOnMemory(MIB / 4));
-    assertFalse(PowerpcBench.hash16m().arch.mem().archSupportsMemmapOnMemory(4 * MIB));
+    assertTrue(PowerpcBench.radix4k().arch.mem().archSupportsMemmapOnMemory(4 * MIB, 2 * MIB));
+    assertFalse(PowerpcBench.radix4k().arch.mem().archSupportsMemmapOnMemory(MIB, 2 * MIB));
+    assertTrue(PowerpcBench.radix64k().arch.mem().archSupportsMemmapOnMemory(MIB / 4, 2 * MIB));
+    assertFalse(PowerpcBench.hash16m().arch.mem().archSupportsMemmapOnMemory(4 * MIB, 2 * MIB));
   }
 
   /** Memory where vmalloc is. Expect -EFAULT before anything is added. */
@@ -118,6 +119,69 @@ class PowerpcArchTest {
     assertEquals(-Errno.EFAULT, bench.add(vmalloc, 16 * MIB));
     assertTrue(bench.log().contains("Outside the supported range"));
     assertNull(bench.mm.mmzone().pfnToSection(bench.pfn(vmalloc)));
+  }
+
+  /**
+   * Memory that ends where vmalloc begins. Expect -EFAULT all the same, as the kernel compares the
+   * end with {@code >=}, and both ends in the log.
+   */
+  @Test
+  void add_upToVmalloc_efault() {
+    PowerpcBench bench = PowerpcBench.radix4k();
+    long vmalloc = 0xc008_0000_0000_0000L;
+    assertEquals(vmalloc, bench.geometry.vmallocStart());
+    long start = vmalloc - bench.geometry.pageOffset() - 16 * MIB;
+
+    assertEquals(-Errno.EFAULT, bench.add(start, 16 * MIB));
+    assertTrue(
+        bench
+            .log()
+            .contains(
+                "Unable to create linear mapping for 0xc007ffffff000000..0xc008000000000000: -1"));
+  }
+
+  /** A walker of boot memory may come at any time. Expect memblock to stay. */
+  @Test
+  void archKeepMemblock_always() {
+    assertTrue(PowerpcBench.radix4k().arch.mem().archKeepMemblock());
+  }
+
+  /**
+   * Whether a section's order decides how its memmap is mapped. Expect hash to be asked always, so
+   * that it can clear the order, and radix since patch 36, which made its walker share the tails.
+   */
+  @Test
+  void populatesBySectionOrder_byMmuAndSeries_isTheKernels() {
+    assertTrue(PowerpcBench.hash4k().arch.init64().populatesBySectionOrder());
+    assertFalse(PowerpcBench.radix4k(35).arch.init64().populatesBySectionOrder());
+    assertTrue(PowerpcBench.radix4k(36).arch.init64().populatesBySectionOrder());
+  }
+
+  /** The end of a walk that entered something. Expect a ptesync, at which others may run. */
+  @Test
+  void flushCacheVmap_isAPtesync() {
+    PowerpcBench bench = PowerpcBench.radix4k();
+    List<String> steps = new ArrayList<>();
+    bench.machine.yields().listen((what, where) -> steps.add(what));
+
+    bench.arch.init64().flushCacheVmap(bench.memmap(0), bench.memmap(GIB));
+
+    assertEquals(List.of("ptesync"), steps);
+  }
+
+  /** MAX_DMA_ADDRESS. Expect it behind all memory: nothing is below the DMA zone. */
+  @Test
+  void maxDmaPaddr_isBehindAllMemory() {
+    assertEquals(
+        0x0fff_ffff_ffff_ffffL, PowerpcBench.radix4k().arch.init64().maxDmaPaddr());
+  }
+
+  /** arch_hugetlb_cma_order(). Expect a gigabyte with radix, and nothing with hash. */
+  @Test
+  void archHugetlbCmaOrder_byMmu_isTheKernels() {
+    assertEquals(18, new Hugetlbpage(PowerpcGeometry.radix(12), false, false).archHugetlbCmaOrder());
+    assertEquals(14, new Hugetlbpage(RADIX_64K, false, false).archHugetlbCmaOrder());
+    assertEquals(0, new Hugetlbpage(HASH_64K, true, true).archHugetlbCmaOrder());
   }
 
   /** A device behind RAM. Expect max_pfn to move, though a device brought it. */

@@ -2,6 +2,7 @@
 package org.vmemmap.arch.powerpc;
 
 import java.util.List;
+import java.util.function.UnaryOperator;
 import java.util.stream.LongStream;
 import org.vmemmap.machine.Checks;
 import org.vmemmap.machine.Machine;
@@ -10,14 +11,18 @@ import org.vmemmap.pagealloc.Memblock;
 import org.vmemmap.pagealloc.PageAlloc;
 import org.vmemmap.pagealloc.Placement;
 import org.vmemmap.pagealloc.Slab;
+import org.vmemmap.sparse.HotplugSystem;
 import org.vmemmap.sparse.MemoryHotplug;
 import org.vmemmap.sparse.MmInit;
 import org.vmemmap.sparse.Sparse;
 import org.vmemmap.sparse.SparseVmemmap;
 import org.vmemmap.types.DevPagemap;
+import org.vmemmap.types.IomemResource;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.MmConfig;
 import org.vmemmap.types.Owner;
+import org.vmemmap.types.Resource;
+import org.vmemmap.types.Series;
 import org.vmemmap.types.VmemAltmap;
 
 /**
@@ -51,14 +56,20 @@ final class PowerpcBench {
   private final int shift;
 
   PowerpcBench(PowerpcGeometry geometry, boolean has16mPages, long ram, boolean debugVm) {
+    this(geometry, has16mPages, ram, config -> config.withDebugVm(debugVm));
+  }
+
+  private PowerpcBench(
+      PowerpcGeometry geometry, boolean has16mPages, long ram, UnaryOperator<MmConfig> change) {
     this.geometry = geometry;
     this.ram = ram;
     this.shift = geometry.pageShift();
     machine = PowerpcArch.machine(geometry, MEMORY, 2);
     MmConfig config =
-        PowerpcConfig.debian(geometry, has16mPages)
-            .withDebugVm(debugVm)
-            .withDeferredStructPageInit(false);
+        change.apply(
+            PowerpcConfig.debian(geometry, has16mPages)
+                .withDebugVm(true)
+                .withDeferredStructPageInit(false));
     Mm.Image image = new Mm.Image(geometry.vmemmapStart(), MIB, 2 * MIB, 4 * MIB);
     mm = new Mm(machine, geometry.pageTable(), config, image);
     memblock = new Memblock(mm, Placement.NONE);
@@ -75,6 +86,13 @@ final class PowerpcBench {
         new PowerpcArch(
             mm, geometry, has16mPages, ram, memblock, pageAlloc, slab, vmemmap, hotplug);
     arch.connect();
+  }
+
+  /** A radix kernel with 4K pages that has the first {@code patches} of the series. */
+  static PowerpcBench radix4k(int patches) {
+    return new PowerpcBench(
+            PowerpcGeometry.radix(12), false, GIB, config -> config.withSeries(Series.at(patches)))
+        .boot();
   }
 
   /** Radix with 4K pages and 1 GiB of RAM. */
@@ -111,6 +129,21 @@ final class PowerpcBench {
     mmInit.pageAllocInitLate();
     machine.check(Checks.translations());
     return this;
+  }
+
+  /** Memory blocks of {@code blockSize} bytes and what belongs to them, boot memory included. */
+  HotplugSystem hotplugSystem(long blockSize, IomemResource iomem) {
+    pageAlloc.setupPerCpuPageset();
+    pageAlloc.initPerZoneWmarkMin();
+    long flags = Resource.IORESOURCE_SYSTEM_RAM | Resource.IORESOURCE_BUSY;
+    iomem.insertResource(
+        iomem.iomemResource(),
+        new Resource(0, ram - 1, "System RAM", flags, Resource.IORES_DESC_NONE));
+    HotplugSystem system =
+        new HotplugSystem(
+            mm, memblock, pageAlloc, slab, vmemmap, mmInit, hotplug, iomem, blockSize);
+    system.driverInit();
+    return system;
   }
 
   long pfn(long paddr) {

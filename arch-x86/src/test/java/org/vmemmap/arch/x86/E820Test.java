@@ -6,13 +6,17 @@ import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 
 import java.util.List;
+import java.util.Objects;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.vmemmap.arch.x86.E820.Entry;
 import org.vmemmap.machine.Machine;
 import org.vmemmap.types.IomemResource;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.MmConfig;
 import org.vmemmap.types.Owner;
+import org.vmemmap.types.Resource;
 
 /** From the memory map of a PC to the resource tree. */
 class E820Test {
@@ -184,5 +188,60 @@ class E820Test {
   void reserveResources_below1M_busy() {
     e820(entry(0x80000, 0x90000, E820.E820_TYPE_SOFT_RESERVED)).reserveResources();
     assertNull(iomem.requestMemRegion(0x80000, 0x1000, "dax0.0"));
+  }
+
+  /**
+   * Each type by itself, 1 MiB up. Expect the name and the descriptor that drivers search for, RAM
+   * alone marked as system memory, and busy whatever no driver may claim.
+   */
+  @ParameterizedTest
+  @CsvSource({
+    // type, name, descriptor, system memory, busy
+    "1,          System RAM,                 0, true,  true",
+    "2,          Reserved,                   7, false, false",
+    "3,          ACPI Tables,                2, false, true",
+    "4,          ACPI Non-volatile Storage,  3, false, true",
+    "5,          Unusable memory,            0, false, true",
+    "7,          Persistent Memory,          4, false, false",
+    "12,         Persistent Memory (legacy), 5, false, false",
+    "4026531839, Soft Reserved,              8, false, false",
+    "99,         Unknown E820 type,          0, false, true",
+  })
+  void reserveResources_eachType_hasItsResource(
+      long type, String name, int desc, boolean systemRam, boolean busy) {
+    E820 e820 = e820(entry(MIB, 2 * MIB, type));
+    e820.reserveResources();
+    e820.reserveResourcesLate();
+
+    boolean soft = type == E820.E820_TYPE_SOFT_RESERVED;
+    Resource root = soft ? iomem.softReserveResource() : iomem.iomemResource();
+    Resource res = Objects.requireNonNull(root.child);
+    assertEquals(name, res.name);
+    assertEquals(MIB, res.start);
+    assertEquals(2 * MIB - 1, res.end);
+    assertEquals(desc, res.desc);
+    assertEquals(systemRam, (res.flags & Resource.IORESOURCE_SYSRAM) != 0);
+    assertEquals(busy, (res.flags & Resource.IORESOURCE_BUSY) != 0);
+  }
+
+  /**
+   * RAM that ends one byte short of 64 MiB, or half a MiB short. Expect no buffer of a single byte
+   * (its start is its end, which the kernel takes for none), and one of half a MiB.
+   */
+  @Test
+  void reserveResourcesLate_gapOfOneByte_noBuffer() {
+    E820 e820 =
+        e820(
+            entry(4 * GIB, 4 * GIB + 64 * MIB - 1, E820.E820_TYPE_RAM),
+            entry(5 * GIB, 5 * GIB + 64 * MIB - MIB / 2, E820.E820_TYPE_RAM));
+    e820.reserveResources();
+    e820.reserveResourcesLate();
+
+    assertEquals(
+        """
+        100000000-103fffffe : System RAM
+        140000000-143f7ffff : System RAM
+        143f80000-143ffffff : RAM buffer""",
+        iomem.show());
   }
 }

@@ -44,6 +44,7 @@ final class X86Bench {
   final MemoryHotplug hotplug;
   final X86PageTable format;
   final X86MmPgtable pgtable;
+  final Slab slab;
   final X86Init64 init;
   private final X86Geometry geometry;
 
@@ -56,7 +57,7 @@ final class X86Bench {
     mm = new Mm(machine, format, bits, image);
     memblock = new Memblock(mm, Placement.NONE);
     pageAlloc = new PageAlloc(mm, Placement.NONE);
-    Slab slab = new Slab(mm, pageAlloc);
+    slab = new Slab(mm, pageAlloc);
     vmemmap = new SparseVmemmap(mm, memblock, pageAlloc, slab);
     Sparse sparse = new Sparse(mm, memblock, slab, vmemmap);
     mmInit = new MmInit(mm, memblock, pageAlloc, slab, sparse);

@@ -243,6 +243,37 @@ class X86Init64Test {
     assertEquals(3, five.walk(far).level());
   }
 
+  /**
+   * Two leaves under one pmd table, and with 5 levels two under one pud table.
+   *
+   * <pre>
+   *   table   | first |  second |  -  |  -  |
+   * </pre>
+   *
+   * The first is freed. Expect the table to stay for the second, and to go with it.
+   */
+  @Test
+  void vmemmapFree_tableStillInUse_keepsIt() {
+    checkTableInUse(m, 1L << 39, 2 * MIB, 2);
+    checkTableInUse(X86Bench.fiveLevel(), 1L << 48, 1L << 30, 4);
+  }
+
+  private static void checkTableInUse(X86Bench b, long slot, long apart, long made) {
+    long tables = b.owned(Owner.PAGE_TABLE);
+    long first = b.memmap(0) + slot;
+    long second = first + apart;
+    b.populate(first, first + 2 * MIB);
+    b.populate(second, second + 2 * MIB);
+    assertEquals(tables + made, b.owned(Owner.PAGE_TABLE));
+
+    b.free(first, first + 2 * MIB);
+    assertEquals(-1, b.level(first));
+    assertEquals(1, b.level(second));
+
+    b.free(second, second + 2 * MIB);
+    assertEquals(tables + 1, b.owned(Owner.PAGE_TABLE));
+  }
+
   /** Base pages go in two parts. Expect the pte table to go with the last. */
   @Test
   void vmemmapFree_basePages_freesTheTableWithTheLast() {
@@ -559,6 +590,38 @@ class X86Init64Test {
     m.machine.cpu().loadRoot(m.mm.model().pa(m.mm.pgtable().initMmPgd()));
     m.machine.flushAll();
     assertEquals(99, m.machine.cpu().readLong(m.memmap(8)));
+  }
+
+  /**
+   * An entry of init_mm in the user half, and the frame behind the table of an earlier process.
+   *
+   * <pre>
+   *   init_mm   |x| user half   | kernel half |
+   *   process   |0| empty       | copied      |  next frame: not touched
+   * </pre>
+   *
+   * Expect 256 entries to be copied, no more.
+   */
+  @Test
+  void pgdAlloc_userHalf_staysEmpty() {
+    long initMm = m.mm.model().pa(m.mm.pgtable().initMmPgd());
+    m.machine.memory().setLong(initMm, 0x7000 | 0x67);
+    long earlier = m.pgtable.pgdAlloc();
+    m.pgtable.pgdFree(earlier);
+    long behind = m.mm.model().pa(earlier) + PAGE;
+    m.machine.memory().setLong(behind, 77);
+    m.machine.memory().setLong(behind + 2040, 78);
+
+    long root = m.pgtable.pgdAlloc();
+
+    assertEquals(earlier, root);
+    long paddr = m.mm.model().pa(root);
+    assertEquals(0, m.machine.memory().getLong(paddr));
+    assertEquals(
+        m.machine.memory().getLong(initMm + 8L * m.format.index(m.memmap(0), 3)),
+        m.machine.memory().getLong(paddr + 8L * m.format.index(m.memmap(0), 3)));
+    assertEquals(77, m.machine.memory().getLong(behind));
+    assertEquals(78, m.machine.memory().getLong(behind + 2040));
   }
 
   /** The process ends. Expect its table freed and off the list. */
