@@ -2,6 +2,7 @@
 package org.vmemmap.types;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
@@ -664,5 +665,113 @@ class IomemResourceTest {
     nameless.end = 0x1fff;
     assertEquals(0, iomem.requestResource(root, nameless));
     assertEquals("00001000-00001fff : <BAD>", iomem.show());
+  }
+
+  /** One page of RAM and the pages at both sides. Expect only the one to be RAM. */
+  @Test
+  void pageIsRam_neighbours_areNot() {
+    ram(0x2000, 0x2fff);
+    assertFalse(iomem.pageIsRam(1));
+    assertTrue(iomem.pageIsRam(2));
+    assertFalse(iomem.pageIsRam(3));
+  }
+
+  /**
+   * A run of frames that ends inside RAM, and one that RAM fills to the end of the run.
+   *
+   * <pre>
+   *   RAM   0x1000 [ 4 pages ] 0x5000   0x6000 [ 2 pages ] 0x8000
+   * </pre>
+   *
+   * Expect the parts inside the run, the walk to stop at the first answer that is not 0, and that
+   * answer.
+   */
+  @Test
+  void walkSystemRamRange_answer_stopsTheWalk() {
+    ram(0x1000, 0x4fff);
+    ram(0x6000, 0x7fff);
+    List<Long> seen = new ArrayList<>();
+
+    int rc =
+        iomem.walkSystemRamRange(
+            2,
+            5,
+            (pfn, n) -> {
+              seen.add(pfn);
+              seen.add(n);
+              return 0;
+            });
+    assertEquals(0, rc);
+    assertEquals(List.of(2L, 3L, 6L, 1L), seen);
+
+    seen.clear();
+    rc =
+        iomem.walkSystemRamRange(
+            0,
+            16,
+            (pfn, n) -> {
+              seen.add(pfn);
+              return 9;
+            });
+    assertEquals(9, rc);
+    assertEquals(List.of(1L), seen);
+  }
+
+  /** Memory of a kind. Expect the ranges with that descriptor, and the answer of the last call. */
+  @Test
+  void walkIomemResDesc_kind_findsItsOwn() {
+    ram(0x1000, 0x1fff);
+    window(0x2000, 0x2fff, IORES_DESC_PERSISTENT_MEMORY_LEGACY);
+    window(0x4000, 0x4fff, IORES_DESC_PERSISTENT_MEMORY_LEGACY);
+    window(0x5000, 0x5fff, IORES_DESC_NONE);
+    List<Long> starts = new ArrayList<>();
+
+    int rc =
+        iomem.walkIomemResDesc(
+            IORES_DESC_PERSISTENT_MEMORY_LEGACY,
+            IORESOURCE_MEM,
+            0,
+            -1,
+            found -> {
+              starts.add(found.start);
+              return found.start == 0x4000 ? 3 : 0;
+            });
+
+    assertEquals(3, rc);
+    assertEquals(List.of(0x2000L, 0x4000L), starts);
+    assertEquals(
+        -Errno.EINVAL,
+        iomem.walkIomemResDesc(
+            IORES_DESC_PERSISTENT_MEMORY_LEGACY, IORESOURCE_BUSY, 0, -1, found -> 0));
+    assertEquals(
+        -Errno.EINVAL,
+        iomem.walkIomemResDesc(IORES_DESC_NONE, IORESOURCE_MEM, 0x2000, 0x2000, found -> 0));
+  }
+
+  /** What drivers may take, walked to its end and stopped. Expect the answer of the last call. */
+  @Test
+  void walkSoftReserveRes_answer_isReturned() {
+    Resource soft =
+        new Resource(
+            0x1000, 0x1fff, "Soft Reserved", IORESOURCE_MEM, Resource.IORES_DESC_SOFT_RESERVED);
+    iomem.insertResourceExpandToFit(iomem.softReserveResource(), soft);
+
+    assertEquals(5, iomem.walkSoftReserveRes(0, -1, found -> 5));
+    assertEquals(0, iomem.walkSoftReserveRes(0, -1, found -> 0));
+    assertEquals(-Errno.EINVAL, iomem.walkSoftReserveRes(0x2000, -1, found -> 0));
+  }
+
+  /** The parts of a resource's flags. Expect its length with both ends, its type and its kind. */
+  @Test
+  void resource_parts_areTheKernels() {
+    Resource ram = ram(0x1000, 0x2fff);
+    Resource window = window(0x4000, 0x4000, IORES_DESC_NONE);
+
+    assertEquals(0x2000, ram.size());
+    assertEquals(1, window.size());
+    assertEquals(IORESOURCE_MEM, ram.type());
+    assertEquals(Resource.IORESOURCE_SYSRAM, ram.extType());
+    assertEquals(0, window.extType());
+    assertEquals("[mem 0x00001000-0x00002fff flags 0x81000200]", ram.toString());
   }
 }

@@ -131,4 +131,27 @@ class ListsTest {
     }
     return found;
   }
+
+  /** CPUs that need a stack late. Expect 4 KiB for each, below the one before. */
+  @Test
+  void kernelData_secondAndThirdCpu_haveStacksBelow() {
+    KernelData data = new KernelData(0x1000, 0x8000);
+
+    assertEquals(0x7000 - 16, data.push(2, 16));
+    assertEquals(0x8000 - 32, data.push(1, 32));
+    assertEquals(0x9000 - 8, data.push(0, 8));
+    data.pop(2, 0x7000 - 16, 16);
+    assertThrows(IllegalStateException.class, () -> data.pop(2, 0x7000, 16));
+    assertEquals(0x7000 - 24, data.push(2, 24));
+  }
+
+  /** A stack that grows into the data, and one that just does not. Expect the refusal at one byte. */
+  @Test
+  void kernelData_stackMeetsTheData_isRefused() {
+    KernelData data = new KernelData(0x1000, 64);
+    data.alloc(32);
+
+    assertEquals(0x1020, data.push(0, 32));
+    assertThrows(IllegalStateException.class, () -> data.push(0, 1));
+  }
 }

@@ -9,6 +9,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.google.gson.JsonObject;
 import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -205,5 +207,164 @@ class MmzoneTest {
     MemSectionUsage usage = new MemSectionUsage(0, 64, 512);
     ms.usage = usage;
     return usage.subsectionMap();
+  }
+
+  /**
+   * mem_section of a distribution's kernel with the series. Expect 24 bytes rounded to 32 before
+   * patch 21 packed it, and 8 more for the order since patch 22.
+   */
+  @ParameterizedTest
+  @CsvSource({"20, 32", "21, 24", "22, 32"})
+  void sizeofMemSection_bySeries_isTheKernels(int patches, int size) {
+    MmConfig config = MmConfig.debianX86().withSeries(Series.at(patches));
+    assertEquals(size, TestMm.with(config).mmzone().sizeofMemSection());
+  }
+
+  /**
+   * Orders with struct pages of 64 and of 56 bytes. Expect the smallest to be two pages of memmap,
+   * and since patch 49 none at all where tails cannot be masked.
+   */
+  @ParameterizedTest
+  @CsvSource({
+    "64, 49, 6, false", "64, 49, 7, true", "64, 48, 7, true", "56, 48, 7, true",
+    "56, 49, 7, false", "56, 48, 6, false",
+  })
+  void vmemmapOptimizableOrder_bySizeAndSeries(int size, int patches, int order, boolean can) {
+    MmConfig config =
+        MmConfig.debianX86().withSizeofStructPage(size).withSeries(Series.at(patches));
+    assertEquals(can, TestMm.with(config).mmzone().vmemmapOptimizableOrder(order));
+  }
+
+  /**
+   * A section of order 9.
+   *
+   * <pre>
+   *   pfn in the folio   0 .. 63            64 .. 511
+   *                      the page it keeps  shared
+   * </pre>
+   *
+   * Expect the pages behind the first 64 to be shared, in each folio, and none without an order or
+   * with struct pages that cannot be masked.
+   */
+  @Test
+  void vmemmapPageOptimizable_sectionOfHugepages_allButTheFirstPage() {
+    section(1, EARLY);
+    mmzone.section(1).order = 9;
+    long start = 32768;
+
+    assertEquals(64, mmzone.optimizedFolioVmemmapPageStructs());
+    assertEquals(9, mmzone.pfnToSectionOrder(start + 5));
+    assertEquals(0, mmzone.pfnToSectionOrder(3L << 30));
+    assertFalse(mmzone.vmemmapPageOptimizable(start));
+    assertFalse(mmzone.vmemmapPageOptimizable(start + 63));
+    assertTrue(mmzone.vmemmapPageOptimizable(start + 64));
+    assertTrue(mmzone.vmemmapPageOptimizable(start + 511));
+    assertFalse(mmzone.vmemmapPageOptimizable(start + 512));
+    section(2, EARLY);
+    assertFalse(mmzone.vmemmapPageOptimizable(2 * start + 64));
+    Mmzone odd = TestMm.with(MmConfig.debianX86().withSizeofStructPage(56)).mmzone();
+    odd.setRoot(0);
+    odd.section(1).order = 9;
+    assertFalse(odd.vmemmapPageOptimizable(start + 64));
+  }
+
+  /** Numbers that are not at a section's start. Expect both roundings, and none at the start. */
+  @Test
+  void sectionAlign_upAndDown_areTheKernels() {
+    assertEquals(32768, mmzone.sectionAlignUp(1));
+    assertEquals(32768, mmzone.sectionAlignUp(32768));
+    assertEquals(65536, mmzone.sectionAlignUp(32769));
+    assertEquals(0, mmzone.sectionAlignDown(32767));
+  }
+
+  /** The first pfn that no section can have, and the last that one can. Expect no and yes. */
+  @Test
+  void pfnValid_lastSection_isTheLimit() {
+    long last = mmzone.nrMemSections() - 1;
+    mmzone.setRoot(mmzone.sectionNrToRoot(last));
+    mmzone.section(last).sectionMemMap |= EARLY;
+
+    assertTrue(mmzone.pfnValid(mmzone.sectionNrToPfn(last + 1) - 1));
+    assertFalse(mmzone.pfnValid(mmzone.sectionNrToPfn(last + 1)));
+  }
+
+  /** Readers of a section's usage. Expect none to be left behind: a removal could never end. */
+  @Test
+  void pfnValid_done_leavesNoReader() {
+    Mm mm = TestMm.debian();
+    mm.mmzone().setRoot(0);
+    List<String> freed = new ArrayList<>();
+
+    assertFalse(mm.mmzone().pfnValid(1));
+    mm.rcu().kfreeRcu(() -> freed.add("usage"));
+
+    assertEquals(List.of("usage"), freed);
+    assertEquals(0, mm.rcu().waiting());
+  }
+
+  /** Somebody still reads while a usage map is freed. Expect the free to wait for the last one. */
+  @Test
+  void kfreeRcu_readerInside_waits() {
+    Rcu rcu = TestMm.debian().rcu();
+    List<String> freed = new ArrayList<>();
+    rcu.readLock();
+    rcu.readLock();
+    rcu.kfreeRcu(() -> freed.add("usage"));
+
+    rcu.readUnlock();
+    assertEquals(1, rcu.waiting());
+    assertEquals(List.of(), freed);
+    rcu.readUnlock();
+    assertEquals(List.of("usage"), freed);
+    assertEquals(0, rcu.waiting());
+    assertThrows(KernelBug.class, rcu::readUnlock);
+  }
+
+  /** The search for a valid pfn behind the last section that is there, and of an empty range. */
+  @Test
+  void firstValidPfn_ends_areTheRanges() {
+    MemSection ms = section(1, HOTPLUGGED);
+    usage(ms)[0] = 1;
+    mmzone.highestPresentSectionNr = 1;
+
+    assertEquals(32768, mmzone.firstValidPfn(0, 65536));
+    assertEquals(32768, mmzone.firstValidPfn(32768, 65536));
+    assertEquals(32768, mmzone.firstValidPfn(0, 32768));
+    assertEquals(65536, mmzone.firstValidPfn(32768 + 512, 65536));
+    ms.usage = null;
+    assertEquals(65536, mmzone.firstValidPfn(0, 65536));
+  }
+
+  /**
+   * Online pfns: in a section that also holds a device the device's pfns are not online, and no pfn
+   * is where there is no section.
+   */
+  @Test
+  void pfnOnline_deviceInTheSection_isNotOnline() {
+    MemSection ms = section(1, HOTPLUGGED | Mmzone.SECTION_IS_ONLINE);
+    usage(ms)[0] = 3;
+    long start = 32768;
+    mmzone.setDevicePfns(pfn -> pfn >= start + 512);
+
+    assertTrue(mmzone.pfnOnline(start + 512));
+    ms.sectionMemMap |= Mmzone.SECTION_TAINT_ZONE_DEVICE;
+    assertTrue(mmzone.pfnOnline(start));
+    assertFalse(mmzone.pfnOnline(start + 512));
+    assertFalse(mmzone.pfnOnline(start + 1024));
+    assertFalse(mmzone.pfnOnline(mmzone.sectionNrToPfn(mmzone.nrMemSections())));
+    assertFalse(mmzone.pfnOnline(5 * start));
+  }
+
+  /** The bitmaps of a section with 64 subsections and 512 bits. Expect 1 and 8 words, or 2 and 9. */
+  @Test
+  void memSectionUsage_bitmaps_roundUpToWords() {
+    MemSectionUsage usage = new MemSectionUsage(0x1000, 64, 512);
+    MemSectionUsage more = new MemSectionUsage(0x2000, 65, 513);
+
+    assertEquals(0x1000, usage.va());
+    assertEquals(1, usage.subsectionMap().length);
+    assertEquals(8, usage.pageblockFlags().length);
+    assertEquals(2, more.subsectionMap().length);
+    assertEquals(9, more.pageblockFlags().length);
   }
 }

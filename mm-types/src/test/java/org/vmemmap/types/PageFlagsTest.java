@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.vmemmap.machine.MachineFault;
 
 /** Page flags, node and zone in word 0, page types and reference counts. */
 class PageFlagsTest {
@@ -129,5 +130,119 @@ class PageFlagsTest {
     assertEquals("-99", Errno.name(-99));
     assertFalse(page.isErr());
     assertFalse(new Page(-4096).isErr());
+  }
+
+  /** Flags of a kernel with and without those of the architecture. Expect masks of all that are. */
+  @Test
+  void pageflagsMask_archFlags_areOnTop() {
+    PageFlags plain = TestMm.with(MmConfig.debianX86().withPgArch(false, false)).flags();
+    PageFlags both = TestMm.with(MmConfig.debianX86().withPgArch(true, true)).flags();
+    PageFlags third = TestMm.with(MmConfig.debianX86().withPgArch(false, true)).flags();
+
+    assertEquals(24, plain.nrPageflags());
+    assertEquals(26, both.nrPageflags());
+    assertEquals((1L << 24) - 1, plain.pageflagsMask());
+    assertEquals((1L << 26) - 1, both.pageflagsMask());
+    assertEquals((1L << 24) - 1 - (1L << PageFlags.PG_HWPOISON), plain.pageFlagsCheckAtPrep());
+    assertEquals(-1, plain.pgArch2());
+    assertEquals(-1, plain.pgArch3());
+    assertEquals(24, both.pgArch2());
+    assertEquals(25, both.pgArch3());
+    assertEquals(24, third.pgArch3());
+  }
+
+  /** A page with no flags and no type. Expect no to each question. */
+  @Test
+  void predicates_freshPage_areAllFalse() {
+    mm.struct().setPageType(page, -1);
+
+    assertFalse(flags.pageReserved(page) || flags.pageBuddy(page) || flags.pageHuge(page));
+    assertFalse(flags.folioTestHugetlb(new Folio(page)) || flags.pageVmemmapSelfHosted(page));
+    flags.set(page, PageFlags.PG_OWNER_PRIV_1);
+    assertTrue(flags.pageVmemmapSelfHosted(page));
+  }
+
+  /** A flag is set twice, and one bit above 31. Expect it set once, and the others as they were. */
+  @Test
+  void set_twice_isSetOnce() {
+    mm.struct().setFlags(page, 1L << 40);
+    flags.set(page, PageFlags.PG_HEAD);
+    flags.set(page, PageFlags.PG_HEAD);
+
+    assertEquals(1L << 40 | 1L << PageFlags.PG_HEAD, mm.struct().flags(page));
+    flags.set(page, 35);
+    assertEquals(1L << 40 | 1L << 35 | 1L << PageFlags.PG_HEAD, mm.struct().flags(page));
+    flags.clear(page, 40);
+    assertEquals(1L << 35 | 1L << PageFlags.PG_HEAD, mm.struct().flags(page));
+  }
+
+  /** A page without references, and one with. Expect a speculative reader to get only the second. */
+  @Test
+  void folioTryGet_withoutReferences_fails() {
+    assertFalse(refs.folioTryGet(new Folio(page)));
+    assertEquals(0, refs.pageRefCount(page));
+    refs.setPageCount(page, 5);
+    assertTrue(refs.folioTryGet(new Folio(page)));
+    assertEquals(6, refs.pageRefCount(page));
+    assertTrue(refs.pageRefAddUnlessZero(page, 4));
+    assertEquals(10, refs.pageRefCount(page));
+  }
+
+  /** last_cpupid of NUMA balancing. Expect the old value, the new one, and all else unchanged. */
+  @Test
+  void folioXchgLastCpupid_givesTheOldOne() {
+    mm.inline().setPageLinks(page, ZoneType.ZONE_DEVICE, 5);
+    mm.inline().pageCpupidResetLast(page);
+    flags.set(page, PageFlags.PG_HEAD);
+    Folio folio = new Folio(page);
+    long links = mm.struct().flags(page) & ~(0x1f_ffffL << 30);
+
+    assertEquals(0x1f_ffff, mm.inline().folioXchgLastCpupid(folio, 0x1234));
+    assertEquals(0x1234, mm.inline().folioXchgLastCpupid(folio, 0x3f_ffff));
+    assertEquals(0x1f_ffff, mm.inline().folioXchgLastCpupid(folio, 7));
+    assertEquals(links | 7L << 30, mm.struct().flags(page));
+    assertEquals(5, mm.inline().folioNid(folio));
+  }
+
+  /** A zone by its bare number, as a fault would leave it. Expect a clear refusal of no zone. */
+  @Test
+  void setPageZonenum_numberOfNoZone_isFound() {
+    mm.inline().setPageLinks(page, ZoneType.ZONE_DMA, 1023);
+    mm.inline().setPageZonenum(page, 4);
+    assertEquals(ZoneType.ZONE_DEVICE, mm.inline().pageZonenum(page));
+    assertEquals(1023, mm.inline().pageToNid(page));
+
+    mm.inline().setPageZonenum(page, 5);
+    MachineFault fault =
+        assertThrows(MachineFault.class, () -> mm.inline().pageZonenum(page));
+    assertEquals("no-such-zone", fault.rule());
+    mm.inline().setPageZonenum(page, 7);
+    assertThrows(MachineFault.class, () -> mm.inline().pageZonenum(page));
+  }
+
+  /** A struct page is cleared. Expect zeroes up to its end, and the neighbour untouched. */
+  @Test
+  void mmZeroStructPage_one_isZero() {
+    Page next = mm.struct().add(page, 1);
+    mm.struct().setWord(page, StructPage.FLAGS, -1);
+    mm.struct().setWord(page, StructPage.MEMCG_DATA, -1);
+    mm.struct().setWord(next, StructPage.FLAGS, -1);
+
+    mm.struct().mmZeroStructPage(page);
+
+    assertEquals(0, mm.struct().flags(page));
+    assertEquals(0, mm.struct().word(page, StructPage.MEMCG_DATA));
+    assertEquals(-1, mm.struct().flags(next));
+    assertEquals(page, mm.struct().ofLru(mm.struct().lru(page)));
+  }
+
+  /** SECTIONS_MASK and its neighbours. Expect the width's bits; with a vmemmap no section is kept. */
+  @Test
+  void pageFlagsLayout_masks_followTheWidths() {
+    PageFlagsLayout layout = new PageFlagsLayout(19, 45, 3, 42, 2, 40, 0, 0);
+    assertEquals(0x7_ffff, layout.sectionsMask());
+    assertEquals(7, layout.nodesMask());
+    assertEquals(3, layout.zonesMask());
+    assertEquals(0, mm.inline().pageFlagsLayout().sectionsMask());
   }
 }

@@ -186,4 +186,106 @@ class PgtableTest {
     assertEquals("frame-owner", fault.rule());
     assertEquals(3, mm.machine().ledger().count(Owner.MEMBLOCK));
   }
+
+  /**
+   * Every store of an entry. Expect a yield point before each, by the kernel's name: another CPU may
+   * run there.
+   */
+  @Test
+  void stores_eachLevel_yieldBefore() {
+    Mm mm = TestMm.with(MmConfig.debianX86(), OddPgtable.withLevels(5));
+    Pgtable pt = mm.pgtable();
+    List<String> steps = new ArrayList<>();
+    mm.machine().yields().listen((what, where) -> steps.add(what));
+
+    Ptr<Pte> pte = populate(mm);
+    assertEquals(List.of("set_pgd", "set_p4d", "set_pud", "set_pmd", "set_pte"), stores(steps));
+    pt.ptepSetWrprotect(VA, pte);
+    pt.pteClear(VA, pte);
+    pt.pmdClear(pt.pmdOffK(VA));
+    assertEquals(List.of("set_wrprotect", "pte_clear", "set_pmd"), stores(steps));
+    Ptr<P4d> p4d = pt.p4dOffset(pt.pgdOffsetK(VA), VA);
+    pt.pudClear(pt.pudOffset(p4d, VA));
+    pt.p4dClear(p4d);
+    pt.setPgd(pt.pgdOffsetK(VA), new Pgd(0));
+    assertEquals(List.of("set_pud", "set_p4d", "set_pgd"), stores(steps));
+  }
+
+  private static List<String> stores(List<String> steps) {
+    List<String> seen =
+        steps.stream().filter(s -> s.startsWith("set_") || s.startsWith("pte_")).toList();
+    steps.clear();
+    return seen;
+  }
+
+  /** Entries are taken away from the bottom up. Expect each level to be none then, and only then. */
+  @Test
+  void clear_eachLevel_isNoneThen() {
+    Mm mm = TestMm.with(MmConfig.debianX86(), OddPgtable.withLevels(5));
+    Pgtable pt = mm.pgtable();
+    Ptr<Pte> pte = populate(mm);
+    Ptr<Pgd> pgd = pt.pgdOffsetK(VA);
+    Ptr<P4d> p4d = pt.p4dOffset(pgd, VA);
+    Ptr<Pud> pud = pt.pudOffset(p4d, VA);
+    Ptr<Pmd> pmd = pt.pmdOffset(pud, VA);
+    assertFalse(pt.pteNone(pt.ptepGet(pte)) || pt.pmdNone(pt.pmdpGet(pmd)));
+    assertTrue(pt.ptePresent(pt.ptepGet(pte)));
+    assertFalse(pt.pudNone(pt.pudpGet(pud)) || pt.p4dNone(pt.p4dpGet(p4d)));
+    P4d p4dEntry = pt.p4dpGet(p4d);
+    Pgd pgdEntry = pt.pgdpGet(pgd);
+    assertFalse(pt.pgdNone(pgdEntry));
+
+    pt.pteClear(VA, pte);
+    pt.pmdClear(pmd);
+    pt.pudClear(pud);
+    pt.p4dClear(p4d);
+    assertTrue(pt.pteNone(pt.ptepGet(pte)) && pt.pmdNone(pt.pmdpGet(pmd)));
+    assertTrue(pt.pudNone(pt.pudpGet(pud)) && pt.p4dNone(pt.p4dpGet(p4d)));
+    pt.setP4d(p4d, p4dEntry);
+    assertEquals(p4dEntry, pt.p4dpGet(p4d));
+    pt.setPgd(pgd, new Pgd(0));
+    assertTrue(pt.pgdNone(pt.pgdpGet(pgd)));
+    pt.setPgd(pgd, pgdEntry);
+    assertEquals(pgdEntry, pt.pgdpGet(pgd));
+  }
+
+  /** Leaves of the pmd and the pud. Expect them to be known, and the frame behind a pmd. */
+  @Test
+  void leaves_pmdAndPud_areKnown() {
+    Mm mm = TestMm.debian();
+    Pgtable pt = mm.pgtable();
+    long pmd = pt.arch().mkLeaf(FRAME, PMD, pt.pageKernel());
+    long pud = pt.arch().mkLeaf(0, PUD, pt.pageKernel());
+
+    assertTrue(pt.pmdLeaf(new Pmd(pmd)));
+    assertFalse(pt.pmdLeaf(new Pmd(pt.arch().mkTable(PTE_TABLE, PMD))));
+    assertTrue(pt.pudLeaf(new Pud(pud)));
+    assertFalse(pt.pudLeaf(new Pud(pt.arch().mkTable(PMD_TABLE, PUD))));
+    assertFalse(pt.pudLeaf(new Pud(0)));
+    assertEquals(FRAME >>> 12, pt.pmdPfn(new Pmd(pmd)));
+    assertEquals(mm.model().pfnToPage(FRAME >>> 12), pt.pmdPage(new Pmd(pmd)));
+  }
+
+  /** The pte of an address in a table that no entry points to yet. Expect it by its index. */
+  @Test
+  void pteOffsetTable_looseTable_isIndexed() {
+    Mm mm = TestMm.debian();
+    Pgtable pt = mm.pgtable();
+    long table = TestMm.LINEAR + PTE_TABLE;
+
+    assertEquals(new Ptr<>(table), pt.pteOffsetTable(table, 0));
+    assertEquals(new Ptr<>(table + 8), pt.pteOffsetTable(table, 4096));
+    assertEquals(
+        new Ptr<>(table + 8L * pt.arch().index(VA, 0)), pt.pteOffsetTable(table, VA));
+    assertEquals(TestMm.LINEAR + TestMm.ROOT, pt.initMmPgd());
+  }
+
+  /** What a writable entry of the same frame is. Expect the frame and the kernel's protection. */
+  @Test
+  void writableLeaf_readOnlyEntry_keepsTheFrame() {
+    ArchPgtable arch = TestMm.debian().pgtable().arch();
+    long readOnly = arch.mkPte(FRAME, arch.pageKernelRo());
+
+    assertEquals(arch.mkPte(FRAME, arch.pageKernel()), arch.writableLeaf(readOnly));
+  }
 }
