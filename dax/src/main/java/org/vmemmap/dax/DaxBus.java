@@ -395,16 +395,18 @@ public final class DaxBus {
    */
   public int bindKmem(
       HotplugSystem hotplug, long start, long size, int node, boolean memmapOnMemory) {
-    int rc = 0;
-    if (deviceAt(start) == null) {
-      rc = makeDevice(start, size, node);
+    DevDax old = deviceAt(start);
+    if (old != null && old.bound()) {
+      return -Errno.EBUSY;
     }
+    int rc = old != null ? 0 : makeDevice(start, size, node, memmapOnMemory);
     DevDax devDax = deviceAt(start);
     if (rc != 0 || devDax == null) {
       return rc != 0 ? rc : -Errno.ENODEV;
     }
     if (devDax.bound()) {
-      return -Errno.EBUSY;
+      // The driver was there before, so it was offered the device when it appeared.
+      return 0;
     }
     rc = fit(devDax, size);
     if (rc != 0) {
@@ -441,7 +443,7 @@ public final class DaxBus {
   }
 
   /** A region of one device, as a helper module makes it. */
-  private int makeDevice(long start, long size, int node) {
+  private int makeDevice(long start, long size, int node, boolean memmapOnMemory) {
     int id = memregion.memregionAlloc();
     if (id < 0) {
       return id;
@@ -457,7 +459,7 @@ public final class DaxBus {
       return -Errno.ENOMEM;
     }
     parent.devmAddActionOrReset(mm, id, () -> memregion.memregionFree(id));
-    return bus.devmCreateDevDax(new Bus.DevDaxData(region, null, size, -1, false)).error();
+    return bus.devmCreateDevDax(new Bus.DevDaxData(region, null, size, -1, memmapOnMemory)).error();
   }
 
   /** Unbinds the driver that makes System RAM; memory that is online stays. 0 or -ENODEV. */

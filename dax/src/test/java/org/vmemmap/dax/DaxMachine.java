@@ -5,11 +5,14 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 import org.vmemmap.machine.Machine;
 import org.vmemmap.pagealloc.Memblock;
 import org.vmemmap.pagealloc.PageAlloc;
 import org.vmemmap.pagealloc.Placement;
 import org.vmemmap.pagealloc.Slab;
+import org.vmemmap.sparse.ArchHotplug;
+import org.vmemmap.sparse.HotplugSystem;
 import org.vmemmap.sparse.MemoryHotplug;
 import org.vmemmap.sparse.MmInit;
 import org.vmemmap.sparse.Sparse;
@@ -25,6 +28,7 @@ import org.vmemmap.types.Page;
 import org.vmemmap.types.PlainTables;
 import org.vmemmap.types.Printk;
 import org.vmemmap.types.Resource;
+import org.vmemmap.types.VmemAltmap;
 
 /**
  * A booted machine with device memory.
@@ -53,6 +57,8 @@ final class DaxMachine {
   final Mm mm;
   final PageAlloc pageAlloc;
   final Slab slab;
+  final Memblock memblock;
+  final SparseVmemmap vmemmap;
   final MmInit mmInit;
   final MemoryHotplug hotplug;
   final IomemResource iomem;
@@ -67,10 +73,10 @@ final class DaxMachine {
     PlainTables format = new PlainTables(9, 9, 9, 9);
     machine = new Machine(MEMORY, format, LINEAR_BASE, Owner.values(), 1);
     mm = new Mm(machine, format, config, new Mm.Image(VMEMMAP_BASE, 0x1000, 0x10000, 0x40000));
-    Memblock memblock = new Memblock(mm, Placement.NONE);
+    memblock = new Memblock(mm, Placement.NONE);
     pageAlloc = new PageAlloc(mm, Placement.NONE);
     slab = new Slab(mm, pageAlloc);
-    SparseVmemmap vmemmap = new SparseVmemmap(mm, memblock, pageAlloc, slab);
+    vmemmap = new SparseVmemmap(mm, memblock, pageAlloc, slab);
     Sparse sparse = new Sparse(mm, memblock, slab, vmemmap);
     mmInit = new MmInit(mm, memblock, pageAlloc, slab, sparse);
     hotplug = new MemoryHotplug(mm, pageAlloc, vmemmap, mmInit);
@@ -93,6 +99,37 @@ final class DaxMachine {
     mmInit.mmCoreInit();
     mmInit.pageAllocInitLate();
     return this;
+  }
+
+  /** Memory hotplug in blocks of a section, after boot. New memory stays offline. */
+  HotplugSystem hotplugSystem() {
+    pageAlloc.setupPerCpuPageset();
+    pageAlloc.initPerZoneWmarkMin();
+    hotplug.setArch(new PlainHotplug(mm, hotplug));
+    HotplugSystem system =
+        new HotplugSystem(
+            mm, memblock, pageAlloc, slab, vmemmap, mmInit, hotplug, iomem, SECTION);
+    system.driverInit();
+    return system;
+  }
+
+  /** Hotplug of an architecture whose linear window is the direct map. */
+  private record PlainHotplug(Mm mm, MemoryHotplug hotplug) implements ArchHotplug {
+    @Override
+    public int archAddMemory(int nid, long start, long size, MemoryHotplug.MhpParams params) {
+      return addPages(nid, mm.model().physPfn(start), mm.model().physPfn(size), params);
+    }
+
+    @Override
+    public int addPages(int nid, long startPfn, long nrPages, MemoryHotplug.MhpParams params) {
+      return hotplug.addPages(nid, startPfn, nrPages, params);
+    }
+
+    @Override
+    public void archRemoveMemory(
+        long start, long size, @Nullable VmemAltmap altmap, @Nullable DevPagemap pgmap) {
+      hotplug.removePages(mm.model().physPfn(start), mm.model().physPfn(size), altmap, pgmap);
+    }
   }
 
   private void busyRam(long start, long end) {

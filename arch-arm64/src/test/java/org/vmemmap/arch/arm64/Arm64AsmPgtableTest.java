@@ -39,7 +39,7 @@ class Arm64AsmPgtableTest {
   @Test
   void pmdLeaf_blockMadeInvalid_staysALeaf() {
     assertTrue(Arm64AsmPgtable.pmdLeaf(BLOCK));
-    assertTrue(Arm64AsmPgtable.pmdLeaf(BLOCK & ~VALID | NG));
+    assertTrue(Arm64AsmPgtable.pmdLeaf((BLOCK & ~VALID) | NG));
     assertFalse(Arm64AsmPgtable.pmdLeaf(BLOCK | TYPE_TABLE));
     assertFalse(Arm64AsmPgtable.pmdLeaf(0));
   }
