@@ -16,6 +16,7 @@ import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.vmemmap.dax.DaxBus.Altmap;
 import org.vmemmap.dax.DaxBus.Bound;
+import org.vmemmap.types.DevPagemap.Range;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Owner;
 import org.vmemmap.types.PageFlags;
@@ -438,5 +439,145 @@ class DaxBusTest {
   void memunmap_nothing_enodev() {
     DaxMachine m = new DaxMachine();
     assertEquals(-Errno.ENODEV, m.dax.memunmap("A"));
+  }
+
+  /**
+   * The altmap of a call that failed, of one without, and of nobody. Expect what the call was given.
+   */
+  @Test
+  void lastAltmap_anyCall_isWhatItWasGiven() {
+    DaxMachine m = new DaxMachine().boot();
+    assertNull(m.dax.lastAltmap("A"));
+    assertEquals(0, m.dax.memremap("A", GIB, 128 * MIB, 0, null, 0));
+    assertNull(m.dax.lastAltmap("A"));
+
+    // 2 pages are not enough for the 512 of a section.
+    assertEquals(
+        -Errno.ENOMEM,
+        m.dax.memremap("B", 2 * GIB, 128 * MIB, 0, new Altmap(2 * GIB / PAGE, 0, 2), 0));
+    assertNull(m.dax.bound("B"));
+    assertEquals(2, Objects.requireNonNull(m.dax.lastAltmap("B")).free);
+  }
+
+  /** A name that is mapped is used again. Expect -EBUSY and a line that says why. */
+  @Test
+  void memremap_nameInUse_saysSo() {
+    DaxMachine m = new DaxMachine().boot();
+    assertEquals(0, m.dax.memremap("A", GIB, 128 * MIB, 0, null, 0));
+    assertEquals(-Errno.EBUSY, m.dax.memremap("A", 2 * GIB, 128 * MIB, 0, null, 0));
+    assertTrue(m.log().contains("A: a device of this name is mapped"));
+  }
+
+  // ---- memory whose driver brings its pgmap ----
+
+  /**
+   * A namespace that somebody else laid out.
+   *
+   * <pre>
+   *   2G           +8M                      +128M
+   *   | 2 | memmap | data                   |      struct pages for all of it
+   * </pre>
+   *
+   * Expect the data as given, the memmap in the device, -EBUSY while it is bound, and another layout
+   * once it is not.
+   */
+  @Test
+  void bindGiven_ownLayout_isKept() {
+    DaxMachine m = new DaxMachine().boot();
+    long start = 2 * GIB;
+    Range mapped = new Range(start, start + 128 * MIB - 1);
+    Range data = new Range(start + 8 * MIB, start + 128 * MIB - 1);
+    Altmap altmap = new Altmap(start / PAGE, 2, 2046);
+
+    assertEquals(0, m.dax.bindGiven(DAX, data, 2 * MIB, mapped, altmap, 0));
+    Bound bound = Objects.requireNonNull(m.dax.bound(DAX));
+    assertEquals((start + 8 * MIB) / PAGE, bound.dataPfn());
+    assertEquals(120 * MIB / PAGE, bound.dataPages());
+    assertEquals(512, m.owned(Owner.ALTMAP));
+    assertEquals((start + 128 * MIB) / PAGE - 1, bound.pgmap().altmap.endPfn);
+    assertEquals(-Errno.EBUSY, m.dax.bindGiven(DAX, data, 2 * MIB, mapped, altmap, 0));
+
+    assertEquals(0, m.dax.unbind(DAX));
+    assertEquals(0, m.owned(Owner.ALTMAP));
+    assertEquals(0, m.dax.bindGiven(DAX, mapped, 2 * MIB, mapped, null, 0));
+    assertEquals(start / PAGE, Objects.requireNonNull(m.dax.bound(DAX)).dataPfn());
+    assertEquals(1, m.dax.bus().regions().size());
+    assertTrue(m.warnings().isEmpty());
+  }
+
+  /** Memory is short at each step. Expect -ENOMEM, and the number of the region given back. */
+  @Test
+  void bindGiven_allocationFails_isRefused() {
+    DaxMachine m = new DaxMachine().boot();
+    Range range = new Range(2 * GIB, 2 * GIB + 128 * MIB - 1);
+
+    for (String site : List.of("memregion_alloc", "alloc_dax_region", "__devm_create_dev_dax")) {
+      m.failNth(1, site);
+      assertEquals(-Errno.ENOMEM, m.dax.bindGiven(DAX, range, 2 * MIB, range, null, 0), site);
+      assertNull(m.dax.bound(DAX));
+    }
+    assertEquals(0, m.dax.bindGiven(DAX, range, 2 * MIB, range, null, 0));
+    assertEquals(DAX, Objects.requireNonNull(m.dax.bound(DAX)).device());
+  }
+
+  /** The same, and the struct pages cannot be made. Expect the error of the driver. */
+  @Test
+  void bindGiven_noStructPages_isRefused() {
+    DaxMachine m = new DaxMachine().boot();
+    Range range = new Range(2 * GIB, 2 * GIB + 128 * MIB - 1);
+    m.machine.faults().failFrom(1, "pfnmap_track"::equals);
+
+    assertTrue(m.dax.bindGiven(DAX, range, 2 * MIB, range, null, 0) < 0);
+    assertNull(m.dax.bound(DAX));
+    m.machine.faults().disarm();
+    assertEquals(0, m.dax.bindGiven(DAX, range, 2 * MIB, range, null, 0));
+  }
+
+  /** A range that firmware names as persistent memory. Expect a namespace that can be bound. */
+  @Test
+  void registerNamespace_ofFirmware_canBeBound() {
+    DaxMachine m = new DaxMachine().boot();
+    m.failNth(1, "memregion_alloc");
+    assertEquals(-Errno.ENXIO, m.dax.registerNamespace(GIB, 384 * MIB, 0));
+
+    assertEquals(0, m.dax.registerNamespace(GIB, 384 * MIB, 0));
+    assertEquals(-Errno.ENODEV, m.dax.bind("dax1.0", PMEM, GIB, 0, 2 * MIB, MEM));
+    assertEquals(-Errno.ENODEV, m.dax.bind(DAX, PMEM, GIB - 1, 0, 2 * MIB, MEM));
+    assertEquals(-Errno.ENODEV, m.dax.bind(DAX, PMEM, GIB + 384 * MIB, 0, 2 * MIB, MEM));
+    assertEquals(0, m.dax.bind(DAX, PMEM, GIB + 384 * MIB - 1, 0, 2 * MIB, MEM));
+    Bound bound = Objects.requireNonNull(m.dax.bound(DAX));
+    assertEquals((GIB + 2 * MIB) / PAGE, bound.dataPfn());
+    assertEquals(382 * MIB / PAGE, bound.dataPages());
+  }
+
+  /**
+   * Devices by addresses around a region of 512 MiB. Expect the region to have its first byte and not
+   * the one behind its last, and a device of one region not to be found at another's address.
+   */
+  @Test
+  void bind_hmemOutsideTheRegion_isRefused() {
+    DaxMachine m = softReserved(GIB, 512 * MIB);
+
+    assertEquals(-Errno.ENODEV, m.dax.bind(DAX, HMEM, GIB - MIB, 2 * MIB, 2 * MIB, MEM));
+    assertEquals(-Errno.ENODEV, m.dax.bind(DAX, HMEM, GIB + 512 * MIB, 2 * MIB, 2 * MIB, MEM));
+    assertEquals(
+        -Errno.ENODEV, m.dax.bind("dax0.5", HMEM, GIB + 512 * MIB, 2 * MIB, 2 * MIB, MEM));
+    assertEquals(0, m.dax.bind(DAX, HMEM, GIB, 2 * MIB, 2 * MIB, MEM));
+    assertEquals(
+        0, m.dax.bind("dax0.2", HMEM, GIB + 4 * MIB, 2 * MIB, 2 * MIB, MEM));
+    assertEquals((GIB + 4 * MIB) / PAGE, Objects.requireNonNull(m.dax.bound("dax0.2")).dataPfn());
+  }
+
+  /**
+   * A second device of a region, which the first fills, and then when memory is short. Expect the
+   * errors of the file "create".
+   */
+  @Test
+  void bind_hmemNoDevice_isRefused() {
+    DaxMachine m = softReserved(GIB, 512 * MIB);
+    assertEquals(-Errno.ENOSPC, m.dax.bind("dax0.1", HMEM, GIB, 2 * MIB, 2 * MIB, MEM));
+    assertEquals(0, m.dax.bind(DAX, HMEM, GIB, 2 * MIB, 2 * MIB, MEM));
+    m.failNth(1, "__devm_create_dev_dax");
+    assertEquals(-Errno.ENOMEM, m.dax.bind("dax0.1", HMEM, GIB, 2 * MIB, 2 * MIB, MEM));
   }
 }

@@ -278,4 +278,29 @@ class DeviceDaxTest {
     p.machine.faults().disarm();
     assertEquals(0, p.dax.bind(DAX, Source.PMEM, GIB, 0, 2 * MIB, MapTo.MEM));
   }
+
+  /** Mappings that are refused. Expect a line that says what was wrong with them. */
+  @Test
+  void checkVma_refusals_sayWhy() {
+    DevDax devDax = bound(4 * MIB, 2 * MIB);
+
+    assertEquals(-Errno.EINVAL, driver.checkVma(devDax, 0, 2 * MIB, false));
+    assertEquals("dax0.0: fail, attempted private mapping", m.log().getLast());
+    assertEquals(-Errno.EINVAL, driver.checkVma(devDax, 4 * KIB, 2 * MIB, true));
+    assertEquals("dax0.0: fail, unaligned vma (0x1000 - 0x200000, 0x1fffff)", m.log().getLast());
+    assertEquals("device_dax", driver.name());
+  }
+
+  /**
+   * The node of a device: one that has memory stays, another becomes the nearest that has, and none
+   * at all stays none.
+   */
+  @Test
+  void numaMapToOnlineNode_nodes_areTheNearest() {
+    assertEquals(0, Hmem.numaMapToOnlineNode(m.mm, 0));
+    assertEquals(0, Hmem.numaMapToOnlineNode(m.mm, 5));
+    assertEquals(-1, Hmem.numaMapToOnlineNode(m.mm, -1));
+    m.mm.nodes().nodeSetOnline(5);
+    assertEquals(5, Hmem.numaMapToOnlineNode(m.mm, 5));
+  }
 }

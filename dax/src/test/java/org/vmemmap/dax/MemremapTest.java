@@ -27,6 +27,7 @@ import org.vmemmap.types.KernelBug;
 import org.vmemmap.types.MmConfig;
 import org.vmemmap.types.Owner;
 import org.vmemmap.types.PageFlags;
+import org.vmemmap.types.StructPage;
 import org.vmemmap.types.Zone;
 import org.vmemmap.types.ZoneType;
 
@@ -600,5 +601,44 @@ class MemremapTest {
     pgmap.owner = this;
     assertEquals(0, map(pgmap));
     return pgmap;
+  }
+
+  /**
+   * A page that comes back dirty: with a folio's order, a mapping, an index, and the zone's link.
+   * Expect all of it gone, in every page of the new folio, and the device in each.
+   */
+  @Test
+  void zoneDevicePageInit_dirtyPages_areCleaned() {
+    DevPagemap pgmap = privateDevice();
+    for (long at = GIB; at < GIB + 4 * PAGE; at += PAGE) {
+      m.mm.struct().setFlags(m.page(at), m.mm.struct().flags(m.page(at)) | 0x82);
+      m.mm.struct().setMapping(m.page(at), 0x1000);
+      m.mm.struct().setWord(m.page(at), StructPage.INDEX, 7);
+      m.mm.struct().setHalf(m.page(at), StructPage.NR_PAGES, 512);
+      m.mm.struct().setCompoundInfo(m.page(at), 0x99);
+    }
+
+    memremap.zoneDevicePageInit(m.page(GIB), pgmap, 0);
+    memremap.zoneDevicePageInit(m.page(GIB + PAGE), pgmap, 0);
+
+    for (long at = GIB; at < GIB + 2 * PAGE; at += PAGE) {
+      assertEquals(1L << PageFlags.PG_LOCKED, m.mm.struct().flags(m.page(at)) & 0xff);
+      assertEquals(0, m.mapping(at));
+      assertEquals(0, m.mm.struct().word(m.page(at), StructPage.INDEX));
+      assertEquals(0, m.mm.struct().half(m.page(at), StructPage.NR_PAGES));
+      assertEquals(pgmap.va(), m.word(at, 1));
+      assertEquals(1, m.refcount(at));
+    }
+    assertEquals(0x82, m.mm.struct().flags(m.page(GIB + 2 * PAGE)) & 0xff);
+    assertEquals(0x99, m.word(GIB + 2 * PAGE, 1));
+  }
+
+  /** An order beyond what the allocator has. Expect the kernel's comparison: of the order, in pages. */
+  @Test
+  void zoneDevicePageInit_order_isComparedWithPages() {
+    DevPagemap pgmap = privateDevice();
+    memremap.zoneDevicePageInit(m.page(GIB), pgmap, 11);
+    assertTrue(m.warnings().isEmpty());
+    assertEquals(11, m.mm.inline().folioOrder(new Folio(m.page(GIB))));
   }
 }

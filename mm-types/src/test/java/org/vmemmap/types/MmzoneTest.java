@@ -211,12 +211,18 @@ class MmzoneTest {
 
   /**
    * mem_section of a distribution's kernel with the series. Expect 24 bytes rounded to 32 before
-   * patch 21 packed it, and 8 more for the order since patch 22.
+   * patch 21 packed it, 8 more for the order since patch 22, and 8 less without PAGE_EXTENSION.
    */
   @ParameterizedTest
-  @CsvSource({"20, 32", "21, 24", "22, 32"})
-  void sizeofMemSection_bySeries_isTheKernels(int patches, int size) {
-    MmConfig config = MmConfig.debianX86().withSeries(Series.at(patches));
+  @CsvSource({
+    "20, true, 32", "21, true, 24", "22, true, 32", "20, false, 16", "21, false, 16",
+    "22, false, 24",
+  })
+  void sizeofMemSection_bySeries_isTheKernels(int patches, boolean pageExtension, int size) {
+    MmConfig config =
+        MmConfig.debianX86().withSeries(Series.at(patches)).toBuilder()
+            .pageExtension(pageExtension)
+            .build();
     assertEquals(size, TestMm.with(config).mmzone().sizeofMemSection());
   }
 

@@ -135,9 +135,9 @@ class PageFlagsTest {
   /** Flags of a kernel with and without those of the architecture. Expect masks of all that are. */
   @Test
   void pageflagsMask_archFlags_areOnTop() {
-    PageFlags plain = TestMm.with(MmConfig.debianX86().withPgArch(false, false)).flags();
-    PageFlags both = TestMm.with(MmConfig.debianX86().withPgArch(true, true)).flags();
-    PageFlags third = TestMm.with(MmConfig.debianX86().withPgArch(false, true)).flags();
+    PageFlags plain = flagsOf(false, false);
+    PageFlags both = flagsOf(true, true);
+    PageFlags third = flagsOf(false, true);
 
     assertEquals(24, plain.nrPageflags());
     assertEquals(26, both.nrPageflags());
@@ -149,6 +149,12 @@ class PageFlagsTest {
     assertEquals(24, both.pgArch2());
     assertEquals(25, both.pgArch3());
     assertEquals(24, third.pgArch3());
+  }
+
+  private static PageFlags flagsOf(boolean pgArch2, boolean pgArch3) {
+    MmConfig config =
+        MmConfig.debianX86().toBuilder().pgArch2(pgArch2).pgArch3(pgArch3).build();
+    return TestMm.with(config).flags();
   }
 
   /** A page with no flags and no type. Expect no to each question. */
