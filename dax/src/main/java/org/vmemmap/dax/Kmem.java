@@ -27,7 +27,7 @@ import org.vmemmap.types.Resource;
  *   remove   ranges that are offline go; one that is online stays until reboot
  * </pre>
  *
- * <p>Memory tiers are not modelled.
+ * <p>Of memory tiers there is only the one type of such memory, which stays once it is made.
  */
 @Kernel(file = "drivers/dax/kmem.c", symbol = "device_dax_kmem_driver")
 public final class Kmem implements DaxDeviceDriver {
@@ -37,6 +37,7 @@ public final class Kmem implements DaxDeviceDriver {
   private final IomemResource iomem;
   private final HotplugSystem hotplug;
   private final Map<DevDax, DaxKmemData> drvdata = new HashMap<>();
+  private boolean hasMemoryType;
 
   /** {@code struct dax_kmem_data}; a null state is DAX_KMEM_UNPLUGGED. */
   @Kernel(file = "drivers/dax/kmem.c", symbol = "struct dax_kmem_data")
@@ -270,11 +271,18 @@ public final class Kmem implements DaxDeviceDriver {
       mm.printk().prWarn("rejecting DAX region with invalid node: " + numaNode);
       return -Errno.EINVAL;
     }
+    if (!hasMemoryType && mm.mayFail("kmem_find_alloc_memory_type")) {
+      return -Errno.ENOMEM;
+    }
+    hasMemoryType = true;
     long total = totalLen(devDax);
     if (total < 0) {
       return -Errno.EINVAL;
     }
-    if (mm.mayFail("dev_dax_kmem_probe") || mm.mayFail("kstrdup")) {
+    if (mm.mayFail("dev_dax_kmem_probe")) {
+      return -Errno.ENOMEM;
+    }
+    if (mm.mayFail("kstrdup")) {
       return -Errno.ENOMEM;
     }
     int mgid = hotplug.groups().memoryGroupRegisterStatic(numaNode, mm.model().pfnUp(total));

@@ -21,7 +21,7 @@ import org.vmemmap.types.Mm;
  *   remove   for each LMB: offline, __remove_memory()   one fails: those before it come again
  * </pre>
  *
- * <p>The hypervisor always agrees; the associativity in the device tree is a node for each LMB.
+ * <p>The hypervisor takes whatever it is given; the associativity in the device tree is a node for each LMB.
  */
 @Kernel(file = "arch/powerpc/platforms/pseries/hotplug-memory.c", symbol = "dlpar_memory")
 public final class PseriesHotplugMemory {
@@ -128,21 +128,25 @@ public final class PseriesHotplugMemory {
       mm.printk().prErr("Failed to configure LMB 0x" + Integer.toHexString(lmb.drcIndex));
       return -Errno.ENODEV;
     }
+    int nid = lmb.nid;
+    if (nid < 0 || nid >= 1 << mm.config().nodesShift()) {
+      nid = mm.nodes().online().getFirst().nodeId();
+    }
     int rc =
         hotplug
             .add()
-            .addMemory0(lmb.nid, lmb.baseAddr, blockSize(), MemoryAdd.MHP_MEMMAP_ON_MEMORY);
+            .addMemory0(nid, lmb.baseAddr, blockSize(), MemoryAdd.MHP_MEMMAP_ON_MEMORY);
     if (rc != 0) {
       mm.printk()
           .prErr(
-              "Failed to add LMB 0x%x to node %d".formatted(lmb.drcIndex, lmb.nid));
+              "Failed to add LMB 0x%x to node %d".formatted(lmb.drcIndex, nid));
       return rc;
     }
     rc = dlparChangeLmbState(lmb, true);
     if (rc != 0) {
       mm.printk()
           .prErr(
-              "Failed to online LMB 0x%x on node %d".formatted(lmb.drcIndex, lmb.nid));
+              "Failed to online LMB 0x%x on node %d".formatted(lmb.drcIndex, nid));
       hotplug.add().removeMemory0(lmb.baseAddr, blockSize());
     } else {
       lmb.assigned = true;
@@ -168,7 +172,7 @@ public final class PseriesHotplugMemory {
     int rc = 0;
     for (DrmemLmb lmb : range) {
       if (rc == 0 && !lmb.assigned) {
-        rc = dlparAddLmb(lmb);
+        rc = mm.mayFail("dlpar_acquire_drc") ? -1 : dlparAddLmb(lmb);
         lmb.reserved = rc == 0;
       }
     }

@@ -20,8 +20,8 @@ import org.vmemmap.types.Mm;
  *   eject   all blocks offline, then __remove_memory()
  * </pre>
  *
- * <p>_STA is always "present, enabled, functioning". The binding of memory blocks to the ACPI device
- * is not modelled.
+ * <p>_STA is "present, enabled, functioning", unless it cannot be asked. The binding of memory blocks
+ * to the ACPI device takes an object for each, and shows nowhere.
  */
 @Kernel(file = "drivers/acpi/acpi_memhotplug.c", symbol = "memory_device_handler")
 public final class AcpiMemhotplug {
@@ -105,6 +105,23 @@ public final class AcpiMemhotplug {
     return 0;
   }
 
+  @Kernel(file = "drivers/acpi/acpi_memhotplug.c", symbol = "acpi_memory_check_device")
+  private int acpiMemoryCheckDevice() {
+    return mm.mayFail("acpi_evaluate_integer") ? -Errno.ENODEV : 0;
+  }
+
+  @Kernel(file = "drivers/acpi/acpi_memhotplug.c", symbol = "acpi_bind_memblk")
+  private int acpiBindMemblk() {
+    return mm.mayFail("acpi_bind_one") ? -Errno.ENOMEM : 0;
+  }
+
+  @Kernel(file = "drivers/acpi/acpi_memhotplug.c", symbol = "acpi_bind_memory_blocks")
+  private int acpiBindMemoryBlocks(AcpiMemoryInfo info) {
+    return hotplug
+        .blocks()
+        .walkMemoryBlocks(info.startAddr, info.length, mem -> acpiBindMemblk());
+  }
+
   @Kernel(file = "drivers/acpi/acpi_memhotplug.c", symbol = "acpi_memory_enable_device")
   private int acpiMemoryEnableDevice(AcpiMemoryDevice memDevice) {
     long totalLength = memDevice.resList.stream().mapToLong(info -> info.length).sum();
@@ -129,6 +146,10 @@ public final class AcpiMemhotplug {
       // -EEXIST: the kernel uses the memory already, so the device is bound all the same.
       if (result != 0 && result != -Errno.EEXIST) {
         continue;
+      }
+      if (acpiBindMemoryBlocks(info) != 0) {
+        // The memory that was added stays, and nobody knows the device any more.
+        return -Errno.ENODEV;
       }
       info.enabled = true;
       numEnabled++;
@@ -170,6 +191,10 @@ public final class AcpiMemhotplug {
     if (result != 0) {
       return result;
     }
+    if (acpiMemoryCheckDevice() != 0) {
+      acpiMemoryDeviceFree(memDevice);
+      return 0;
+    }
     result = acpiMemoryEnableDevice(memDevice);
     if (result != 0) {
       mm.printk().prErr("acpi_memory_enable_device() error");
@@ -179,12 +204,17 @@ public final class AcpiMemhotplug {
     return 1;
   }
 
-  /** Plugs a DIMM: 0, -ENOMEM or -EINVAL with nothing added. */
+  /**
+   * Plugs a DIMM.
+   *
+   * @return 0; -ENOMEM, -EINVAL or, when the driver leaves it to others, -ENODEV, with nothing
+   *     added; -ENODEV also when the blocks cannot be bound, and then the memory stays
+   */
   public int plug(AcpiMemoryDevice memDevice) {
     hotplug.locks().lockDeviceHotplug();
     int rc = acpiMemoryDeviceAdd(memDevice);
     hotplug.locks().unlockDeviceHotplug();
-    return Math.min(rc, 0);
+    return rc == 0 ? -Errno.ENODEV : Math.min(rc, 0);
   }
 
   /** Takes a DIMM away: 0, or -EBUSY when a block cannot go offline, and all are as before. */

@@ -17,6 +17,7 @@ import org.vmemmap.types.Errno;
  *   drivers/device_dax/bind, unbind, new_id, remove_id     a name as in dax0.0
  *   devices/daxR.D/size, align                             bytes; read and write
  *   devices/daxR.D/mapping                                 START-END in hexadecimal, bytes; write
+ *   devices/daxR.D/state                                   of System RAM: unplugged, online_movable ...
  *   devices/daxR.D/dax_region/create, delete               1; a name
  *   devices/daxR.D/dax_region/available_size, size, align  bytes; read
  * </pre>
@@ -26,10 +27,12 @@ final class DaxSysfs {
   private static final String DEVICES = "/sys/bus/dax/devices/";
   private static final String REGION = "dax_region/";
 
+  private final DaxBus dax;
   private final Bus bus;
   private final DaxDeviceDriver driver;
 
   DaxSysfs(DaxBus dax) {
+    this.dax = dax;
     this.bus = dax.bus();
     this.driver = dax.deviceDax();
   }
@@ -58,6 +61,7 @@ final class DaxSysfs {
       case "size" -> isNumber(value) ? bus.sizeStore(device, number(value)) : -Errno.EINVAL;
       case "align" -> isNumber(value) ? bus.alignStore(device, number(value)) : -Errno.EINVAL;
       case "mapping" -> mapping(device, value);
+      case "state" -> dax.writeKmemState(device.name(), value);
       case REGION + "create" ->
           isNumber(value) ? bus.createStore(device.region(), (int) number(value)) : -Errno.EINVAL;
       case REGION + "delete" -> bus.deleteStore(device.region(), value);
@@ -91,6 +95,7 @@ final class DaxSysfs {
     return switch (file(path)) {
       case "size" -> Long.toString(size(device));
       case "align" -> Long.toString(device.align());
+      case "state" -> dax.kmemState(device.name());
       case REGION + "available_size" -> Long.toString(bus.daxRegionAvailSize(region));
       case REGION + "size" -> Long.toString(region.size());
       case REGION + "align" -> Long.toString(region.align());

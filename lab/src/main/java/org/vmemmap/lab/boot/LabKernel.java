@@ -14,6 +14,7 @@ import org.vmemmap.pagealloc.PageAlloc;
 import org.vmemmap.pagealloc.Placement;
 import org.vmemmap.pagealloc.Slab;
 import org.vmemmap.sparse.HotplugSystem;
+import org.vmemmap.sparse.NotifierErrInject;
 import org.vmemmap.sparse.MemoryHotplug;
 import org.vmemmap.sparse.MmInit;
 import org.vmemmap.sparse.Sparse;
@@ -261,6 +262,7 @@ public final class LabKernel {
       why = "The initcalls of the ported files, in the order of their levels.")
   private void initcalls(Listener listener) {
     hotplug.driverInit();
+    new NotifierErrInject(mm).errInjectInit(hotplug.online());
     cma.cmaInitReservedAreas();
     pageAlloc.initPerZoneWmarkMin();
     hugetlb.bootmem().giganticPagesInit();

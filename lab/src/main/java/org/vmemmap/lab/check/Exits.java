@@ -13,7 +13,6 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.TreeMap;
 import java.util.stream.Stream;
-import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.report.Json;
 import org.vmemmap.lab.report.Table;
 
@@ -34,6 +33,7 @@ public final class Exits {
   private static final String LIST = "failure-exits.txt";
   private static final String OWN_REQUEST = "-";
   private static final String STATE = "state";
+  private static final String FUNC = "func";
   private static final String ONLY = "only: ";
   private static final int FIELDS = 6;
 
@@ -43,8 +43,10 @@ public final class Exits {
    * @param file kernel file
    * @param symbol kernel function
    * @param method its Java method, as {@code Class.method}
-   * @param after the Java method whose failure leads to it; {@code -} when it asks itself, {@code
-   *     state} when it finds what it refuses, {@code state:method} when another has found that
+   * @param after the Java method whose failure leads to it; {@code -} when it asks itself, {@code -
+   *     SITE} when it asks for several things, {@code state} when it finds what it refuses, {@code
+   *     state:method} when another has found that, {@code func} when it hands on what a function
+   *     says that it was given
    * @param does what the function does then
    * @param never why no failure leads to it; empty when one does
    */
@@ -58,7 +60,13 @@ public final class Exits {
 
     /** The Java method that fails before; empty when it is the function itself. */
     public String callee() {
-      return byState() ? after.substring(STATE.length()).replace(":", "") : after.replace(OWN_REQUEST, "");
+      boolean itself = after.startsWith(OWN_REQUEST) || handsOn();
+      return byState() ? after.substring(STATE.length()).replace(":", "") : itself ? "" : after;
+    }
+
+    /** True when it is the answer to a function that was passed to it. */
+    public boolean handsOn() {
+      return after.equals(FUNC);
     }
 
     /** True when it is not the answer to a request that was refused. */
@@ -70,6 +78,11 @@ public final class Exits {
     public boolean fails() {
       return Stream.of(does.split(", ", -1))
           .anyMatch(what -> what.startsWith("returns") || what.startsWith("panics"));
+    }
+
+    /** True when the kernel crashes then. */
+    public boolean dies() {
+      return does.startsWith("dies");
     }
 
     /** True when a failure leads to it in {@code mode}. */
@@ -127,23 +140,25 @@ public final class Exits {
    * @param where scenario and world
    */
   void refused(String site, String mode, String where) {
-    for (Exit exit : ahead()) {
+    for (Exit exit : ahead(site)) {
       reached
           .computeIfAbsent(exit, e -> new LinkedHashMap<>())
           .computeIfAbsent(mode, m -> site + ", " + where);
     }
   }
 
-  /** The exits that a failure at this moment will take, innermost first. */
-  List<Exit> ahead() {
+  /**
+   * The exits that a failure of {@code site} at this moment will take, innermost first: as far as
+   * functions fail.
+   */
+  List<Exit> ahead(String site) {
     List<String> stack = stack();
     List<Exit> ahead = new ArrayList<>();
     for (int i = 0; i < stack.size(); i++) {
-      Exit exit = exit(stack, i);
-      if (exit != null) {
-        ahead.add(exit);
-      }
-      if (exit != null && exit.does().startsWith("panics")) {
+      List<Exit> next = exits(stack, i, site);
+      ahead.addAll(next);
+      boolean handled = !next.isEmpty() && next.stream().noneMatch(Exit::fails);
+      if (handled || next.stream().anyMatch(exit -> exit.does().startsWith("panics"))) {
         break;
       }
     }
@@ -162,10 +177,12 @@ public final class Exits {
   }
 
   private static boolean ported(String name) {
-    return name.startsWith("org.vmemmap.")
+    // Resources are ported, though they lie among the types.
+    return name.equals("org.vmemmap.types.IomemResource")
+        || (name.startsWith("org.vmemmap.")
         && !name.startsWith("org.vmemmap.lab.")
         && !name.startsWith("org.vmemmap.types.")
-        && !name.startsWith("org.vmemmap.machine.");
+        && !name.startsWith("org.vmemmap.machine."));
   }
 
   private static String method(StackWalker.StackFrame frame) {
@@ -173,17 +190,19 @@ public final class Exits {
     return name.startsWith("lambda$") ? name.split("[$]", -1)[1] : name;
   }
 
-  /** The exit that the {@code at}-th function of the stack will take; null for none that is listed. */
-  private @Nullable Exit exit(List<String> stack, int at) {
+  /** The exits that the {@code at}-th function of the stack may take; all after the same call. */
+  private List<Exit> exits(List<String> stack, int at, String site) {
     List<String> below =
         stack.subList(0, at).stream().map(name -> name.substring(name.indexOf('.') + 1)).toList();
-    for (Exit exit : byMethod.getOrDefault(stack.get(at), List.of())) {
-      boolean itself = at == 0 && exit.after().equals(OWN_REQUEST);
-      if (itself || below.contains(exit.after())) {
-        return exit;
+    List<Exit> own = byMethod.getOrDefault(stack.get(at), List.of());
+    for (Exit exit : own) {
+      boolean itself = at == 0
+          && (exit.after().equals(OWN_REQUEST) || exit.after().equals(OWN_REQUEST + " " + site));
+      if (itself || below.contains(exit.after()) || (exit.handsOn() && at > 0)) {
+        return own.stream().filter(each -> each.after().equals(exit.after())).toList();
       }
     }
-    return null;
+    return List.of();
   }
 
   /** The exits and the step that led to each, in both modes. */

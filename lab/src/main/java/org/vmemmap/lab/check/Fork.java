@@ -11,6 +11,7 @@ import java.util.Collection;
 import java.util.Collections;
 import java.util.Deque;
 import java.util.EnumMap;
+import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.IdentityHashMap;
@@ -141,7 +142,7 @@ public final class Fork {
     if (type.getName().startsWith("java.util.ImmutableCollections$")) {
       return true;
     }
-    if (!COLLECTIONS.contains(type)) {
+    if (!COLLECTIONS.contains(type) && !(collection instanceof EnumSet)) {
       throw unknown(type);
     }
     return false;

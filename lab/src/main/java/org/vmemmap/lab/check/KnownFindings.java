@@ -61,6 +61,9 @@ final class KnownFindings {
   private static final String FREED_TOO_EARLY =
       "powerpc hash: a boot without memory for the list of blocks frees a block too early";
 
+  private static final String UNBOUND = "A DIMM that cannot be bound leaves its memory behind";
+  private static final String UNDO_REFUSED =
+      "An undo may be refused, and half of what was asked for stays";
   private static final String PLUGGED = "A DIMM without a resource counts as plugged";
   private static final String SHARED_BLOCK =
       "A shared pageblock: its type changes under free pages";
@@ -152,6 +155,11 @@ final class KnownFindings {
         new Known(ZONE_END, "struct-page-node-zone", KnownFindings::zoneEnd),
         new Known(HASH_SECTION, RuleBook.CRASH, KnownFindings::hashSection),
         new Known(RADIX_GAP, RuleBook.FAILED_OPERATION, KnownFindings::radixGap),
+        new Known(
+            UNBOUND,
+            RuleBook.FAILED_OPERATION,
+            sight -> sight.verb("dimm") && sight.failed().contains("acpi_bind_one")),
+        new Known(UNDO_REFUSED, RuleBook.FAILED_OPERATION, KnownFindings::undoRefused),
         new Known(PLUGGED, RuleBook.WARNING, KnownFindings::plugged),
         new Known(SHARED_BLOCK, RuleBook.WARNING, KnownFindings::sharedBlock),
         new Known(NO_ZONE, RuleBook.INITIALISED, KnownFindings::noZone),
@@ -228,6 +236,17 @@ final class KnownFindings {
     return !sight.spec().config().series().unmapsFailedBlockFromAltmap()
         && (sight.verb("dimm") || sight.verb("kmem"))
         && sight.detail().contains("Altmap not fully unmapped");
+  }
+
+  /** One refusal begins the undo, another ends it. */
+  private static boolean undoRefused(Sight sight) {
+    boolean undoes =
+        sight.verb("lmbs")
+            || sight.verb("unlmbs")
+            || (sight.step() != null && sight.step().what().endsWith("state"));
+    return undoes
+        && sight.failed().size() > 1
+        && sight.failed().contains("notifier_err_inject_callback");
   }
 
   private static boolean halfAdded(Sight sight) {

@@ -7,6 +7,7 @@ import org.vmemmap.lab.boot.DaxOption;
 import org.vmemmap.lab.boot.MachineSpec;
 import org.vmemmap.lab.boot.Profile;
 import org.vmemmap.lab.boot.Ram;
+import org.vmemmap.types.Series;
 
 /**
  * Scenarios in which memory comes and goes. Each ends with the memory gone, so that what a failure
@@ -15,9 +16,12 @@ import org.vmemmap.lab.boot.Ram;
 public final class MemoryScenarios {
   /** Their names. */
   public static final List<String> NAMES =
-      List.of("dimm", "dimm-node", "dimm-on-memory", "kmem", "kmem-on-memory", "lmbs");
+      List.of(
+          "dimm", "dimm-node", "dimm-on-memory", "dimm-pool", "kmem", "kmem-on-memory", "kmem-ranges",
+          "lmbs");
 
   private static final String ON = "memory_hotplug.memmap_on_memory=on";
+  private static final String DEVICE = "/sys/bus/dax/devices/dax0.0/";
   private static final long GIB = 1L << 30;
 
   private MemoryScenarios() {}
@@ -30,7 +34,7 @@ public final class MemoryScenarios {
       boolean has =
           switch (name) {
             case "lmbs" -> powerpc;
-            case "kmem", "kmem-on-memory" -> !powerpc;
+            case "kmem", "kmem-on-memory", "kmem-ranges" -> !powerpc;
             default -> world.profile() == null;
           };
       if (has) {
@@ -46,15 +50,21 @@ public final class MemoryScenarios {
       case "dimm-node" -> dimm(name, "the module brings a node", world, 1, 1);
       case "dimm-on-memory" ->
           dimm(name, "the module's blocks host their memmap", world, 2, 0);
+      case "dimm-pool" ->
+          dimm(name, "hugepages are in the module, one in use, when it goes", world, 1, 0);
       case "kmem" ->
           kmem(name, "device memory becomes System RAM and comes back", world);
       case "kmem-on-memory" -> kmem(name, "the same with the memmap inside", world);
+      case "kmem-ranges" ->
+          kmemRanges(name, "the same with a device that is in two places", world);
       default -> lmbs(name, "the hypervisor gives memory and takes it", world);
     };
   }
 
   private static List<String> cmdline(String name) {
-    return name.endsWith("-on-memory") ? List.of(ON) : List.of();
+    return name.endsWith("-on-memory")
+        ? List.of(ON)
+        : name.equals("dimm-pool") ? List.of("hugetlb_free_vmemmap=on") : List.of();
   }
 
   /** A machine with room for some memory blocks that nobody knows of at boot. */
@@ -69,10 +79,15 @@ public final class MemoryScenarios {
     MachineSpec spec = withRoom(name, world, blocks, node);
     Ram room = spec.deviceMemory().getFirst();
     List<Step> steps = new ArrayList<>();
+    boolean pool = name.equals("dimm-pool");
     steps.add(new Step("dimm", hex(room.start()) + " " + hex(room.size()) + " " + node));
     for (String state : List.of("online_movable", "offline")) {
       for (int i = 0; i < blocks; i++) {
         steps.add(block(spec, room, i, state));
+      }
+      if (pool && state.equals("online_movable")) {
+        steps.add(Step.pool(2));
+        steps.add(new Step("map", hex(world.hugepage())));
       }
     }
     steps.add(new Step("eject", hex(room.start())));
@@ -102,6 +117,38 @@ public final class MemoryScenarios {
     return make(name, about, world, spec, steps);
   }
 
+  /**
+   * The device has the first and the third block of its region.
+   *
+   * <pre>
+   *   region    | block 0 | block 1 | block 2 |
+   *   dax0.0    |#########|         |#########|
+   * </pre>
+   */
+  private static Scenario kmemRanges(String name, String about, World world) {
+    MachineSpec bare = world.spec(world.memory(), 1, List.of(), List.of());
+    long block = bare.memoryBlockSize();
+    DaxOption device = new DaxOption(3 * block, world.device().align(), false, false, 0);
+    MachineSpec spec = world.spec(world.memory(), 1, List.of(device), cmdline(name));
+    long first = spec.softReserved().getFirst().start();
+    String start = hex(first);
+    List<Step> steps =
+        List.of(
+            Step.write(DEVICE + "size", "0"),
+            Step.write(DEVICE + "mapping", range(first, block)),
+            Step.write(DEVICE + "mapping", range(first + 2 * block, block)),
+            new Step("kmem", start + " " + hex(2 * block) + " 0 no"),
+            new Step("state", start + " unplugged"),
+            new Step("state", start + " online_movable"),
+            new Step("state", start + " unplugged"),
+            new Step("unkmem", start));
+    return make(name, about, world, spec, steps);
+  }
+
+  private static String range(long start, long size) {
+    return Long.toHexString(start) + "-" + Long.toHexString(start + size - 1);
+  }
+
   private static Scenario lmbs(String name, String about, World world) {
     MachineSpec spec = withRoom(name, world, 2, 0);
     Ram room = spec.deviceMemory().getFirst();
@@ -121,6 +168,7 @@ public final class MemoryScenarios {
 
   private static Scenario make(
       String name, String about, World world, MachineSpec spec, List<Step> steps) {
-    return new Scenario(name, about, world, spec, steps, true, false, Selection.NONE);
+    return new Scenario(name, about, world, spec, steps, true, false, Selection.NONE)
+        .at(Series.at(Series.LAST));
   }
 }

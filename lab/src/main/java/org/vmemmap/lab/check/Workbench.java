@@ -202,7 +202,12 @@ final class Workbench {
       Hstate h = kernel.hugetlb().hstates().sizeToHstate(numbers(step).getFirst());
       return h != null && h.isGigantic();
     }
-    return step.what().equals("isolate");
+    boolean offlines = step.writes() && step.value().equals("offline");
+    return step.what().equals("isolate") || (offlines && hasHugepages());
+  }
+
+  private boolean hasHugepages() {
+    return kernel.hugetlb().hstates().all().stream().anyMatch(h -> h.nrHugePages != 0);
   }
 
   private int unbind(long start) {

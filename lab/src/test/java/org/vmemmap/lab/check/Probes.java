@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.lab.check;
 
+import java.lang.reflect.RecordComponent;
 import java.util.ArrayDeque;
+import java.util.Collection;
 import java.util.Deque;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
+import java.util.Map;
 import java.util.Set;
+import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
+import org.vmemmap.types.Errno;
 import org.vmemmap.types.KernelPanic;
 import org.vmemmap.types.Page;
 
@@ -19,17 +25,22 @@ import org.vmemmap.types.Page;
  *   A returns -ENOMEM          "A after B" is taken
  * </pre>
  *
- * A helper without a tag of its own is a part of the function that calls it. The state is static,
- * as the ported code has no place for it; each {@link ProbedClasses} has its own.
+ * A helper without a tag of its own is a part of the function that calls it, and so is a function
+ * that only hands on what a function says that was passed to it. The state is static, as the ported
+ * code has no place for it; each {@link ProbedClasses} has its own.
  */
 public final class Probes {
   private static final int MAX_ERRNO = 4095;
+  private static final Set<String> ERRORS = Set.of("err", "error", "rc");
   private static final Deque<Frame> FRAMES = new ArrayDeque<>();
   private static final Set<String> FALLIBLE = new LinkedHashSet<>();
+  private static final Set<String> HANDING_ON = new LinkedHashSet<>();
   private static final Set<String> SEEN = new LinkedHashSet<>();
   private static final Set<String> TAKEN = new LinkedHashSet<>();
   private static final Set<String> CAUSED = new LinkedHashSet<>();
   private static final Set<String> BY_STATE = new LinkedHashSet<>();
+  private static final Set<String> SURVIVED = new LinkedHashSet<>();
+  private static final Set<String> CODES = new LinkedHashSet<>();
   private static boolean listening;
 
   private Probes() {}
@@ -38,21 +49,42 @@ public final class Probes {
    * A method that runs.
    *
    * @param symbol file and kernel function; those of its caller make it a part of that
-   * @param failed what it called and what failed then
+   * @param failed what it called and what failed then, with what they said
    * @param causes what made them fail
    */
   private record Frame(
-      String method, String symbol, boolean part, Set<String> failed, Set<String> causes) {}
+      String method,
+      String symbol,
+      boolean part,
+      Map<String, Set<String>> failed,
+      Set<String> causes) {
+    void fails(String callee, Collection<String> codes) {
+      failed.computeIfAbsent(callee, c -> new TreeSet<>()).addAll(codes);
+    }
 
-  /** Forgets everything; only what {@code fallible} methods return is looked at from now on. */
-  static void start(Set<String> fallible) {
+    /** What a part of it met, it has met. */
+    void takeOver(Frame part) {
+      part.failed.forEach(this::fails);
+      causes.addAll(part.causes);
+    }
+  }
+
+  /**
+   * Forgets everything; only what {@code fallible} methods return is looked at from now on, and what
+   * {@code handingOn} methods, with their classes, say is said by a function that they were given.
+   */
+  static void start(Set<String> fallible, Set<String> handingOn) {
     FRAMES.clear();
     SEEN.clear();
     TAKEN.clear();
     CAUSED.clear();
     BY_STATE.clear();
+    SURVIVED.clear();
+    CODES.clear();
     FALLIBLE.clear();
     FALLIBLE.addAll(fallible);
+    HANDING_ON.clear();
+    HANDING_ON.addAll(handingOn);
     listening = false;
   }
 
@@ -81,32 +113,70 @@ public final class Probes {
     return Set.copyOf(BY_STATE);
   }
 
+  /** The same where the method did not fail. */
+  static Set<String> survived() {
+    return Set.copyOf(SURVIVED);
+  }
+
+  /**
+   * {@code method: code callee=codes ...}: what the method said, and what those had said that failed
+   * before; none where nobody is to blame.
+   */
+  static Set<String> codes() {
+    return Set.copyOf(CODES);
+  }
+
   /** A method of this name begins; it stands for {@code symbol}, or for nothing of its own. */
   public static void enter(String method, String symbol) {
     Frame caller = FRAMES.peek();
-    boolean part = symbol.isEmpty() || (caller != null && caller.symbol().equals(symbol));
-    String of = symbol.isEmpty() && caller != null ? caller.symbol() : symbol;
-    FRAMES.push(new Frame(method, of, part, new LinkedHashSet<>(), new LinkedHashSet<>()));
+    boolean handsOn = caller != null && HANDING_ON.contains(method);
+    boolean part =
+        symbol.isEmpty() || handsOn || (caller != null && caller.symbol().equals(symbol));
+    String of = (symbol.isEmpty() || handsOn) && caller != null ? caller.symbol() : symbol;
+    FRAMES.push(new Frame(method, of, part, new LinkedHashMap<>(), new LinkedHashSet<>()));
   }
 
   /** It returns nothing that could be an error. */
   public static void leave() {
-    leave(false, 0);
+    leave("", 0);
   }
 
   /** It returns an int. */
   public static void leave(int value, int line) {
-    leave(value < 0 && value >= -MAX_ERRNO, line);
+    leave(code(value), line);
   }
 
   /** It returns an address. */
   public static void leave(long value, int line) {
-    leave(value <= 0 && value >= -MAX_ERRNO, line);
+    leave(value == 0 ? "NULL" : code(value), line);
   }
 
-  /** It returns an object. */
+  /** It returns an object; a record may hold an error instead of what was wanted. */
   public static void leave(@Nullable Object value, int line) {
-    leave(value == null || (value instanceof Page page && page.isErr()), line);
+    switch (value) {
+      case null -> leave("NULL", line);
+      case Page page -> leave(page.isErr() ? code(page.va()) : "", line);
+      case Record record -> leave(error(record), line);
+      default -> leave("", line);
+    }
+  }
+
+  private static String code(long value) {
+    return value < 0 && value >= -MAX_ERRNO ? Errno.name((int) value) : "";
+  }
+
+  private static String error(Record record) {
+    for (RecordComponent each : record.getClass().getRecordComponents()) {
+      if (each.getType() == int.class && ERRORS.contains(each.getName())) {
+        try {
+          each.getAccessor().setAccessible(true);
+          return code((int) each.getAccessor().invoke(record));
+        } catch (ReflectiveOperationException e) {
+          throw new IllegalStateException(e);
+        }
+      }
+    }
+    return "";
   }
 
   /** It throws. */
@@ -116,35 +186,38 @@ public final class Probes {
         Frame frame = FRAMES.pop();
         Frame caller = FRAMES.peek();
         if (!frame.part() || caller == null) {
-          took(frame, line);
+          took(frame, "panic", line);
           saw(name(frame.method()));
           return;
         }
-        caller.failed().addAll(frame.failed());
-        caller.causes().addAll(frame.causes());
+        caller.takeOver(frame);
       }
     }
   }
 
-  private static void leave(boolean fails, int line) {
+  /** It returns {@code code}, an error; empty for none. */
+  private static void leave(String code, int line) {
     Frame frame = FRAMES.pop();
-    boolean counts = fails && listening;
-    if (counts && !frame.part()) {
-      took(frame, line);
+    boolean counts = !code.isEmpty() && listening;
+    if (!frame.part()) {
+      ended(frame, counts ? code : "", line);
     }
     Frame caller = FRAMES.peek();
     if (caller == null) {
       return;
     }
+    boolean handsOn = HANDING_ON.contains(frame.method());
     boolean same = frame.part() && frame.method().equals(caller.method());
-    if (counts && !same && FALLIBLE.contains(name(frame.method()))) {
-      caller.failed().add(name(frame.method()));
-      caller.causes().addAll(frame.failed());
+    if (counts && !same && !handsOn && FALLIBLE.contains(name(frame.method()))) {
+      caller.fails(name(frame.method()), Set.of(code));
+      caller.causes().addAll(frame.failed().keySet());
       caller.causes().addAll(frame.causes());
       saw(name(frame.method()));
     } else if (frame.part()) {
-      caller.failed().addAll(frame.failed());
-      caller.causes().addAll(frame.causes());
+      if (counts && handsOn) {
+        SEEN.add(frame.method() + " after ");
+      }
+      caller.takeOver(frame);
     }
   }
 
@@ -157,11 +230,27 @@ public final class Probes {
     }
   }
 
-  private static void took(Frame frame, int line) {
+  private static void ended(Frame frame, String code, int line) {
+    if (!code.isEmpty()) {
+      took(frame, code, line);
+    } else if (listening) {
+      frame.failed().keySet().forEach(callee -> SURVIVED.add(frame.method() + " after " + callee));
+    }
+  }
+
+  private static void took(Frame frame, String code, int line) {
     if (frame.failed().isEmpty()) {
       BY_STATE.add(frame.method() + ":" + line);
     }
-    frame.failed().forEach(callee -> TAKEN.add(frame.method() + " after " + callee));
+    StringBuilder said = new StringBuilder(frame.method()).append(": ").append(code);
+    frame
+        .failed()
+        .forEach(
+            (callee, codes) -> {
+              TAKEN.add(frame.method() + " after " + callee);
+              said.append(' ').append(callee).append('=').append(String.join(",", codes));
+            });
+    CODES.add(said.toString());
     frame.causes().forEach(callee -> CAUSED.add(frame.method() + " after " + callee));
   }
 

@@ -16,9 +16,16 @@ class ReachedExitsTest {
   private static final List<Exits.Exit> EXITS = new Exits().all();
   private static final List<ExitCode.Body> FUNCTIONS = functions();
 
-  /** These return a number of pages, of which 0 is none. */
-  private static final Set<String> NUMBERS =
-      Set.of("SparseVmemmap.vmemAltmapNrFree", "SparseVmemmap.sectionNrVmemmapPages");
+  /** These answer a question: a number of pages, of which 0 is none, or who it is, null for nobody. */
+  private static final Set<String> ANSWERS =
+      Set.of(
+          "SparseVmemmap.vmemAltmapNrFree",
+          "SparseVmemmap.sectionNrVmemmapPages",
+          "MemoryHotplug.pfnToOnlinePage",
+          "MemoryHotplug.findSmallestSectionPfn",
+          "MemoryHotplug.findBiggestSectionPfn",
+          "MemoryBlocks.earlyNodeZoneForMemoryBlock",
+          "Kmem.stateShow");
 
   /** Functions of the files that are in the list: all of these have to be in it. */
   private static List<ExitCode.Body> functions() {
@@ -45,7 +52,7 @@ class ReachedExitsTest {
   private static Set<String> fallible(List<Exits.Exit> exits) {
     Set<String> names = new TreeSet<>();
     for (Exits.Exit exit : exits) {
-      if (exit.does().contains("returns")) {
+      if (exit.does().contains("returns") && !exit.handsOn()) {
         names.add(name(exit));
       }
       names.add(exit.callee());
@@ -79,7 +86,7 @@ class ReachedExitsTest {
           .stream()
               .filter(call -> fallible.contains(call) && !callees.contains(call))
               .forEach(call -> wrong.add(function.method() + " has no exit after " + call));
-      boolean fails = !function.result().equals("void") && !NUMBERS.contains(function.method());
+      boolean fails = !function.result().equals("void") && !ANSWERS.contains(function.method());
       if (fails && function.failures().size() > own.size()) {
         wrong.add(function.method() + " fails in more places than it has exits");
       }
@@ -138,8 +145,11 @@ class ReachedExitsTest {
       lines(facts, ExitRuns.TAKEN).stream()
           .filter(pair -> pair.startsWith(function.method() + " ") && !listed.contains(pair))
           .forEach(pair -> wrong.add("not in the list: " + pair));
-      byState(function, lines(facts, ExitRuns.STATE), wrong);
+      if (!ANSWERS.contains(function.method())) {
+        byState(function, lines(facts, ExitRuns.STATE), wrong);
+      }
     }
+    codes(lines(facts, ExitRuns.CODE), wrong);
     assertEquals("", String.join("\n", wrong));
   }
 
@@ -165,10 +175,54 @@ class ReachedExitsTest {
     if (own.isEmpty()) {
       met.retainAll(function.failures());
     }
-    long wanted = own.stream().filter(exit -> exit.never().isEmpty()).count();
+    long wanted =
+        own.stream()
+            .filter(exit -> exit.never().isEmpty() && exit.fails() && !exit.handsOn())
+            .count();
     if (met.size() != wanted) {
       wrong.add(method + ": " + wanted + " exits by what it finds, failed on lines " + met);
     }
+  }
+
+  /** What a function says is what the list says: for one of those that failed before. */
+  private static void codes(Set<String> codes, List<String> wrong) {
+    for (String line : codes) {
+      List<String> words = List.of(line.split(" ", -1));
+      String method = words.getFirst().replace(":", "");
+      Set<String> wanted = new TreeSet<>();
+      for (Exits.Exit exit : of(method, EXITS)) {
+        if (exit.fails() && words.size() == 2 && exit.callee().isEmpty()) {
+          wanted.addAll(wanted(exit, ""));
+        }
+        for (String failed : words.subList(2, words.size())) {
+          int before = failed.indexOf('=');
+          if (exit.fails() && exit.callee().equals(failed.substring(0, before))) {
+            wanted.addAll(wanted(exit, failed.substring(before + 1)));
+          }
+        }
+      }
+      if (!wanted.isEmpty() && !wanted.contains(words.get(1))) {
+        wrong.add(line + ", wanted " + wanted);
+      }
+    }
+  }
+
+  /** What it may say when its callee has said {@code before}. */
+  private static Set<String> wanted(Exits.Exit exit, String before) {
+    Set<String> wanted = new TreeSet<>();
+    for (String does : exit.does().split(", ", -1)) {
+      String[] words = does.split(" ", -1);
+      if (words[0].equals("panics")) {
+        wanted.add("panic");
+      } else if (words[0].equals("as")) {
+        wanted.add("NULL");
+      } else if (words[0].equals("returns") && words[1].equals("it")) {
+        wanted.addAll(List.of(before.split(",", -1)));
+      } else if (words[0].equals("returns") && words[1].matches("NULL|-E.*|[0-9]+")) {
+        wanted.add(words[1].equals("0") ? "NULL" : words[1]);
+      }
+    }
+    return wanted;
   }
 
   private static Set<String> lines(List<String> facts, String kind) {
