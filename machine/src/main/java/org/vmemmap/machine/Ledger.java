@@ -15,13 +15,25 @@ import org.jspecify.annotations.Nullable;
 public final class Ledger {
   private static final int BLOCK_SHIFT = 9;
   private static final int BLOCK = 1 << BLOCK_SHIFT;
+  private static final int PART_SHIFT = 12;
+  private static final int PART = 1 << PART_SHIFT;
 
   private final FrameOwner[] owners;
   private final long frames;
-  private final byte[] uniform;
-  private final byte[] @Nullable [] mixed;
+
+  /** Blocks by part of the book; a part is opened when a frame in it moves. */
+  private final @Nullable Part[] parts;
+
   private final long[] counts;
   private @Nullable Watcher watcher;
+
+  /**
+   * The owners in some blocks.
+   *
+   * @param uniform the owner of all frames of a block
+   * @param mixed the owner of each, where they differ
+   */
+  private record Part(byte[] uniform, byte[] @Nullable [] mixed) {}
 
   /** Hears of frames that get a new owner. */
   @FunctionalInterface
@@ -40,8 +52,7 @@ public final class Ledger {
     this.owners = owners.clone();
     this.frames = frames;
     int blocks = Math.toIntExact((frames + BLOCK - 1) >>> BLOCK_SHIFT);
-    this.uniform = new byte[blocks];
-    this.mixed = new byte[blocks][];
+    this.parts = new Part[(blocks + PART - 1) >>> PART_SHIFT];
     this.counts = new long[owners.length];
     counts[0] = frames;
   }
@@ -75,7 +86,7 @@ public final class Ledger {
     long at = frame;
     while (at < end && ordinalOf(at) == owner) {
       int block = block(at);
-      at = mixed[block] == null ? ((long) block + 1) << BLOCK_SHIFT : at + 1;
+      at = mixed(block) == null ? ((long) block + 1) << BLOCK_SHIFT : at + 1;
     }
     return Math.min(at, end);
   }
@@ -111,7 +122,7 @@ public final class Ledger {
         throw new MachineFault(
             "frame-owner", at, "is=" + ownerOf(at).name() + " from=" + from.name() + " to=" + to.name());
       }
-      at = mixed[block] == null ? ((long) block + 1) << BLOCK_SHIFT : at + 1;
+      at = mixed(block) == null ? ((long) block + 1) << BLOCK_SHIFT : at + 1;
     }
   }
 
@@ -122,8 +133,9 @@ public final class Ledger {
       int first = (int) at & (BLOCK - 1);
       int run = (int) Math.min(BLOCK - first, frame + n - at);
       if (run == BLOCK) {
-        uniform[block] = owner;
-        mixed[block] = null;
+        Part part = part(block);
+        part.uniform[block & (PART - 1)] = owner;
+        part.mixed[block & (PART - 1)] = null;
       } else {
         Arrays.fill(split(block), first, first + run, owner);
       }
@@ -131,20 +143,40 @@ public final class Ledger {
     }
   }
 
+  private Part part(int block) {
+    Part part = parts[block >>> PART_SHIFT];
+    if (part == null) {
+      part = new Part(new byte[PART], new byte[PART][]);
+      parts[block >>> PART_SHIFT] = part;
+    }
+    return part;
+  }
+
   private byte[] split(int block) {
-    byte @Nullable [] bytes = mixed[block];
+    byte @Nullable [] bytes = mixed(block);
     if (bytes == null) {
+      Part part = part(block);
       bytes = new byte[BLOCK];
-      Arrays.fill(bytes, uniform[block]);
-      mixed[block] = bytes;
+      Arrays.fill(bytes, part.uniform[block & (PART - 1)]);
+      part.mixed[block & (PART - 1)] = bytes;
     }
     return bytes;
   }
 
+  private byte @Nullable [] mixed(int block) {
+    Part part = parts[block >>> PART_SHIFT];
+    return part == null ? null : part.mixed[block & (PART - 1)];
+  }
+
   private int ordinalOf(long frame) {
     int block = block(frame);
-    byte @Nullable [] bytes = mixed[block];
-    return bytes == null ? uniform[block] : bytes[(int) frame & (BLOCK - 1)];
+    Part part = parts[block >>> PART_SHIFT];
+    if (part == null) {
+      return 0;
+    }
+    int at = block & (PART - 1);
+    byte @Nullable [] bytes = part.mixed[at];
+    return bytes == null ? part.uniform[at] : bytes[(int) frame & (BLOCK - 1)];
   }
 
   private int block(long frame) {

@@ -46,6 +46,12 @@ public final class MmInline {
         0, 0, nodesShift, nodes, zonesShift, zonesPgshift, lastCpupidBits, cpupid);
   }
 
+  /** The bits of word 0 that hold node and zone. */
+  public long linkBits() {
+    long zone = ((1L << zonesShift) - 1) << zonesPgshift;
+    return nodesShift == 0 ? zone : zone | ((1L << nodesShift) - 1) << nodesPgshift;
+  }
+
   /**
    * {@code page_zonenum()}: read from the page itself, or from its head in the form {@link
    * Series#ZONENUM_OF_HEAD}.

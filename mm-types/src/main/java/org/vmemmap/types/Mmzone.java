@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.types;
 
+import java.util.Arrays;
 import java.util.function.LongPredicate;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.machine.YieldPoints;
@@ -26,7 +27,11 @@ public final class Mmzone {
   private final int pageShift;
   private final int pfnSectionShift;
   private final int sectionsPerRoot;
-  private final MemSection[] @Nullable [] memSection;
+  private final int nrSectionRoots;
+
+  /** As long as the roots that exist need. */
+  private MemSection[] @Nullable [] memSection = new MemSection[0][];
+
   private final Rcu rcu;
   private final YieldPoints yields;
 
@@ -43,7 +48,7 @@ public final class Mmzone {
     this.pfnSectionShift = config.sectionSizeBits() - pageShift;
     this.sectionsPerRoot = (1 << pageShift) / sizeofMemSection();
     long roots = (nrMemSections() + sectionsPerRoot - 1) / sectionsPerRoot;
-    this.memSection = new MemSection[Math.toIntExact(roots)][];
+    this.nrSectionRoots = Math.toIntExact(roots);
   }
 
   /** {@code sizeof(struct mem_section)} in bytes; padded to a power of two before patch 21. */
@@ -102,7 +107,7 @@ public final class Mmzone {
 
   /** NR_SECTION_ROOTS. */
   public int nrSectionRoots() {
-    return memSection.length;
+    return nrSectionRoots;
   }
 
   /** SECTION_BLOCKFLAGS_BITS. */
@@ -190,7 +195,7 @@ public final class Mmzone {
 
   /** True when {@code mem_section[root]} has been allocated. */
   public boolean hasRoot(int root) {
-    return memSection[root] != null;
+    return root < memSection.length && memSection[root] != null;
   }
 
   /** {@code mem_section[root] = ...}: a root of empty sections. */
@@ -198,6 +203,9 @@ public final class Mmzone {
     MemSection[] made = new MemSection[sectionsPerRoot];
     for (int i = 0; i < sectionsPerRoot; i++) {
       made[i] = new MemSection();
+    }
+    if (root >= memSection.length) {
+      memSection = Arrays.copyOf(memSection, root + 1);
     }
     memSection[root] = made;
   }
@@ -389,11 +397,14 @@ public final class Mmzone {
     return !onlineDeviceSection(ms) || !devicePfns.test(pfn);
   }
 
-  /** {@code next_present_section_nr()}; -1 behind the last. */
+  /** {@code next_present_section_nr()}; -1 behind the last. Roots that do not exist are skipped. */
   @Kernel(file = "include/linux/mmzone.h", symbol = "next_present_section_nr")
   public long nextPresentSectionNr(long nr) {
     while (++nr <= highestPresentSectionNr) {
-      if (presentSection(nrToSection(nr))) {
+      int root = sectionNrToRoot(nr);
+      if (!hasRoot(root)) {
+        nr = (root + 1L) * sectionsPerRoot - 1;
+      } else if (presentSection(nrToSection(nr))) {
         return nr;
       }
     }

@@ -56,10 +56,14 @@ public final class Series {
   private final Set<Integer> patches;
   private final Set<String> fixes;
 
+  /** Bit n: the kernel has patch n. For who asks at each struct page. */
+  private final long patchBits;
+
   private Series(String name, Set<Integer> patches, Set<String> fixes) {
     this.name = name;
     this.patches = Set.copyOf(patches);
     this.fixes = Set.copyOf(fixes);
+    this.patchBits = patches.stream().mapToLong(n -> 1L << n).reduce(0, (a, b) -> a | b);
   }
 
   /**
@@ -164,7 +168,7 @@ public final class Series {
 
   /** True when the kernel has patch {@code n}; the code asks the named questions instead. */
   public boolean has(int n) {
-    return patches.contains(n);
+    return (patchBits & 1L << n) != 0;
   }
 
   /** True when the kernel has the later fix. */

@@ -19,7 +19,17 @@ public interface Placement {
         public boolean kept(long startPfn, long endPfn) {
           return false;
         }
+
+        @Override
+        public boolean advises() {
+          return false;
+        }
       };
+
+  /** False when there is never any advice, and nothing is kept: the allocators need not ask. */
+  default boolean advises() {
+    return true;
+  }
 
   /**
    * The pfn at which the next block of 2^{@code order} pages, wanted for a hugepage on node {@code

@@ -31,7 +31,7 @@ final class PlacementSearch {
 
   /** True when somebody gives advice. */
   boolean active() {
-    return !placement.equals(Placement.NONE);
+    return placement.advises();
   }
 
   /** The pfn wanted for the next hugepage, or -1; see {@link Placement#next}. */

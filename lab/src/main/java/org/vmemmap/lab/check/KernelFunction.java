@@ -2,7 +2,7 @@
 package org.vmemmap.lab.check;
 
 import java.lang.reflect.Method;
-import java.util.List;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.types.Kernel;
@@ -22,6 +22,16 @@ public record KernelFunction(String symbol, String file, int line) {
   private static final String OURS = "org.vmemmap.";
   private static final String SOURCE = ".c";
   private static final Method[] NONE = {};
+
+  /** The kernel file that a class is; empty for none. */
+  private static final ClassValue<String> FILE =
+      new ClassValue<>() {
+        @Override
+        protected String computeValue(Class<?> type) {
+          Kernel tag = type.getAnnotation(Kernel.class);
+          return tag == null ? "" : tag.file();
+        }
+      };
 
   /** The innermost one; null outside of any. */
   public static @Nullable KernelFunction innermost() {
@@ -63,9 +73,10 @@ public record KernelFunction(String symbol, String file, int line) {
     return null;
   }
 
-  /** All of them, innermost first. */
-  static List<KernelFunction> stack() {
-    return walk(Stream::toList);
+  /** True when a class that is one of {@code files} runs, or waits for what it has called. */
+  static boolean anyIn(Set<String> files) {
+    return StackWalker.getInstance(StackWalker.Option.RETAIN_CLASS_REFERENCE)
+        .walk(frames -> frames.anyMatch(frame -> files.contains(FILE.get(frame.getDeclaringClass()))));
   }
 
   /** As in {@code vmemmap_remap_pte (hugetlb_vmemmap.c)}. */

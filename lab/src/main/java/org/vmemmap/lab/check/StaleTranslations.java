@@ -25,7 +25,7 @@ public final class StaleTranslations {
   /** To be asked of an owner that a frame comes from or goes to while a CPU has it cached. */
   public static boolean mustNotLeadTo(FrameOwner owner) {
     return owner == Owner.BUDDY
-        && KernelFunction.stack().stream().noneMatch(each -> FREE_EARLY.contains(each.file()));
+        && !KernelFunction.anyIn(FREE_EARLY);
   }
 
   /** The translations of all CPUs that lead elsewhere than the page tables do, or nowhere. */

@@ -456,5 +456,10 @@ final class Trial {
     public boolean kept(long startPfn, long endPfn) {
       return false;
     }
+
+    @Override
+    public boolean advises() {
+      return false;
+    }
   }
 }

@@ -237,7 +237,8 @@ final class Workbench {
 
   /** Only where all pages are in use by the page allocator, as its caller sees to. */
   private int isolate(long start, long end) {
-    for (long pfn = start; pfn < end; pfn++) {
+    long step = kernel.mm().mmzone().pagesPerSubsection();
+    for (long pfn = start; pfn < end; pfn = (pfn / step + 1) * step) {
       if (!kernel.mm().mmzone().pfnOnline(pfn)) {
         return -Errno.EINVAL;
       }

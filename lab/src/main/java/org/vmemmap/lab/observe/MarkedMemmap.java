@@ -29,13 +29,18 @@ import org.vmemmap.types.ZoneType;
  * </pre>
  */
 public final class MarkedMemmap {
+  /** Pages of memmap that are kept together are 2 to the power of this. */
+  private static final int CHUNK_SHIFT = 9;
+
+  private static final int CHUNK = 1 << CHUNK_SHIFT;
+
   private final LabKernel kernel;
   private final Mm mm;
   private final PhysicalMemory memory;
   private final long perPage;
   private final ZoneTails tails;
   private final List<Object> devices;
-  private final Map<Long, Seen> pages = new HashMap<>();
+  private final Map<Long, @Nullable Seen[]> chunks = new HashMap<>();
   private final Map<Zone, List<Long>> borders = new HashMap<>();
 
   /**
@@ -81,7 +86,9 @@ public final class MarkedMemmap {
         long paddr = reader.paddr(reader.address(first));
         Zone zone = zone(reader.word(first, 0));
         boolean one = zone == zone(reader.word(first + perPage - 1, 0));
-        pages.put(page, new Seen(paddr, head(reader, first), one ? zone : null));
+        @Nullable Seen[] chunk =
+            chunks.computeIfAbsent(page >>> CHUNK_SHIFT, number -> new @Nullable Seen[CHUNK]);
+        chunk[(int) page & (CHUNK - 1)] = new Seen(paddr, head(reader, first), one ? zone : null);
       }
     }
   }
@@ -118,7 +125,11 @@ public final class MarkedMemmap {
 
   /** True when page {@code page} of the memmap still has {@code paddr} behind it, unchanged. */
   public boolean same(long page, long paddr) {
-    Seen seen = pages.get(page);
+    @Nullable Seen @Nullable [] chunk = chunks.get(page >>> CHUNK_SHIFT);
+    return same(chunk == null ? null : chunk[(int) page & (CHUNK - 1)], paddr);
+  }
+
+  private boolean same(@Nullable Seen seen, long paddr) {
     return seen != null && seen.paddr == paddr && unchanged(paddr);
   }
 
@@ -143,6 +154,8 @@ public final class MarkedMemmap {
     private final MemmapReader reader;
     private final boolean sameDevices;
     private final Set<Zone> moved = new HashSet<>();
+    private long lastChunk = -1;
+    private @Nullable Seen @Nullable [] chunk;
     private long lastHead = -1;
     private boolean lastHolds;
 
@@ -165,13 +178,23 @@ public final class MarkedMemmap {
      * @param late whether they are of a section that was added after boot
      */
     boolean holds(long page, long paddr, boolean late) {
-      Seen seen = pages.get(page);
-      if (seen == null || seen.zone == null || moved.contains(seen.zone) || !same(page, paddr)) {
+      Seen seen = seen(page);
+      if (seen == null || seen.zone == null || !same(seen, paddr)) {
         return false;
       }
       long frame = paddr >>> mm.model().pageShift();
       boolean fewerLookedAt = tails.ofFrame(frame) != null && tailsNow.ofFrame(frame) == null;
-      return !fewerLookedAt && (!late || sameDevices) && headHolds(page, seen.head);
+      boolean sameZone = moved.isEmpty() || !moved.contains(seen.zone);
+      return sameZone && !fewerLookedAt && (!late || sameDevices) && headHolds(page, seen.head);
+    }
+
+    private @Nullable Seen seen(long page) {
+      if (page >>> CHUNK_SHIFT != lastChunk) {
+        lastChunk = page >>> CHUNK_SHIFT;
+        chunk = chunks.get(lastChunk);
+      }
+      @Nullable Seen @Nullable [] now = chunk;
+      return now == null ? null : now[(int) page & (CHUNK - 1)];
     }
 
     private boolean headHolds(long page, long head) {

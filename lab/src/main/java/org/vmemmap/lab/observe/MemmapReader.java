@@ -30,6 +30,9 @@ public final class MemmapReader {
   private long table = -1;
   private long tableStart;
   private long tableEnd;
+  private long leafStart;
+  private long leafEnd;
+  private long leafPaddr;
 
   /** A reader for {@code mm}. */
   public MemmapReader(Mm mm) {
@@ -47,6 +50,7 @@ public final class MemmapReader {
   public void forget() {
     cachedVpage = -1;
     table = -1;
+    leafEnd = leafStart;
   }
 
   /** The virtual address of the struct page of {@code pfn}. */
@@ -85,17 +89,24 @@ public final class MemmapReader {
       BoltedMappings.Block block = bolted.block(va);
       return block == null ? NOT_MAPPED : block.paddr() + (va - block.va());
     }
-    if (table >= 0 && va >= tableStart && va < tableEnd) {
+    if (va >= leafStart && va < leafEnd) {
+      return leafPaddr + (va - leafStart);
+    } else if (table >= 0 && va >= tableStart && va < tableEnd) {
       long at = table + 8L * format.index(va, 0);
       return target(format.fromMemory(memory.getLong(at)), 0, va);
     }
     Mmu.Entry entry = mmu.walk(root, va);
+    long paddr = target(entry.entry(), entry.level(), va);
     if (entry.level() == 0) {
       table = entry.entryPaddr() - 8L * format.index(va, 0);
       tableStart = va >>> format.shift(1) << format.shift(1);
       tableEnd = tableStart + (1L << format.shift(1));
+    } else if (paddr != NOT_MAPPED) {
+      leafStart = va >>> format.shift(entry.level()) << format.shift(entry.level());
+      leafEnd = leafStart + (1L << format.shift(entry.level()));
+      leafPaddr = paddr - (va - leafStart);
     }
-    return target(entry.entry(), entry.level(), va);
+    return paddr;
   }
 
   private long target(long entry, int level, long va) {

@@ -34,6 +34,11 @@ final class StructPageRules {
   private final PhysicalMemory memory;
   private final int size;
   private final long perPage;
+  private final boolean zoneOfHead;
+  private final long linkBits;
+
+  /** True when no struct page lies across the border of two pages of memmap. */
+  private final boolean whole;
   private Zone zone;
   private long zoneStart;
   private long zoneEnd;
@@ -62,6 +67,9 @@ final class StructPageRules {
     this.memory = mm.machine().memory();
     this.size = mm.config().sizeofStructPage();
     this.perPage = mm.model().pageSize() / size;
+    this.whole = mm.config().structPageIsPowerOf2();
+    this.linkBits = mm.inline().linkBits();
+    this.zoneOfHead = mm.series().readsZoneOfHead();
     this.zone = mm.nodes().online().getFirst().zones()[0];
     this.zoneStart = zone.zoneStartPfn;
     this.zoneEnd = zone.endPfn();
@@ -96,6 +104,9 @@ final class StructPageRules {
         found.violated(MAPPED, "pfn", pfn, "has no memmap");
       } else if (tails.ofFrame(paddr >>> mm.model().pageShift()) != null) {
         page(pfn, paddr, node);
+      } else if (node == zone.nid() && alike(pfn, stop, paddr)) {
+        pfn = stop;
+        continue;
       } else if (node >= 0 || !devices.behindReserve(pfn) || !reader.inLargeLeaf(pfn)) {
         for (long one = pfn; one < stop; one++, paddr += size) {
           page(one, paddr, node);
@@ -117,14 +128,34 @@ final class StructPageRules {
         && marked.holds(start / perPage, paddr, node < 0);
   }
 
+  /**
+   * True when the struct pages of RAM in a page of memmap are what most are: of the zone that was
+   * looked at last, and no tails, or tails of the head that was looked at last.
+   */
+  private boolean alike(long start, long stop, long paddr) {
+    long @Nullable [] words = whole && !zoneOfHead ? memory.words(paddr, false) : null;
+    if (words == null || start < zoneStart || stop > zoneEnd) {
+      return false;
+    }
+    long wanted = mm.inline().initialFlags(zone.idx(), zone.nid()) & linkBits;
+    int at = PhysicalMemory.wordAt(paddr);
+    for (long pfn = start; pfn < stop; pfn++, at += size / Long.BYTES) {
+      long info = words[at + 1];
+      boolean tail = info == headInfo && pfn > headPfn && pfn < headEnd;
+      if ((words[at] & linkBits) != wanted || ((info & 1) != 0 && !tail)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
   /** First pfn behind those whose struct pages lie in the page of memmap of {@code pfn}, and whole. */
   private long nextRun(long pfn) {
-    return mm.config().structPageIsPowerOf2() ? pfn / perPage * perPage + perPage : pfn + 1;
+    return whole ? pfn / perPage * perPage + perPage : pfn + 1;
   }
 
   private void page(long pfn, long paddr, int node) {
     long flags = memory.getLong(paddr);
-    boolean whole = mm.config().structPageIsPowerOf2();
     long info = whole ? memory.getLong(paddr + 8) : reader.word(pfn, 1);
     boolean late = node < 0 && !online;
     if (late && !devices.initialised(pfn) && !mm.mmzone().pfnOnline(pfn)) {
@@ -153,7 +184,7 @@ final class StructPageRules {
 
   /** Word 0 that tells the zone: the page's own, or its head's where page_zonenum() asks the head. */
   private long links(long pfn, long flags, long info) {
-    if ((info & 1) == 0 || !mm.series().readsZoneOfHead()) {
+    if ((info & 1) == 0 || !zoneOfHead) {
       return flags;
     }
     return mm.struct().flags(mm.flags().compoundHead(mm.model().pfnToPage(pfn)));

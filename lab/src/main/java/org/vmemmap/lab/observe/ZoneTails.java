@@ -68,7 +68,7 @@ public final class ZoneTails {
 
   /** The slot whose frame this is; null for any other frame. */
   public @Nullable Slot ofFrame(long frame) {
-    return byFrame.get(frame);
+    return byFrame.isEmpty() ? null : byFrame.get(frame);
   }
 
   /** The slot of a zone and order; null when it is empty. */
