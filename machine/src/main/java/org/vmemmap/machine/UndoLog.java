@@ -9,6 +9,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * What memory held before it was written: a copy of each page of {@value #PAGE} bytes, made before
  * the first write to it. Pages are those of this log, whatever the page size of the machine.
+ *
+ * <p>The copies stay good when they have been put back, so a page is copied once however often
+ * memory goes back.
  */
 final class UndoLog {
   /** Bytes of a page of this log. */
@@ -19,12 +22,10 @@ final class UndoLog {
   private static final int MAP_SHIFT = 32;
   private static final int WORDS = 1 << (MAP_SHIFT - WORD_SHIFT);
 
-  /** A bit for each page that has a copy, in a map for each 4 GiB of addresses. */
-  private long[] @Nullable [] maps = new long[1][];
-
+  private final Bits copied = new Bits();
+  private final Bits changed = new Bits();
   private final List<long[]> copies = new ArrayList<>();
   private long[] pages = new long[64];
-  private int used;
 
   /** Puts a page back. */
   @FunctionalInterface
@@ -33,48 +34,68 @@ final class UndoLog {
     void put(long paddr, long[] words);
   }
 
-  /** True when the page around {@code paddr} has a copy. */
+  /** A bit for each page, in a map for each 4 GiB of addresses. */
+  private static final class Bits {
+    private long[] @Nullable [] maps = new long[1][];
+
+    boolean get(long paddr) {
+      int at = (int) (paddr >>> MAP_SHIFT);
+      long @Nullable [] map = at < maps.length ? maps[at] : null;
+      return map != null && (map[word(paddr)] >>> (paddr >>> PAGE_SHIFT) & 1) != 0;
+    }
+
+    void set(long paddr) {
+      map(paddr)[word(paddr)] |= 1L << (paddr >>> PAGE_SHIFT);
+    }
+
+    private long[] map(long paddr) {
+      int at = (int) (paddr >>> MAP_SHIFT);
+      if (at >= maps.length) {
+        maps = Arrays.copyOf(maps, at + 1);
+      }
+      long @Nullable [] map = maps[at];
+      if (map == null) {
+        map = new long[WORDS];
+        maps[at] = map;
+      }
+      return map;
+    }
+
+    /** Clears a bit that is set. */
+    void clear(long paddr) {
+      map(paddr)[word(paddr)] &= ~(1L << (paddr >>> PAGE_SHIFT));
+    }
+
+    private static int word(long paddr) {
+      return (int) (paddr >>> WORD_SHIFT) & (WORDS - 1);
+    }
+  }
+
+  /** True when the page around {@code paddr} may have changed. */
   boolean holds(long paddr) {
-    int at = (int) (paddr >>> MAP_SHIFT);
-    long @Nullable [] map = at < maps.length ? maps[at] : null;
-    return map != null && (map[word(paddr)] >>> (paddr >>> PAGE_SHIFT) & 1) != 0;
+    return changed.get(paddr);
   }
 
-  private static int word(long paddr) {
-    return (int) (paddr >>> WORD_SHIFT) & (WORDS - 1);
-  }
-
-  private long[] map(long paddr) {
-    int at = (int) (paddr >>> MAP_SHIFT);
-    if (at >= maps.length) {
-      maps = Arrays.copyOf(maps, at + 1);
-    }
-    long @Nullable [] map = maps[at];
-    if (map == null) {
-      map = new long[WORDS];
-      maps[at] = map;
-    }
-    return map;
-  }
-
-  /** Copies the page at {@code page}, which starts at {@code at} in {@code chunk}. */
+  /** To be called before a write to the page at {@code page}, which is at {@code at} in {@code chunk}. */
   void keep(long page, long[] chunk, int at) {
-    if (used == copies.size()) {
-      copies.add(new long[(int) (PAGE / Long.BYTES)]);
-      pages = used < pages.length ? pages : Arrays.copyOf(pages, 2 * used);
+    if (!copied.get(page)) {
+      long[] copy = new long[(int) (PAGE / Long.BYTES)];
+      System.arraycopy(chunk, at, copy, 0, copy.length);
+      pages = copies.size() < pages.length ? pages : Arrays.copyOf(pages, 2 * pages.length);
+      pages[copies.size()] = page;
+      copies.add(copy);
+      copied.set(page);
     }
-    long[] copy = copies.get(used);
-    System.arraycopy(chunk, at, copy, 0, copy.length);
-    pages[used++] = page;
-    map(page)[word(page)] |= 1L << (page >>> PAGE_SHIFT);
+    changed.set(page);
   }
 
-  /** Hands all copies to {@code sink} and starts afresh; the arrays are used again. */
+  /** Hands the copies of all pages that have changed to {@code sink} and starts afresh. */
   void rewind(Sink sink) {
-    for (int i = 0; i < used; i++) {
-      sink.put(pages[i], copies.get(i));
-      map(pages[i])[word(pages[i])] = 0;
+    for (int i = 0; i < copies.size(); i++) {
+      if (changed.get(pages[i])) {
+        sink.put(pages[i], copies.get(i));
+        changed.clear(pages[i]);
+      }
     }
-    used = 0;
   }
 }

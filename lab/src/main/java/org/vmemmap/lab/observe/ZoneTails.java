@@ -2,9 +2,10 @@
 package org.vmemmap.lab.observe;
 
 import java.util.ArrayList;
-import java.util.HashMap;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.Page;
@@ -18,7 +19,11 @@ import org.vmemmap.types.ZoneType;
  */
 public final class ZoneTails {
   private final List<Slot> slots = new ArrayList<>();
-  private final Map<Long, Slot> byFrame = new HashMap<>();
+
+  /** Frames, ascending, and the slot of each: the question is asked for each page of memmap. */
+  private final long[] frames;
+
+  private final Slot[] byFrame;
 
   /**
    * A slot that is in use.
@@ -41,6 +46,11 @@ public final class ZoneTails {
         read(mm, zone);
       }
     }
+    // Two slots with one frame break a rule; the later one stands for both.
+    Map<Long, Slot> sorted = new TreeMap<>();
+    slots.forEach(slot -> sorted.put(slot.frame(), slot));
+    this.frames = sorted.keySet().stream().mapToLong(Long::longValue).toArray();
+    this.byFrame = sorted.values().toArray(Slot[]::new);
   }
 
   private void read(Mm mm, Zone zone) {
@@ -51,7 +61,6 @@ public final class ZoneTails {
         Slot slot = new Slot(zone, i + mm.mmzone().vmemmapTailMinOrder(), frame);
         if (!mm.series().sharesTailsInNode() || named(mm, frame) == zone.idx()) {
           slots.add(slot);
-          byFrame.put(frame, slot);
         }
       }
     }
@@ -68,7 +77,8 @@ public final class ZoneTails {
 
   /** The slot whose frame this is; null for any other frame. */
   public @Nullable Slot ofFrame(long frame) {
-    return byFrame.isEmpty() ? null : byFrame.get(frame);
+    int at = Arrays.binarySearch(frames, frame);
+    return at < 0 ? null : byFrame[at];
   }
 
   /** The slot of a zone and order; null when it is empty. */
