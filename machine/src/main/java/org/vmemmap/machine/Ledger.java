@@ -27,13 +27,11 @@ public final class Ledger {
   private final long[] counts;
   private @Nullable Watcher watcher;
 
-  /**
-   * The owners in some blocks.
-   *
-   * @param uniform the owner of all frames of a block
-   * @param mixed the owner of each, where they differ
-   */
-  private record Part(byte[] uniform, byte[] @Nullable [] mixed) {}
+  /** The owners in some blocks: of all frames of a block, or of each where they differ. */
+  private static final class Part {
+    private final byte[] uniform = new byte[PART];
+    private final byte[] @Nullable [] mixed = new byte[PART][];
+  }
 
   /** Hears of frames that get a new owner. */
   @FunctionalInterface
@@ -146,7 +144,7 @@ public final class Ledger {
   private Part part(int block) {
     Part part = parts[block >>> PART_SHIFT];
     if (part == null) {
-      part = new Part(new byte[PART], new byte[PART][]);
+      part = new Part();
       parts[block >>> PART_SHIFT] = part;
     }
     return part;
