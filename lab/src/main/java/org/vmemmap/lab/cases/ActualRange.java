@@ -24,6 +24,7 @@ final class ActualRange {
   private static final int REFCOUNT_WORD = 6;
 
   private final ModelView view;
+  private final List<ModelView.Device> devices;
   private final Mm mm;
   private final ZoneTails tails;
   private final MemmapReader reader;
@@ -33,6 +34,7 @@ final class ActualRange {
 
   ActualRange(ModelView view, ZoneTails tails, MemmapReader reader, WordForm form, long wordMask0) {
     this.view = view;
+    this.devices = view.devices();
     this.mm = view.mm();
     this.tails = tails;
     this.reader = reader;
@@ -184,12 +186,12 @@ final class ActualRange {
     long from = fromData ? roles.dataPfn() : startPfn;
     Uniform role = new Uniform();
     Uniform same = new Uniform();
-    List<List<Object>> words = new ArrayList<>();
+    List<WordColumn> words = columns(mask0);
     for (long index : Indexes.parse(text(asked, "at"))) {
       long pfn = from + index;
       role.add(roles.role(pfn));
       if (has(asked, "words")) {
-        words.add(words(pfn, mask0));
+        words(pfn, words);
       }
       if (has(asked, "sameAs")) {
         same.add(sameAs(pfn, startPfn));
@@ -200,7 +202,7 @@ final class ActualRange {
       entry.put("role", role.value());
     }
     if (has(asked, "words")) {
-      entry.put("words", Uniform.columns(words));
+      entry.put("words", words.stream().map(WordColumn::value).toList());
     }
     if (has(asked, "sameAs")) {
       entry.put("sameAs", same.value());
@@ -211,25 +213,29 @@ final class ActualRange {
     return entry;
   }
 
-  private List<Object> words(long pfn, long mask0) {
-    int count = mm.config().sizeofStructPage() / 8;
-    List<Object> words = new ArrayList<>(count);
+  /** A column for each word of a struct page; of the first only the bits of {@code mask0} count. */
+  private List<WordColumn> columns(long mask0) {
+    List<WordColumn> columns = new ArrayList<>();
+    for (int i = 0; i < mm.config().sizeofStructPage() / 8; i++) {
+      boolean flags = i == FLAGS_WORD;
+      columns.add(new WordColumn(flags ? null : form, flags ? mask0 : -1));
+    }
+    return columns;
+  }
+
+  private void words(long pfn, List<WordColumn> columns) {
     if (!reader.mapped(pfn)) {
-      for (int i = 0; i < count; i++) {
-        words.add("not mapped");
-      }
-      return words;
+      columns.forEach(WordColumn::addUnmapped);
+      return;
     }
     long pgmap = pgmapOf(pfn);
-    words.add(WordForm.hex(reader.word(pfn, FLAGS_WORD) & mask0));
-    for (int i = 1; i < count; i++) {
-      words.add(form.format(reader.word(pfn, i), reader.address(pfn), pgmap));
+    for (int i = 0; i < columns.size(); i++) {
+      columns.get(i).add(reader.word(pfn, i), reader.address(pfn), pgmap);
     }
-    return words;
   }
 
   private long pgmapOf(long pfn) {
-    for (ModelView.Device device : view.devices()) {
+    for (ModelView.Device device : devices) {
       if (pfn >= device.startPfn() && pfn < device.startPfn() + device.pages()) {
         return device.pgmap().va();
       }

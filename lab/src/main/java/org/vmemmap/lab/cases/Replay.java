@@ -5,6 +5,11 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.BadInput;
@@ -41,14 +46,14 @@ public final class Replay {
     for (Path file : files) {
       given.add(read(file, series));
     }
-    List<CaseResult> results = new ArrayList<>();
-    for (Supplier<CaseResult> one : given) {
-      CaseResult result = one.get();
-      results.add(result);
-      if (!json) {
-        ReplayPrinter.print(result, out);
-      }
-    }
+    List<CaseResult> results =
+        compare(
+            given,
+            result -> {
+              if (!json) {
+                ReplayPrinter.print(result, out);
+              }
+            });
     ReplayResult all = new ReplayResult(results);
     if (json) {
       ReplayPrinter.printJson(all, out);
@@ -57,6 +62,25 @@ public final class Replay {
     }
     out.flush();
     return all.mismatches() == 0 ? 0 : 1;
+  }
+
+  /** Does all on all processors; {@code each} hears of the results in the order of the files. */
+  private static List<CaseResult> compare(
+      List<Supplier<CaseResult>> given, Consumer<CaseResult> each) {
+    int threads = Math.min(Runtime.getRuntime().availableProcessors(), Math.max(1, given.size()));
+    List<CaseResult> results = new ArrayList<>();
+    try (ExecutorService pool = Executors.newFixedThreadPool(threads)) {
+      List<CompletableFuture<CaseResult>> all =
+          given.stream().map(one -> CompletableFuture.supplyAsync(one, pool)).toList();
+      for (CompletableFuture<CaseResult> one : all) {
+        CaseResult result = one.join();
+        results.add(result);
+        each.accept(result);
+      }
+    } catch (CompletionException e) {
+      throw e.getCause() instanceof RuntimeException cause ? cause : e;
+    }
+    return results;
   }
 
   /**

@@ -6,20 +6,38 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.StringJoiner;
+import org.jspecify.annotations.Nullable;
 
 /** Values that are expected to be all alike: the one value, or a text that says what they are. */
 final class Uniform {
   private static final int SHOWN = 4;
 
   private final Map<Object, Long> counts = new LinkedHashMap<>();
+  private @Nullable Object last;
+  private long run;
 
-  /** Takes one more value. */
+  /** Takes one more value. Mostly it is the one before, which need not be looked up. */
+  @SuppressWarnings("ReferenceEquality")
   void add(Object value) {
-    counts.merge(value, 1L, Long::sum);
+    if (value != last) {
+      count();
+      last = value;
+    }
+    run++;
+  }
+
+  private void count() {
+    Object counted = last;
+    if (counted != null) {
+      counts.merge(counted, run, Long::sum);
+    }
+    last = null;
+    run = 0;
   }
 
   /** The value that all have; else each with its number, which equals no expectation. */
   Object value() {
+    count();
     if (counts.size() == 1) {
       return counts.keySet().iterator().next();
     }

@@ -50,7 +50,7 @@ final class WordForm {
     if (pgmap != 0 && value == pgmap) {
       return "pgmap";
     }
-    if (self != 0 && Long.compareUnsigned(value - self, size) < 0) {
+    if (within(value, self)) {
       return "self+" + hex(value - self);
     }
     if (Long.compareUnsigned(value, base) >= 0 && Long.compareUnsigned(value, end) < 0) {
@@ -58,6 +58,11 @@ final class WordForm {
       return "page[" + offset / size + "]+" + hex(offset % size);
     }
     return hex(value);
+  }
+
+  /** True for a pointer into the struct page at {@code self}; 0 is none. */
+  boolean within(long value, long self) {
+    return self != 0 && Long.compareUnsigned(value - self, size) < 0;
   }
 
   /** {@code 0x...}. */
