@@ -24,8 +24,7 @@ public final class StaleTranslations {
 
   /** To be asked of an owner that a frame comes from or goes to while a CPU has it cached. */
   public static boolean mustNotLeadTo(FrameOwner owner) {
-    return owner == Owner.BUDDY
-        && !KernelFunction.anyIn(FREE_EARLY);
+    return owner == Owner.BUDDY && !KernelFunction.anyIn(FREE_EARLY);
   }
 
   /** The translations of all CPUs that lead elsewhere than the page tables do, or nowhere. */
