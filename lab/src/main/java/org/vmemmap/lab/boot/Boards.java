@@ -119,25 +119,20 @@ public final class Boards {
     List<Ram> soft = new ArrayList<>();
     List<Ram> pmem = new ArrayList<>();
     addDax(profile, dax, nodes, base + mem, soft, pmem);
-    return of(profile, ram, soft, pmem, List.of(), cmdline);
+    MemoryRanges memory =
+        MemoryRanges.ofRam(ram)
+            .with(MemoryRanges.Kind.SOFT_RESERVED, soft)
+            .with(MemoryRanges.Kind.PMEM, pmem);
+    return of(profile, memory, cmdline);
   }
 
   /**
    * A machine with exactly this memory.
    *
    * @param profile from {@link #arm64} or {@link #powerpc}
-   * @param ram ascending, cut to pages
-   * @param soft set aside for device DAX
-   * @param pmem persistent memory
-   * @param device memory that only drivers know
    */
-  public static MachineSpec of(
-      Profile profile,
-      List<Ram> ram,
-      List<Ram> soft,
-      List<Ram> pmem,
-      List<Ram> device,
-      List<String> cmdline) {
+  public static MachineSpec of(Profile profile, MemoryRanges memory, List<String> cmdline) {
+    List<Ram> ram = memory.of(MemoryRanges.Kind.RAM);
     boolean arm64 = profile.arch().equals(Profile.ARM64);
     long bytes = ram.stream().mapToLong(Ram::size).sum();
     Profile fitted = arm64 ? profile : withBlocks(profile, bytes);
@@ -147,8 +142,7 @@ public final class Boards {
         arm64
             ? withBase(fitted, config, ram.getFirst().start(), ram.getLast().end())
             : fitted;
-    return new MachineSpec(
-        placed, config, ram, List.of(), soft, pmem, device, cmdline, block);
+    return new MachineSpec(placed, config, memory, cmdline, block);
   }
 
   private static List<Ram> ram(long base, long mem, int nodes, long section) {

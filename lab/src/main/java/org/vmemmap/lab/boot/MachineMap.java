@@ -4,6 +4,7 @@ package org.vmemmap.lab.boot;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import org.vmemmap.lab.boot.MemoryRanges.Kind;
 import org.vmemmap.types.MmConfig;
 
 /**
@@ -75,15 +76,20 @@ public final class MachineMap {
     }
     int physmemBits = levels == 5 ? 52 : 46;
     MmConfig config = MmConfig.debianX86().withMaxPhysmemBits(physmemBits);
-    MachineSpec spec =
-        new MachineSpec(
-            "x86-64", levels, vmemmapBase(levels), config, ram, holes, soft, pmem, cmdline, blockSize(ram));
+    MemoryRanges memory =
+        MemoryRanges.ofRam(ram)
+            .with(Kind.HOLE, holes)
+            .with(Kind.SOFT_RESERVED, soft)
+            .with(Kind.PMEM, pmem)
+            .with(Kind.HOTPLUGGABLE, numaOff ? List.of() : hotpluggable);
+    Profile profile = Profile.x86(levels, vmemmapBase(levels));
+    MachineSpec spec = new MachineSpec(profile, config, memory, cmdline, blockSize(ram));
     if (spec.endOfMemory() > 1L << physmemBits) {
       throw new BadInput(
           "memory up to 0x%x: a %d-level kernel addresses %s"
               .formatted(spec.endOfMemory(), levels, Sizes.text(1L << physmemBits)));
     }
-    return spec.withHotpluggable(numaOff ? List.of() : hotpluggable);
+    return spec;
   }
 
   private static List<Ram> listOf(

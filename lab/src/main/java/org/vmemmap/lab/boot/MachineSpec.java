@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.lab.boot;
 
-import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
+import org.vmemmap.lab.boot.MemoryRanges.Kind;
 import org.vmemmap.types.Kernel;
 import org.vmemmap.types.MmConfig;
 import org.vmemmap.types.Series;
@@ -17,26 +16,16 @@ import org.vmemmap.types.Series;
  *
  * @param profile the processor, and the addresses that its kernel uses
  * @param config the kernel's build configuration
- * @param ram memory of the boot allocator, cut to full pages, ascending, with holes between
- * @param reservedHoles ranges taken out of RAM with {@code memmap=nn$ss}
- * @param softReserved ranges set aside for device DAX ({@code memmap=nn%ss-1+0xefffffff}, EFI)
- * @param pmem persistent memory (on x86-64 that of the e820 table, {@code memmap=nn!ss})
- * @param deviceMemory memory that nothing in the machine's description mentions; drivers bring it
+ * @param memory what memory it has
  * @param cmdline kernel parameters, one word each
  * @param memoryBlockSize bytes of a memory block in sysfs
- * @param hotpluggable ranges that the firmware's table of nodes says can be pulled
  */
 public record MachineSpec(
     Profile profile,
     MmConfig config,
-    List<Ram> ram,
-    List<Ram> reservedHoles,
-    List<Ram> softReserved,
-    List<Ram> pmem,
-    List<Ram> deviceMemory,
+    MemoryRanges memory,
     List<String> cmdline,
-    long memoryBlockSize,
-    List<Ram> hotpluggable) {
+    long memoryBlockSize) {
   /** VMEMMAP_START of a 4-level kernel without address randomisation. */
   public static final long VMEMMAP_BASE_L4 = 0xffffea0000000000L;
 
@@ -46,64 +35,10 @@ public record MachineSpec(
   /** Memory block size of every x86-64 machine below 64 GiB, in bytes. */
   public static final long MEMORY_BLOCK_SIZE = 128L << 20;
 
-  /** Copies the lists and checks them. @throws BadInput for ranges that cannot be */
+  /** Copies the list and checks the memory. @throws BadInput for none, or ranges that overlap */
   public MachineSpec {
-    ram = List.copyOf(ram);
-    reservedHoles = List.copyOf(reservedHoles);
-    softReserved = List.copyOf(softReserved);
-    pmem = List.copyOf(pmem);
-    deviceMemory = List.copyOf(deviceMemory);
+    memory.requireApart();
     cmdline = List.copyOf(cmdline);
-    hotpluggable = List.copyOf(hotpluggable);
-    requireApart(ram, softReserved, pmem);
-  }
-
-  /** A machine of which nothing can be pulled. */
-  public MachineSpec(
-      Profile profile,
-      MmConfig config,
-      List<Ram> ram,
-      List<Ram> reservedHoles,
-      List<Ram> softReserved,
-      List<Ram> pmem,
-      List<Ram> deviceMemory,
-      List<String> cmdline,
-      long memoryBlockSize) {
-    this(
-        profile,
-        config,
-        ram,
-        reservedHoles,
-        softReserved,
-        pmem,
-        deviceMemory,
-        cmdline,
-        memoryBlockSize,
-        List.of());
-  }
-
-  /** A PC without memory that only drivers know. */
-  public MachineSpec(
-      String arch,
-      int levels,
-      long vmemmapBase,
-      MmConfig config,
-      List<Ram> ram,
-      List<Ram> reservedHoles,
-      List<Ram> softReserved,
-      List<Ram> pmem,
-      List<String> cmdline,
-      long memoryBlockSize) {
-    this(
-        new Profile(arch, "", 4096, levels, 0, 0, vmemmapBase, 0),
-        config,
-        ram,
-        reservedHoles,
-        softReserved,
-        pmem,
-        List.of(),
-        cmdline,
-        memoryBlockSize);
   }
 
   /** The architecture's name. */
@@ -121,23 +56,24 @@ public record MachineSpec(
     return profile.vmemmapBase();
   }
 
-  private static void requireApart(List<Ram> ram, List<Ram> soft, List<Ram> pmem) {
-    if (ram.isEmpty()) {
-      throw new BadInput("the machine has no memory: wanted at least one range of System RAM");
-    }
-    List<Ram> all = new ArrayList<>(ram);
-    all.addAll(soft);
-    all.addAll(pmem);
-    all.sort(Comparator.comparingLong(Ram::start));
-    for (int i = 1; i < all.size(); i++) {
-      Ram low = all.get(i - 1);
-      Ram high = all.get(i);
-      if (low.overlaps(high)) {
-        throw new BadInput(
-            "memory ranges 0x%x-0x%x and 0x%x-0x%x overlap"
-                .formatted(low.start(), low.end() - 1, high.start(), high.end() - 1));
-      }
-    }
+  /** Memory of the boot allocator. */
+  public List<Ram> ram() {
+    return memory.of(Kind.RAM);
+  }
+
+  /** Memory set aside for device DAX. */
+  public List<Ram> softReserved() {
+    return memory.of(Kind.SOFT_RESERVED);
+  }
+
+  /** Persistent memory. */
+  public List<Ram> pmem() {
+    return memory.of(Kind.PMEM);
+  }
+
+  /** Memory that only drivers know. */
+  public List<Ram> deviceMemory() {
+    return memory.of(Kind.DEVICE);
   }
 
   /** Which patches of the series its kernel has. */
@@ -152,61 +88,23 @@ public record MachineSpec(
 
   /** The same machine with a kernel that was built otherwise. */
   public MachineSpec withConfig(MmConfig other) {
-    return new MachineSpec(
-        profile,
-        other,
-        ram,
-        reservedHoles,
-        softReserved,
-        pmem,
-        deviceMemory,
-        cmdline,
-        memoryBlockSize,
-        hotpluggable);
+    return new MachineSpec(profile, other, memory, cmdline, memoryBlockSize);
   }
 
-  /** The same machine of which the ranges can be pulled. */
-  public MachineSpec withHotpluggable(List<Ram> ranges) {
-    return new MachineSpec(
-        profile,
-        config,
-        ram,
-        reservedHoles,
-        softReserved,
-        pmem,
-        deviceMemory,
-        cmdline,
-        memoryBlockSize,
-        ranges);
+  /** The same machine with {@code ranges} as its memory of a kind. */
+  public MachineSpec withMemory(Kind kind, List<Ram> ranges) {
+    return new MachineSpec(profile, config, memory.with(kind, ranges), cmdline, memoryBlockSize);
   }
 
   /** The same machine with another command line. */
   public MachineSpec withCmdline(List<String> words) {
-    return new MachineSpec(
-        profile,
-        config,
-        ram,
-        reservedHoles,
-        softReserved,
-        pmem,
-        deviceMemory,
-        words,
-        memoryBlockSize,
-        hotpluggable);
-  }
-
-  /** The same machine with more memory that only drivers know, such as modules to be plugged. */
-  public MachineSpec withDeviceMemory(List<Ram> more) {
-    List<Ram> all = new ArrayList<>(deviceMemory);
-    all.addAll(more);
-    return new MachineSpec(
-        profile, config, ram, reservedHoles, softReserved, pmem, all, cmdline, memoryBlockSize);
+    return new MachineSpec(profile, config, memory, words, memoryBlockSize);
   }
 
   /** First physical address behind all memory, that of devices included. */
   public long endOfMemory() {
     long end = 0;
-    for (List<Ram> list : List.of(ram, softReserved, pmem, deviceMemory)) {
+    for (List<Ram> list : List.of(ram(), softReserved(), pmem(), deviceMemory())) {
       for (Ram range : list) {
         end = Math.max(end, range.end());
       }
@@ -224,7 +122,7 @@ public record MachineSpec(
       fidelity = Kernel.Fidelity.CUSTOM,
       why = "Every range names its node, so there is one table for all memory.")
   public int physToTargetNode(long address) {
-    for (List<Ram> list : List.of(softReserved, pmem, deviceMemory, ram)) {
+    for (List<Ram> list : List.of(softReserved(), pmem(), deviceMemory(), ram())) {
       for (Ram range : list) {
         if (range.start() <= address && address < range.end()) {
           return range.node();
@@ -237,7 +135,7 @@ public record MachineSpec(
   /** Bytes of RAM. */
   public long ramBytes() {
     long sum = 0;
-    for (Ram range : ram) {
+    for (Ram range : ram()) {
       sum += range.size();
     }
     return sum;

@@ -60,23 +60,11 @@ public final class MachineSpecs {
 
   /**
    * A virtual PC with exactly this memory, as {@code mem=} and {@code memmap=} have left it.
-   *
-   * @param ram ascending, cut to pages
-   * @param soft set aside for device DAX
-   * @param pmem persistent memory
-   * @param device memory that only drivers know
    */
-  public static MachineSpec of(
-      List<Ram> ram,
-      List<Ram> soft,
-      List<Ram> pmem,
-      List<Ram> device,
-      int levels,
-      List<String> cmdline) {
+  public static MachineSpec of(MemoryRanges memory, int levels, List<String> cmdline) {
     Profile profile = Profile.x86(levels, MachineMap.vmemmapBase(levels));
-    return new MachineSpec(
-        profile, profile.config(), ram, List.of(), soft, pmem, device, cmdline,
-        MachineMap.blockSize(ram));
+    long block = MachineMap.blockSize(memory.of(MemoryRanges.Kind.RAM));
+    return new MachineSpec(profile, profile.config(), memory, cmdline, block);
   }
 
   private static void addNodes(MachineMap map, long mem, long low, int nodes) {

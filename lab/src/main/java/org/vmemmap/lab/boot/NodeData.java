@@ -35,7 +35,7 @@ final class NodeData {
       fidelity = Kernel.Fidelity.CUSTOM,
       why = "Ranges come with their nodes, so there is no table to read and to clean up.")
   static void numaMemblksInit(Memblock memblock, MachineSpec spec) {
-    for (Ram range : spec.hotpluggable()) {
+    for (Ram range : spec.memory().of(MemoryRanges.Kind.HOTPLUGGABLE)) {
       memblock.memblockMarkHotplug(range.start(), range.size());
     }
     memblock.memblockSetBottomUp(false);

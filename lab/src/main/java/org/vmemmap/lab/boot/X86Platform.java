@@ -189,7 +189,7 @@ final class X86Platform implements Platform {
   private List<E820.Entry> e820Table() {
     List<E820.Entry> table = new ArrayList<>();
     add(table, spec.ram(), E820.E820_TYPE_RAM);
-    add(table, spec.reservedHoles(), E820.E820_TYPE_RESERVED);
+    add(table, spec.memory().of(MemoryRanges.Kind.HOLE), E820.E820_TYPE_RESERVED);
     add(table, spec.softReserved(), E820.E820_TYPE_SOFT_RESERVED);
     add(table, spec.pmem(), E820.E820_TYPE_PRAM);
     table.sort(Comparator.comparingLong(E820.Entry::addr));

@@ -15,6 +15,8 @@ import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.lab.boot.MemoryRanges.Kind;
+import org.vmemmap.lab.boot.MemoryRanges;
 import org.vmemmap.lab.boot.Profile;
 import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.lab.cases.VmemmapCase.CaseMachine;
@@ -87,15 +89,7 @@ public final class CaseFiles {
     long block =
         machine.memoryBlockSize() == 0 ? MachineSpec.MEMORY_BLOCK_SIZE : machine.memoryBlockSize();
     return new MachineSpec(
-        machine.profile(),
-        machine.config(),
-        machine.ram(),
-        machine.reservedHoles(),
-        machine.softReserved(),
-        machine.pmem(),
-        machine.deviceMemory(),
-        machine.cmdline(),
-        block);
+        machine.profile(), machine.config(), machine.memory(), machine.cmdline(), block);
   }
 
   /** Reads a case from text; {@code file} is its name in messages. */
@@ -194,16 +188,18 @@ public final class CaseFiles {
     Profile profile = profile(machine);
     List<Ram> soft = machine.list("softReserved", "a soft-reserved range", CaseFiles::ram);
     List<Ram> pmem = machine.list("pmem", "a pmem range", CaseFiles::ram);
+    MemoryRanges memory =
+        MemoryRanges.ofRam(machine.list("ram", "a RAM range", CaseFiles::ram))
+            .with(Kind.HOLE, machine.list("reservedHoles", "a hole", CaseFiles::ram))
+            .with(Kind.SOFT_RESERVED, soft)
+            .with(Kind.PMEM, pmem)
+            .with(Kind.DEVICE, deviceMemory(steps, soft, pmem));
     return new CaseMachine(
         profile,
         machine.numberOr("memoryBlockSize", 0),
         config(machine, profile.config()).withSeries(series),
-        machine.list("ram", "a RAM range", CaseFiles::ram),
-        machine.list("reservedHoles", "a hole", CaseFiles::ram),
-        soft,
-        pmem,
+        memory,
         machine.list("zones", "a zone", CaseFiles::zone),
-        deviceMemory(steps, soft, pmem),
         machine.texts("cmdline"),
         unknown(machine, MACHINE_KEYS));
   }

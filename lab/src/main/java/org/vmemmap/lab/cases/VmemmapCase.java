@@ -5,8 +5,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
+import org.vmemmap.lab.boot.MemoryRanges;
 import org.vmemmap.lab.boot.Profile;
-import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.types.MmConfig;
 import org.vmemmap.types.Series;
 
@@ -43,12 +43,8 @@ public record VmemmapCase(
             m.profile,
             m.memoryBlockSize,
             m.config.withSeries(series),
-            m.ram,
-            m.reservedHoles,
-            m.softReserved,
-            m.pmem,
+            m.memory,
             m.zones,
-            m.deviceMemory,
             m.cmdline,
             m.unknown);
     return new VmemmapCase(file, name, family, about, wordMask0, other, steps);
@@ -73,12 +69,8 @@ public record VmemmapCase(
    * @param profile the processor, and what its kernel was built for
    * @param memoryBlockSize bytes of a memory block; 0 when the file does not say
    * @param config the kernel's build configuration
-   * @param ram memory of the boot allocator
-   * @param reservedHoles taken out of RAM for nobody
-   * @param softReserved taken out of RAM for device DAX
-   * @param pmem legacy persistent memory
+   * @param memory all of it; that of devices is what drivers map and no other list has
    * @param zones the zones with a span in the first state that was captured
-   * @param deviceMemory what drivers map and no other list has
    * @param cmdline kernel parameters that matter
    * @param unknown keys that the format does not know
    */
@@ -86,12 +78,8 @@ public record VmemmapCase(
       Profile profile,
       long memoryBlockSize,
       MmConfig config,
-      List<Ram> ram,
-      List<Ram> reservedHoles,
-      List<Ram> softReserved,
-      List<Ram> pmem,
+      MemoryRanges memory,
       List<CaseZone> zones,
-      List<Ram> deviceMemory,
       List<String> cmdline,
       Map<String, JsonNode> unknown) {}
 

@@ -438,8 +438,7 @@ final class KnownFindings {
   }
 
   private static Stream<Ram> devices(Sight sight) {
-    World.Memory memory = World.Memory.of(sight.spec());
-    return Stream.concat(memory.soft().stream(), memory.pmem().stream());
+    return Stream.concat(sight.spec().softReserved().stream(), sight.spec().pmem().stream());
   }
 
   /** A device is bound that does not begin or end with a page of memmap. */

@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.vmemmap.lab.boot.DaxOption;
 import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.lab.boot.MemoryRanges;
 import org.vmemmap.lab.boot.Profile;
 import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.types.Series;
@@ -72,7 +73,7 @@ public final class MemoryScenarios {
     MachineSpec spec = world.spec(world.memory(), 1, List.of(), cmdline(name));
     long start = (spec.endOfMemory() + GIB - 1) / GIB * GIB;
     long end = start + blocks * spec.memoryBlockSize();
-    return spec.withDeviceMemory(List.of(new Ram(start, end, node)));
+    return spec.withMemory(MemoryRanges.Kind.DEVICE, List.of(new Ram(start, end, node)));
   }
 
   private static Scenario dimm(String name, String about, World world, int blocks, int node) {

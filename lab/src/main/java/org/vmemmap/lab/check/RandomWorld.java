@@ -6,6 +6,8 @@ import java.util.List;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.Boards;
 import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.lab.boot.MemoryRanges.Kind;
+import org.vmemmap.lab.boot.MemoryRanges;
 import org.vmemmap.lab.boot.Profile;
 import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.types.MmConfig;
@@ -67,7 +69,11 @@ final class RandomWorld {
   private MachineSpec spec(Series series) {
     nodes = dice.chance(60) ? 1 : (int) dice.between(2, 3);
     layout();
-    World.Memory memory = new World.Memory(ram, soft, pmem, device);
+    MemoryRanges memory =
+        MemoryRanges.ofRam(ram)
+            .with(Kind.SOFT_RESERVED, soft)
+            .with(Kind.PMEM, pmem)
+            .with(Kind.DEVICE, device);
     MachineSpec plain = world.spec(memory, cmdline());
     MmConfig config =
         plain

@@ -8,6 +8,8 @@ import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.DaxOption;
 import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.lab.boot.MemoryRanges.Kind;
+import org.vmemmap.lab.boot.MemoryRanges;
 import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.lab.boot.Sizes;
 import org.vmemmap.pagealloc.Placement;
@@ -139,8 +141,8 @@ public record Scenario(
     Ram range = at == 0 ? new Ram(behind.start(), behind.start() + device.size(), 0)
         : new Ram(at, at + device.size(), 0);
     if (at != 0) {
-      World.Memory memory =
-          new World.Memory(spec.ram(), List.of(), List.of(range), spec.deviceMemory());
+      MemoryRanges memory =
+          spec.memory().with(Kind.SOFT_RESERVED, List.of()).with(Kind.PMEM, List.of(range));
       spec = world.spec(memory, List.of(HVO));
     }
     Step bind = bind(range, device.align(), device.mapDev() ? "dev" : "mem");
@@ -157,8 +159,7 @@ public record Scenario(
     MachineSpec bare = world.spec(world.memory(), 1, List.of(), List.of(HVO));
     Ram first = new Ram(BEYOND, BEYOND + PART, 0);
     Ram second = new Ram(BEYOND + PART, BEYOND + 2 * PART, 0);
-    World.Memory memory =
-        new World.Memory(bare.ram(), List.of(), List.of(first, second), List.of());
+    MemoryRanges memory = bare.memory().with(Kind.PMEM, List.of(first, second));
     List<Step> steps =
         List.of(
             bind(first, PART_ALIGN, "mem"),

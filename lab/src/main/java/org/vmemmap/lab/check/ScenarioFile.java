@@ -11,6 +11,8 @@ import java.util.Set;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.Cmdline;
 import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.lab.boot.MemoryRanges.Kind;
+import org.vmemmap.lab.boot.MemoryRanges;
 import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.lab.cases.Fields;
 import org.vmemmap.lab.cases.JsonNode;
@@ -117,14 +119,11 @@ public final class ScenarioFile {
       }
     }
     World world = at("world", () -> World.of(fields.text("world")));
-    World.Memory memory =
-        new World.Memory(
-            ranges("ram"), ranges("softReserved"), ranges("pmem"), ranges("deviceMemory"));
-    if (memory.ram().isEmpty()) {
+    if (ranges("ram").isEmpty()) {
       throw fields.wrong("ram", "at least one range");
     }
     List<String> cmdline = Cmdline.words(fields.text("cmdline"));
-    MachineSpec plain = at("ram", () -> world.spec(memory, cmdline));
+    MachineSpec plain = at("ram", () -> world.spec(memory(), cmdline));
     MachineSpec spec = at("structPage", () -> plain.withConfig(config(plain.config())));
     Selection failing =
         fields.has("failing")
@@ -133,6 +132,13 @@ public final class ScenarioFile {
     return new Scenario(
         fields.text("name"), fields.text("about"), world, spec, steps(spec),
         fields.boolOr("strict", false), fields.boolOr("failBoot", false), failing);
+  }
+
+  private MemoryRanges memory() {
+    return MemoryRanges.ofRam(ranges("ram"))
+        .with(Kind.SOFT_RESERVED, ranges("softReserved"))
+        .with(Kind.PMEM, ranges("pmem"))
+        .with(Kind.DEVICE, ranges("deviceMemory"));
   }
 
   private MmConfig config(MmConfig plain) {

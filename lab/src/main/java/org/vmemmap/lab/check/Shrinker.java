@@ -6,6 +6,8 @@ import java.util.List;
 import java.util.function.Function;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.lab.boot.MemoryRanges.Kind;
+import org.vmemmap.lab.boot.MemoryRanges;
 import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.types.MmConfig;
 
@@ -135,9 +137,9 @@ final class Shrinker {
   /** Fewer ranges, all on node 0, each as short as it goes. */
   private boolean memory() {
     boolean smaller = false;
-    for (int kind = 0; kind < World.Memory.KINDS; kind++) {
-      for (int i = World.Memory.of(best.spec()).kind(kind).size() - 1; i >= 0; i--) {
-        List<Ram> ranges = new ArrayList<>(World.Memory.of(best.spec()).kind(kind));
+    for (Kind kind : Kind.values()) {
+      for (int i = best.spec().memory().of(kind).size() - 1; i >= 0; i--) {
+        List<Ram> ranges = new ArrayList<>(best.spec().memory().of(kind));
         Ram range = ranges.remove(i);
         if (memory(kind, ranges)) {
           smaller = true;
@@ -150,17 +152,17 @@ final class Shrinker {
     return smaller;
   }
 
-  private boolean node(int kind, int at) {
-    List<Ram> ranges = new ArrayList<>(World.Memory.of(best.spec()).kind(kind));
+  private boolean node(Kind kind, int at) {
+    List<Ram> ranges = new ArrayList<>(best.spec().memory().of(kind));
     Ram range = ranges.get(at);
     ranges.set(at, new Ram(range.start(), range.end(), 0));
     return range.node() != 0 && memory(kind, ranges);
   }
 
-  private boolean shorter(int kind, int at, long step) {
+  private boolean shorter(Kind kind, int at, long step) {
     boolean smaller = false;
     for (long less = step; less >= MIB; less = less / 2 / MIB * MIB) {
-      List<Ram> ranges = new ArrayList<>(World.Memory.of(best.spec()).kind(kind));
+      List<Ram> ranges = new ArrayList<>(best.spec().memory().of(kind));
       Ram range = ranges.get(at);
       if (range.size() > less) {
         ranges.set(at, new Ram(range.start(), range.end() - less, range.node()));
@@ -170,13 +172,13 @@ final class Shrinker {
     return smaller;
   }
 
-  private boolean memory(int kind, List<Ram> ranges) {
-    if (kind == 0 && ranges.isEmpty()) {
+  private boolean memory(Kind kind, List<Ram> ranges) {
+    if (kind == Kind.RAM && ranges.isEmpty()) {
       return false;
     }
     try {
       MachineSpec old = best.spec();
-      World.Memory memory = World.Memory.of(old).with(kind, ranges);
+      MemoryRanges memory = old.memory().with(kind, ranges);
       MachineSpec spec = best.world().spec(memory, old.cmdline()).withConfig(old.config());
       best.steps().forEach(step -> Workbench.requireRoom(step, spec));
       return take(best.withSpec(spec));

@@ -10,8 +10,8 @@ import org.vmemmap.lab.boot.Boards;
 import org.vmemmap.lab.boot.DaxOption;
 import org.vmemmap.lab.boot.MachineSpec;
 import org.vmemmap.lab.boot.MachineSpecs;
+import org.vmemmap.lab.boot.MemoryRanges;
 import org.vmemmap.lab.boot.Profile;
-import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.lab.boot.Sizes;
 
 /**
@@ -110,50 +110,10 @@ public record World(String name, @Nullable Profile profile, int levels) {
   }
 
   /** A machine of this kind with exactly this memory. */
-  public MachineSpec spec(Memory memory, List<String> cmdline) {
+  public MachineSpec spec(MemoryRanges memory, List<String> cmdline) {
     Profile board = profile;
     return board == null
-        ? MachineSpecs.of(
-            memory.ram(), memory.soft(), memory.pmem(), memory.device(), levels, cmdline)
-        : Boards.of(
-            board, memory.ram(), memory.soft(), memory.pmem(), memory.device(), cmdline);
-  }
-
-  /**
-   * All memory of a machine, each list ascending and cut to pages.
-   *
-   * @param ram what the kernel finds at boot
-   * @param soft set aside for device DAX
-   * @param pmem persistent memory
-   * @param device what is plugged later
-   */
-  public record Memory(List<Ram> ram, List<Ram> soft, List<Ram> pmem, List<Ram> device) {
-    /** Copies the lists. */
-    public Memory {
-      ram = List.copyOf(ram);
-      soft = List.copyOf(soft);
-      pmem = List.copyOf(pmem);
-      device = List.copyOf(device);
-    }
-
-    /** Number of lists. */
-    static final int KINDS = 4;
-
-    /** A list by its place among the components. */
-    List<Ram> kind(int at) {
-      return List.of(ram, soft, pmem, device).get(at);
-    }
-
-    /** The same with another list. */
-    Memory with(int at, List<Ram> ranges) {
-      return new Memory(
-          at == 0 ? ranges : ram, at == 1 ? ranges : soft, at == 2 ? ranges : pmem,
-          at == 3 ? ranges : device);
-    }
-
-    /** That of a machine. */
-    static Memory of(MachineSpec spec) {
-      return new Memory(spec.ram(), spec.softReserved(), spec.pmem(), spec.deviceMemory());
-    }
+        ? MachineSpecs.of(memory, levels, cmdline)
+        : Boards.of(board, memory, cmdline);
   }
 }

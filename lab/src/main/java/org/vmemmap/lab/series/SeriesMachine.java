@@ -7,6 +7,7 @@ import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.boot.MachineSpec;
 import org.vmemmap.lab.boot.MachineSpecs;
+import org.vmemmap.lab.boot.MemoryRanges;
 import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.pagealloc.Placement;
 import org.vmemmap.types.DevPagemap;
@@ -49,16 +50,7 @@ final class SeriesMachine {
 
   /** The machine with that device memory. */
   static MachineSpec withDeviceMemory(MachineSpec machine, List<Ram> devices) {
-    return new MachineSpec(
-        machine.profile(),
-        machine.config(),
-        machine.ram(),
-        machine.reservedHoles(),
-        machine.softReserved(),
-        machine.pmem(),
-        devices,
-        machine.cmdline(),
-        machine.memoryBlockSize());
+    return machine.withMemory(MemoryRanges.Kind.DEVICE, devices);
   }
 
   /**

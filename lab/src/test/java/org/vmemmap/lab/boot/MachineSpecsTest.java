@@ -107,9 +107,14 @@ class MachineSpecsTest {
             "node 1: [mem 0x0000000040000000-0x00000000ffffffff] hotplug",
             "node 2: 100000000-13fffffff hotplug");
 
-    assertEquals("40000000-100000000 n1, 100000000-140000000 n2", show(spec.hotpluggable()));
-    assertEquals(spec.hotpluggable(), spec.withCmdline(List.of("quiet")).hotpluggable());
-    assertEquals(List.of(), text("00100000-7fffffff : System RAM", "node 0: 0-7fffffff").hotpluggable());
+    assertEquals("40000000-100000000 n1, 100000000-140000000 n2", show(hotpluggable(spec)));
+    assertEquals(hotpluggable(spec), hotpluggable(spec.withCmdline(List.of("quiet"))));
+    MachineSpec plain = text("00100000-7fffffff : System RAM", "node 0: 0-7fffffff");
+    assertEquals(List.of(), hotpluggable(plain));
+  }
+
+  private static List<Ram> hotpluggable(MachineSpec spec) {
+    return spec.memory().of(MemoryRanges.Kind.HOTPLUGGABLE);
   }
 
   /** Bad lines are told with file, line and what would be right. */

@@ -12,6 +12,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.lab.boot.MemoryRanges;
 import org.vmemmap.lab.boot.Ram;
 
 /** Case files as records, and broken ones as one line. */
@@ -55,7 +56,7 @@ class CaseFilesTest {
 
     assertEquals("x86-64/small", one.name());
     assertEquals(0xfff800003fffffffL, one.wordMask0());
-    assertEquals(new Ram(0x1000, 0x9f000, 0), one.machine().ram().get(0));
+    assertEquals(new Ram(0x1000, 0x9f000, 0), one.machine().memory().of(MemoryRanges.Kind.RAM).get(0));
     assertEquals(
         new VmemmapCase.Boot(
             true, java.util.List.of(new VmemmapCase.BootHugepages(2097152, null, 2)), 0, 0),

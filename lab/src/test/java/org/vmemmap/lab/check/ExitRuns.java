@@ -12,6 +12,8 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.lab.boot.MemoryRanges;
+import org.vmemmap.lab.boot.MemoryRanges.Kind;
 import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.lab.boot.Sizes;
 
@@ -188,12 +190,11 @@ public final class ExitRuns implements Callable<List<String>> {
   static Scenario scenario(List<String> state) {
     World world = World.of("x86-64-4");
     long mem = Sizes.memparse(state.get(0), 0).value();
-    World.Memory memory =
-        new World.Memory(
-            world.spec(mem, 1, List.of(), List.of()).ram(),
-            List.of(new Ram(DEVICE_MEMORY, DEVICE_MEMORY + 2 * MODULE_SIZE, 0)),
-            List.of(),
-            List.of(new Ram(MODULE, MODULE + MODULE_SIZE, 0)));
+    Ram device = new Ram(DEVICE_MEMORY, DEVICE_MEMORY + 2 * MODULE_SIZE, 0);
+    MemoryRanges memory =
+        world.spec(mem, 1, List.of(), List.of()).memory()
+            .with(Kind.SOFT_RESERVED, List.of(device))
+            .with(Kind.DEVICE, List.of(new Ram(MODULE, MODULE + MODULE_SIZE, 0)));
     MachineSpec spec = world.spec(memory, List.of(state.get(1).split(" ", -1)));
     List<Step> steps = state.subList(2, state.size()).stream().map(Step::parse).toList();
     return new Scenario("state", "", world, spec, steps, false, true, Selection.NONE);

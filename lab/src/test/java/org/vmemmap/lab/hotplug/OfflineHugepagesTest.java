@@ -11,6 +11,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.boot.MachineSpec;
 import org.vmemmap.lab.boot.MachineSpecs;
+import org.vmemmap.lab.boot.MemoryRanges;
 import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.lab.observe.Invariants;
 import org.vmemmap.pagealloc.Placement;
@@ -140,7 +141,7 @@ final class OfflineHugepagesTest {
     long mem = 128 * MIB * nodes;
     List<Ram> module = List.of(new Ram(START, START + 128 * MIB, nodes - 1));
     MachineSpec spec = MachineSpecs.ofSize(mem, nodes, List.of(), 4, cmdline);
-    return LabKernel.boot(spec.withDeviceMemory(module), Placement.NONE);
+    return LabKernel.boot(spec.withMemory(MemoryRanges.Kind.DEVICE, module), Placement.NONE);
   }
 
   private static void plug(LabKernel kernel, int node) {

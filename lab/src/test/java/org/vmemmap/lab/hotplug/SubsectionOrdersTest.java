@@ -17,6 +17,7 @@ import org.vmemmap.lab.boot.Boards;
 import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.boot.MachineSpec;
 import org.vmemmap.lab.boot.MachineSpecs;
+import org.vmemmap.lab.boot.MemoryRanges;
 import org.vmemmap.lab.boot.Profile;
 import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.lab.observe.Invariants;
@@ -232,6 +233,6 @@ final class SubsectionOrdersTest {
                 profile, machine.equals("arm64-64K") ? 512 * MIB : 256 * MIB, 1, List.of(), List.of());
     long start = (spec.endOfMemory() + GIB - 1) / GIB * GIB;
     List<Ram> room = List.of(new Ram(start, start + DEVICES * SUBSECTION + SUBSECTION, 0));
-    return LabKernel.boot(spec.withDeviceMemory(room), Placement.NONE);
+    return LabKernel.boot(spec.withMemory(MemoryRanges.Kind.DEVICE, room), Placement.NONE);
   }
 }

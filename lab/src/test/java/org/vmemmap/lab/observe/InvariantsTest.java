@@ -11,6 +11,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.lab.boot.MemoryRanges;
+import org.vmemmap.lab.boot.Profile;
 import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.machine.Mmu;
 import org.vmemmap.pagealloc.Gfp;
@@ -40,14 +42,9 @@ class InvariantsTest {
     List<Ram> ram = List.of(new Ram(0x1000, 0x9f000, 0), new Ram(MIB, 512 * MIB, 0));
     MachineSpec spec =
         new MachineSpec(
-            "x86-64",
-            4,
-            MachineSpec.VMEMMAP_BASE_L4,
+            Profile.x86(4, MachineSpec.VMEMMAP_BASE_L4),
             MmConfig.debianX86(),
-            ram,
-            List.of(),
-            List.of(),
-            List.of(),
+            MemoryRanges.ofRam(ram),
             List.of("hugetlb_free_vmemmap=on"),
             MachineSpec.MEMORY_BLOCK_SIZE);
     return LabKernel.boot(spec, Placement.NONE);

@@ -10,6 +10,7 @@ import java.util.TreeSet;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.lab.boot.MemoryRanges;
 import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.lab.observe.Invariants;
 import org.vmemmap.machine.MachineFault;
@@ -39,9 +40,7 @@ class DeviceStartSeriesTest {
         new SeriesMachine(
             new Level(level)
                 .on(
-                    new MachineSpec(
-                        plain.profile(), plain.config(), plain.ram(), List.of(), soft, List.of(),
-                        List.of(), List.of(), plain.memoryBlockSize())));
+                    plain.withMemory(MemoryRanges.Kind.SOFT_RESERVED, soft)));
     String align = "/sys/bus/dax/devices/dax0.0/align";
     assertEquals(0, machine.kernel().write(align, Long.toString(SeriesMachine.GIB)));
     assertEquals(0, machine.kernel().write("/sys/bus/dax/drivers/device_dax/new_id", "dax0.0"));

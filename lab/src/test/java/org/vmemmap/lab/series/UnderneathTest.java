@@ -18,12 +18,10 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.vmemmap.hugetlb.HugetlbVmemmap;
-import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.boot.MachineSpec;
 import org.vmemmap.lab.boot.Profile;
 import org.vmemmap.lab.cli.Main;
 import org.vmemmap.lab.observe.MemmapReader;
-import org.vmemmap.lab.report.HugePool;
 import org.vmemmap.machine.MachineFault;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.Page;
@@ -177,8 +175,7 @@ class UnderneathTest {
     Profile moved = Profile.x86(4, pc.profile().vmemmapBase() + offset);
     return new SeriesMachine(
         new MachineSpec(
-            moved, pc.config().withDebugVm(true), pc.ram(), pc.reservedHoles(), pc.softReserved(),
-            pc.pmem(), pc.deviceMemory(), pc.cmdline(), pc.memoryBlockSize()));
+            moved, pc.config().withDebugVm(true), pc.memory(), pc.cmdline(), pc.memoryBlockSize()));
   }
 
   /** An optimised hugepage. Expect a writable frame of its own and seven read-only entries. */

@@ -3,6 +3,8 @@ package org.vmemmap.lab.check.races;
 
 import java.util.List;
 import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.lab.boot.MemoryRanges;
+import org.vmemmap.lab.boot.MemoryRanges.Kind;
 import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.lab.check.World;
 
@@ -88,8 +90,7 @@ enum Stage {
   private static MachineSpec dimm(World world) {
     MachineSpec bare = world.spec(world.memory() / 2, 1, List.of(), List.of());
     Ram behind = new Ram(BEHIND_DIMM, BEHIND_DIMM + DIMM_BYTES, 0);
-    World.Memory memory =
-        new World.Memory(bare.ram(), List.of(behind), List.of(), List.of());
+    MemoryRanges memory = bare.memory().with(Kind.SOFT_RESERVED, List.of(behind));
     return world.spec(memory, List.of("memory_hotplug.memmap_on_memory=1"));
   }
 
@@ -101,9 +102,7 @@ enum Stage {
     long apart = Math.max(SMALL_SECTIONS, (size + section - 1) / section * section);
     List<Ram> ranges =
         List.of(new Ram(FAR, FAR + size, 0), new Ram(FAR + apart, FAR + apart + size, 0));
-    World.Memory memory =
-        new World.Memory(
-            bare.ram(), pmem ? List.of() : ranges, pmem ? ranges : List.of(), List.of());
+    MemoryRanges memory = bare.memory().with(pmem ? Kind.PMEM : Kind.SOFT_RESERVED, ranges);
     return world.spec(memory, List.of());
   }
 }
