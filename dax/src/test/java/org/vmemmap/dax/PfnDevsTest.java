@@ -7,6 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Objects;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.vmemmap.dax.NdPfn.Mode;
 import org.vmemmap.types.DevPagemap;
 import org.vmemmap.types.DevPagemap.Range;
@@ -436,5 +438,136 @@ class PfnDevsTest {
   void fletcher64_smallInput() {
     long[] words = {1L << 32 | 1};
     assertEquals(3L << 32 | 2, NdPfnSb.fletcher64(words));
+  }
+
+  /**
+   * Blocks of each version with all fields set. Expect a field to count from the version on that has
+   * it, and its default before: no padding, the alignment of the data, 64 bytes and pages of 4 KiB.
+   */
+  @ParameterizedTest
+  @CsvSource({
+    // version 1.n, padding at both ends, alignment, struct page, page
+    "0, 0,       2097152, 64, 4096",
+    "1, 2097152, 2097152, 64, 4096",
+    "2, 2097152, 4096,    64, 4096",
+    "3, 2097152, 4096,    64, 4096",
+    "4, 2097152, 4096,    56, 8192",
+  })
+  void validate_eachVersion_trustsWhatItHas(
+      int minor, long pad, long align, int structSize, int pageSize) {
+    NdPfn ndPfn = written(Mode.PFN_MODE_RAM);
+    ndPfn.uuid = null;
+    int rc =
+        validate(
+            sb -> {
+              sb.setVersion(1, minor);
+              sb.setStartPad(2 * MIB);
+              sb.setEndTrunc(2 * MIB);
+              sb.setAlign(4 * KIB);
+              sb.setPageStructSize(56);
+              sb.setPageSize(8 * KIB);
+            },
+            ndPfn);
+
+    assertEquals(0, rc);
+    assertEquals(pad, block(ndPfn).startPad());
+    assertEquals(pad, block(ndPfn).endTrunc());
+    assertEquals(align, block(ndPfn).align());
+    assertEquals(align, ndPfn.align);
+    assertEquals(structSize, block(ndPfn).pageStructSize());
+    assertEquals(pageSize, block(ndPfn).pageSize());
+  }
+
+  /** A fresh block. Expect version 1.4, the kernel's sizes, the device's uuid and a checksum. */
+  @Test
+  void setup_freshBlock_hasAllFields() {
+    NdPfn ndPfn = ndPfn(namespace(4 * GIB, GIB), Mode.PFN_MODE_PMEM, 2 * MIB);
+    setup(ndPfn, 0);
+
+    NdPfnSb sb = block(ndPfn);
+    assertEquals(4, sb.versionMinor());
+    assertEquals(64, sb.pageStructSize());
+    assertEquals(4 * KIB, sb.pageSize());
+    assertEquals(UUID, sb.uuid());
+    assertEquals(NdUuid.NULL, sb.parentUuid());
+    assertEquals(Mode.PFN_MODE_PMEM.number(), sb.mode());
+    assertEquals(sb.sbChecksum(), sb.checksum());
+    assertTrue(sb.checksum() != 0);
+    assertEquals(ndPfn.npfns(), sb.npfns());
+    assertEquals(0, sb.startPad());
+    assertEquals(0, sb.endTrunc());
+  }
+
+  /**
+   * The last place at which data can be, and the first at which it cannot.
+   *
+   * <pre>
+   *   4G                      5G - 2M     5G
+   *   | ...                   | data      |    one page of 2 MiB
+   * </pre>
+   */
+  @Test
+  void validate_lastPage_isTheLimit() {
+    NdPfn ndPfn = written(Mode.PFN_MODE_RAM);
+    assertEquals(0, validate(sb -> sb.setDataoff(GIB - 2 * MIB), ndPfn));
+    expectReason(ndPfn, sb -> sb.setDataoff(GIB), "pfn array size exceeds capacity of namespace0.0");
+    expectReason(
+        ndPfn,
+        sb -> {
+          sb.setDataoff(GIB - 2 * MIB);
+          sb.setEndTrunc(2 * MIB);
+        },
+        "bad offset with small namespace");
+    expectReason(
+        ndPfn,
+        sb -> {
+          sb.setDataoff(GIB - 4 * MIB);
+          sb.setEndTrunc(2 * MIB);
+          sb.setStartPad(2 * MIB);
+        },
+        "bad offset with small namespace");
+    assertEquals(
+        0,
+        validate(
+            sb -> {
+              sb.setDataoff(GIB - 6 * MIB);
+              sb.setEndTrunc(2 * MIB);
+              sb.setStartPad(2 * MIB);
+            },
+            ndPfn));
+  }
+
+  /** Data behind the padding is aligned as a whole. Expect the sum to count, not the parts. */
+  @Test
+  void validate_paddingAndOffset_countTogether() {
+    NdPfn ndPfn = written(Mode.PFN_MODE_RAM);
+    expectReason(ndPfn, sb -> sb.setDataoff(2 * MIB + 4 * KIB), "bad offset: 0x201000");
+    expectReason(
+        ndPfn,
+        sb -> {
+          sb.setDataoff(2 * MIB + 2048);
+          sb.setStartPad(2 * MIB - 2048);
+        },
+        "bad offset: 0x200800");
+  }
+
+  /** The info block's end is where data may begin in RAM mode. Expect 8 KiB, on this machine. */
+  @Test
+  void setupPfn_dataBehindTheBlock_isTheLimit() {
+    NdPfn ndPfn = written(Mode.PFN_MODE_RAM);
+    block(ndPfn).setDataoff(8 * KIB);
+    assertEquals(
+        0, pfnDevs.nvdimmSetupPfn0(ndPfn, block(ndPfn), ndns, new DevPagemap(0)));
+    block(ndPfn).setDataoff(8 * KIB - 1);
+    assertEquals(
+        -Errno.EINVAL, pfnDevs.nvdimmSetupPfn0(ndPfn, block(ndPfn), ndns, new DevPagemap(0)));
+  }
+
+  /** What is refused is said, with the device and the numbers. */
+  @Test
+  void setup_refused_saysWhy() {
+    setup(ndPfn(namespace(4 * GIB + MIB, GIB), Mode.PFN_MODE_RAM, 2 * MIB), -Errno.EINVAL);
+    assertEquals(
+        "dax0.0: namespace0.0: start 0x100100000 misaligned to 0x200000", m.log().getLast());
   }
 }

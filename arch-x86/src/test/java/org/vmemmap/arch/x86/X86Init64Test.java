@@ -507,6 +507,70 @@ class X86Init64Test {
   }
 
   /**
+   * Two sections in a row, then a distant one.
+   *
+   * <pre>
+   *   leaf 0        leaf 1
+   *   | sec 0 | sec 1    | - |    the end of sec 1 is what is remembered
+   * </pre>
+   *
+   * Expect 0xfd from the end of the second section to the end of its leaf.
+   */
+  @Test
+  void useSubPmd_consecutive_remembersItsOwnEnd() {
+    X86Bench b = X86Bench.structPage(56);
+    long end = b.dev(2 * bytes(56));
+    b.populate(b.dev(0), b.dev(bytes(56)));
+    b.populate(b.dev(bytes(56)), end);
+    assertFalse(b.unused(end, end + 56));
+
+    b.populate(b.dev(16 * bytes(56)), b.dev(17 * bytes(56)));
+
+    assertTrue(b.unused(end, b.dev(4 * MIB)));
+  }
+
+  /**
+   * The second of two sections comes first.
+   *
+   * <pre>
+   *   leaf 0            leaf 1
+   *   | 0xfd   | sec 1  ......  | - |     the end of sec 1 is remembered
+   *   | sec 0  | sec 1  ......  |fd |     sec 0 uses leaf 0, which is there
+   * </pre>
+   *
+   * Expect the remembered end to be filled before the other leaf is touched.
+   */
+  @Test
+  void useSubPmd_otherLeaf_fillsTheRememberedEnd() {
+    X86Bench b = X86Bench.structPage(56);
+    long end = b.dev(2 * bytes(56));
+    b.populate(b.dev(bytes(56)), end);
+    assertFalse(b.unused(end, end + 56));
+
+    b.populate(b.dev(0), b.dev(bytes(56)));
+
+    assertTrue(b.unused(end, b.dev(4 * MIB)));
+  }
+
+  /** A leaf whose memory was all 0xfd when it was freed. Expect its first struct page to be reset. */
+  @Test
+  void useNewSubPmd_memoryOfAnEarlierLeaf_isMarkedInUse() {
+    X86Bench b = X86Bench.structPage(56);
+    long middle = b.dev(bytes(56));
+    b.populate(b.dev(0), middle);
+    b.populate(middle, b.dev(2 * bytes(56)));
+    long frame = b.frame(b.dev(0));
+    b.free(middle, b.dev(2 * bytes(56)));
+    b.free(b.dev(0), middle);
+
+    b.populate(b.dev(0), middle);
+
+    assertEquals(frame, b.frame(b.dev(0)));
+    assertEquals(0, b.machine.cpu().readLong(b.dev(0)));
+    assertFalse(b.unused(b.dev(0), b.dev(56)));
+  }
+
+  /**
    * Two sections share a leaf, and go one after the other, in both orders and for each size.
    *
    * <p>Expect the shared leaf to stay for the first and to go with the second.
