@@ -497,4 +497,57 @@ class BusTest {
     assertTrue(second.bound());
     assertFalse(first.bound());
   }
+
+  /**
+   * The newest device of a region is deleted, and an older one. Expect the region to forget the
+   * newest only when that one goes.
+   */
+  @Test
+  void deleteStore_youngest_isForgotten() {
+    DaxRegion region = region();
+    empty(DAX0);
+    assertEquals(0, bus.createStore(region, 1));
+    assertEquals(0, bus.createStore(region, 1));
+    DevDax youngest = m.devDax("dax0.2");
+    assertEquals(youngest, region.youngest);
+
+    assertEquals(0, bus.deleteStore(region, DAX1));
+    assertEquals(youngest, region.youngest);
+    assertEquals(0, bus.deleteStore(region, "dax0.2"));
+    assertNull(region.youngest);
+    assertNull(bus.find("dax0.2"));
+  }
+
+  /** A device of another region. Expect -ENXIO, and the device to stay. */
+  @Test
+  void deleteStore_otherRegion_isNotFound() {
+    m.withSoftReserved(2 * GIB, 512 * MIB);
+    DaxRegion first = region();
+    DaxRegion second = bus.regions().get(1);
+    assertEquals(0, bus.sizeStore(m.devDax("dax1.0"), 0));
+    assertEquals(0, bus.createStore(second, 1));
+
+    assertEquals(-Errno.ENXIO, bus.deleteStore(first, "dax1.1"));
+    assertNotNull(bus.find("dax1.1"));
+    assertEquals(0, bus.deleteStore(second, "dax1.1"));
+  }
+
+  /** All that a region has left, and 2 MiB more. Expect the first to fit, -ENOSPC for the second. */
+  @Test
+  void sizeStore_allThatIsLeft_fits() {
+    DaxRegion region = region();
+    DevDax first = empty(DAX0);
+    assertEquals(0, bus.createStore(region, 1));
+    assertEquals(0, bus.sizeStore(m.devDax(DAX1), 256 * MIB));
+
+    assertEquals(-Errno.ENOSPC, bus.sizeStore(first, 258 * MIB));
+    assertEquals(0, Bus.devDaxSize(first));
+    assertEquals(0, bus.sizeStore(first, 256 * MIB));
+    assertEquals(-Errno.ENOSPC, bus.sizeStore(first, 258 * MIB));
+    assertEquals(256 * MIB, Bus.devDaxSize(first));
+    assertEquals(0, bus.sizeStore(first, 254 * MIB));
+    assertEquals(List.of(GIB + 256 * MIB), starts(first));
+    assertEquals(254 * MIB, Bus.devDaxSize(first));
+    assertEquals(0, bus.sizeStore(first, 256 * MIB));
+  }
 }
