@@ -11,6 +11,7 @@ import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.Measurement;
 import org.openjdk.jmh.annotations.Mode;
 import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
@@ -20,7 +21,7 @@ import org.vmemmap.lab.check.Sweep;
 import org.vmemmap.lab.check.World;
 
 /**
- * Runs with an injected failure per second: whole sweeps of the smallest scenario, boot and forks
+ * Runs with an injected failure per second: whole sweeps of a small scenario, boot and forks
  * included, each run checked by all rules after each step.
  */
 @State(Scope.Benchmark)
@@ -30,8 +31,17 @@ import org.vmemmap.lab.check.World;
 @Measurement(iterations = 10, time = 1)
 @Fork(1)
 public class SweepBenchmark {
-  private final List<Scenario> page =
-      Scenario.standard("page", List.of(World.of("x86-64-4")));
+  /** The scenario. */
+  @Param({"page", "boot", "pool", "part"})
+  public String name = "page";
+
+  private List<Scenario> scenarios = List.of();
+
+  /** Makes it for the world that the benchmark is of. */
+  @Setup
+  public void make() {
+    scenarios = Scenario.standard(name, List.of(World.of("x86-64-4")));
+  }
 
   /** Counts runs, which JMH shows per second beside the sweeps. */
   @State(Scope.Thread)
@@ -61,7 +71,7 @@ public class SweepBenchmark {
 
   private long sweep(boolean pairs, Runs count) {
     Sweep sweep = new Sweep(pairs, 1, 1, null);
-    sweep.run(page, text -> {});
+    sweep.run(scenarios, text -> {});
     count.runs += sweep.runs();
     return sweep.broken();
   }

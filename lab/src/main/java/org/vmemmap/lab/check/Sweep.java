@@ -87,6 +87,7 @@ public final class Sweep {
               (site, selection) -> refused(site, selection, where)));
     }
     int threads = Runtime.getRuntime().availableProcessors();
+    long start = System.nanoTime();
     try (ExecutorService pool = Executors.newFixedThreadPool(threads)) {
       List<Future<?>> all = new ArrayList<>();
       for (int i = 0; i < threads; i++) {
@@ -94,7 +95,11 @@ public final class Sweep {
       }
       all.forEach(Sweep::await);
     }
+    double seconds = (System.nanoTime() - start) / 1e9;
     jobs.forEach(this::count);
+    progress.accept(
+        "%d runs in %.1f s on %d processors, boots included: %.0f a second and processor"
+            .formatted(runs, seconds, threads, runs / seconds / threads));
   }
 
   private void work(List<SweepJob> jobs, Consumer<String> progress) {
