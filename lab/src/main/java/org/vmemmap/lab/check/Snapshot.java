@@ -71,8 +71,7 @@ final class Snapshot {
     this.reader = new MemmapReader(kernel.mm());
     this.perPage = kernel.mm().model().pageSize() / kernel.mm().config().sizeofStructPage();
     count(kernel);
-    Ledger ledger = kernel.mm().machine().ledger();
-    PageRanges.forEach(kernel, (start, end, node) -> use(ledger, start, end, node));
+    PageRanges.forEach(kernel, (start, end, node) -> use(kernel, start, end, node));
     for (Run run : used) {
       for (long page = run.start / perPage; page * perPage < run.end; page++) {
         read(page, marked);
@@ -105,17 +104,28 @@ final class Snapshot {
   }
 
   /** Notes what is in use: RAM by its owner, and devices. */
-  private void use(Ledger ledger, long start, long last, int node) {
+  private void use(LabKernel kernel, long start, long last, int node) {
+    Ledger ledger = kernel.mm().machine().ledger();
     long end = Math.min(last, ledger.frames());
     for (long at = start; at < end; ) {
       FrameOwner owner = ledger.ownerOf(at);
       long stop = ledger.sameOwnerUntil(at, end);
-      boolean device = node < 0 && (owner == Owner.DEVICE || owner == Owner.ALTMAP);
+      boolean device =
+          node < 0 && (owner == Owner.DEVICE || (owner == Owner.ALTMAP && initialised(kernel, at)));
       if (owner == Owner.HUGEPAGE || owner == Owner.RESERVED || device) {
         used.add(new Run(at, stop));
       }
       at = stop;
     }
+  }
+
+  /** False for the memmap in a block that is offline: its struct pages are made when it goes online. */
+  private static boolean initialised(LabKernel kernel, long pfn) {
+    long paddr = pfn << kernel.mm().model().pageShift();
+    return kernel.mm().mmzone().pfnOnline(pfn)
+        || kernel.dax().bound().stream()
+            .map(bound -> bound.pgmap().ranges[0])
+            .anyMatch(range -> range.start() <= paddr && paddr <= range.end());
   }
 
   private void read(long page, @Nullable MarkedMemmap marked) {
