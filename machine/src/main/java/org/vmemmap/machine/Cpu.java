@@ -202,17 +202,24 @@ public final class Cpu {
       return;
     }
     long paddr = cached(va, write);
-    if (paddr < 0 && bolted == null) {
-      machine.yields().access(mmu.walk(root, va).entryPaddr(), Long.BYTES, false);
-      Mmu.Entry entry = mmu.walk(root, va);
-      paddr = format.present(entry.entry(), entry.level()) ? mmu.target(entry, va) : -1;
-    }
+    paddr = paddr < 0 ? found(va) : paddr;
     if (paddr >= 0) {
       if (va - linearStart != paddr) {
         machine.yields().translated(paddr >>> format.pageShift());
       }
       machine.yields().access(paddr, bytes, write);
     }
+  }
+
+  /** Where a walk or a search leads; -1 for nowhere. */
+  private long found(long va) {
+    if (bolted != null) {
+      BoltedMappings.Block block = bolted.block(va);
+      return block == null ? -1 : block.target(va);
+    }
+    machine.yields().access(mmu.walk(root, va).entryPaddr(), Long.BYTES, false);
+    Mmu.Entry entry = mmu.walk(root, va);
+    return format.present(entry.entry(), entry.level()) ? mmu.target(entry, va) : -1;
   }
 
   /** Where an access goes without a walk: the linear window or the cache; -1 for neither. */

@@ -39,7 +39,10 @@ public final class YieldPoints {
     /** The running CPU tells something that is no step of it: nobody else may run here. */
     default void noted(String what) {}
 
-    /** The running CPU is about to give the {@code n} frames from {@code frame} a new owner. */
+    /**
+     * The running CPU is about to give the {@code n} frames from {@code frame} a new owner, or to take
+     * a bolted mapping of them away.
+     */
     default void moved(long frame, long n) {}
   }
 
@@ -95,7 +98,7 @@ public final class YieldPoints {
     }
   }
 
-  /** Called before the {@code n} frames from {@code frame} get a new owner. */
+  /** Called before {@code n} frames get a new owner or lose a bolted mapping. */
   public void moved(long frame, long n) {
     Listener current = listener;
     if (current != null) {

@@ -102,6 +102,7 @@ final class HashUtils {
     if (mm.mayFail("hpte_insert")) {
       return FULL;
     }
+    mm.machine().yields().at("hpte_insert", vaddr);
     table.insert(vaddr, shift, paddr, (prot & RadixPageTable.WRITE) != 0);
     return 0;
   }
@@ -113,10 +114,22 @@ final class HashUtils {
       fidelity = Kernel.Fidelity.CUSTOM,
       why = "The hypervisor's side: the machine has the mappings, not the groups.")
   private int removebolted(long vaddr, int shift) {
+    announce(vaddr, shift);
     if (!table.remove(vaddr, shift)) {
       return -Errno.ENOENT;
     }
     mm.machine().flushRange(vaddr, vaddr + (1L << shift));
     return 0;
+  }
+
+  /** Who has found a frame through this mapping must not miss that it goes. */
+  private void announce(long vaddr, int shift) {
+    BoltedMappings.Block block = table.block(vaddr);
+    mm.machine().yields().at("hpte_removebolted", vaddr);
+    if (block != null) {
+      int pageShift = mm.model().pageShift();
+      long frames = 1L << Math.max(0, shift - pageShift);
+      mm.machine().yields().moved((block.paddr() + vaddr - block.va()) >>> pageShift, frames);
+    }
   }
 }

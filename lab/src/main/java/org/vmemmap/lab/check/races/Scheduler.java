@@ -269,7 +269,7 @@ final class Scheduler implements YieldPoints.Listener, Moment {
     boolean noticed = sharing.moved(frame, n, me.cpu);
     point(me, noticed);
     if (noticed) {
-      note(me.cpu, "new owner of frame=0x" + Long.toHexString(frame));
+      note(me.cpu, "new owner or mapping of frame=0x" + Long.toHexString(frame));
     }
   }
 
