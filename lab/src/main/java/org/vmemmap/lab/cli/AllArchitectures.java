@@ -30,7 +30,7 @@ final class AllArchitectures {
     this.options = options;
     boolean one =
         options.machine != null
-            || options.vs != null
+            || options.versus.vs != null
             || options.pageSize != null
             || options.vaBits != null
             || options.mmu != null
@@ -72,7 +72,7 @@ final class AllArchitectures {
     made.mem = options.mem;
     made.nodes = options.nodes;
     made.cmdline = options.cmdline;
-    made.at = options.at;
+    made.kernel.at = options.kernel.at;
     return made;
   }
 

@@ -51,8 +51,7 @@ final class BootCommand implements Callable<Integer> {
 
   @Mixin MachineOptions machine = new MachineOptions();
 
-  @Option(names = "--json", description = "Write the report as JSON.")
-  boolean json;
+  @Mixin JsonOption json = new JsonOption();
 
   @Option(
       names = "--host",
@@ -73,22 +72,20 @@ final class BootCommand implements Callable<Integer> {
   public Integer call() {
     String root = host;
     if (root != null) {
-      if (json) {
-        throw new BadInput("--host --json: the comparison with a host is text, leave out --json");
-      }
+      json.refuseWith("--host", "the comparison with a host");
       return new HostCommand(machine, root, out).call();
     }
     if (machine.arch.equals("all")) {
       return all();
     }
     BootReport report = report();
-    out.println(json ? JsonReport.of(report) : TextReport.of(report).stripTrailing());
+    out.println(json.wanted ? JsonReport.of(report) : TextReport.of(report).stripTrailing());
     return report.verified().violations().isEmpty() ? Main.OK : Main.FAILED;
   }
 
   /** With --at or --vs those kernels, without them level 0 beside the last. */
   private BootReport report() {
-    Series asked = machine.versus();
+    Series asked = machine.versus.series();
     Bench bench = new Bench(machine);
     Bench.Booted booted = bench.boot();
     BootReport report =
@@ -100,7 +97,7 @@ final class BootCommand implements Callable<Integer> {
       return report.withBeside(beside(bench, booted.kernel(), here, asked));
     }
     Series first = Series.at(0);
-    return machine.at != null
+    return machine.kernel.at != null
         ? report
         : report.withBeside(beside(bench, booted.kernel(), first, here));
   }
@@ -111,16 +108,14 @@ final class BootCommand implements Callable<Integer> {
     boolean hereIsOne = one.equals(here);
     Map<String, String> others = Numbers.of(() -> bench.with(hereIsOne ? other : one));
     return Beside.of(
-        MachineOptions.name(one),
+        KernelOption.name(one),
         hereIsOne ? numbers : others,
-        MachineOptions.name(other),
+        KernelOption.name(other),
         hereIsOne ? others : numbers);
   }
 
   private Integer all() {
-    if (json) {
-      throw new BadInput("--arch all --json: the comparison is text, leave out --json");
-    }
+    json.refuseWith("--arch all", "the comparison");
     AllArchitectures all = new AllArchitectures(machine);
     out.println(all.text());
     return all.violations() == 0 ? Main.OK : Main.FAILED;

@@ -60,17 +60,17 @@ final class DumpCommand implements Callable<Integer> {
       throw new BadInput("dump: nothing to show, " + WANTED);
     }
     long number = part.equals("page") ? pfnOf(pfn) : noPfn(part, pfn);
-    Series other = machine.versus();
+    Series other = machine.versus.series();
     Bench bench = new Bench(machine);
     String text = show(part, number, bench.boot());
     if (other == null) {
       out.print(text);
       return Main.OK;
     }
-    String one = MachineOptions.name(bench.spec().series());
-    machine.at = other.name();
+    String one = KernelOption.name(bench.spec().series());
+    machine.kernel.at = other.name();
     String otherText = show(part, number, new Bench(machine).boot());
-    out.print(LineDiff.of(one, text, MachineOptions.name(other), otherText));
+    out.print(LineDiff.of(one, text, KernelOption.name(other), otherText));
     return Main.OK;
   }
 

@@ -40,8 +40,8 @@ final class HostCommand {
     if (options.machine != null
         || options.mem != null
         || options.nodes != null
-        || options.at != null
-        || options.vs != null
+        || options.kernel.at != null
+        || options.versus.vs != null
         || options.pageSize != null
         || options.vaBits != null
         || options.mmu != null

@@ -4,10 +4,8 @@ package org.vmemmap.lab.cli;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
-import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.MachineSpec;
-import org.vmemmap.lab.boot.Numbers;
-import org.vmemmap.types.Series;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** The options that say which machine to boot and what to do on it. */
@@ -70,52 +68,10 @@ final class MachineOptions {
       })
   List<String> dax = new ArrayList<>();
 
-  @Option(
-      names = "--at",
-      paramLabel = "N",
-      description = {
-        "The kernel after the first N patches of the series, 0 to 49 (default), or a released one:"
-            + " 7.1, 7.2 or 7.3. +SWITCH after it turns on a later fix or a form that was posted and"
-            + " not merged, as in 49+tails-per-node; series lists them. -N takes patch N out, whatever"
-            + " the others need of it, as in 7.3-11."
-      })
-  @Nullable String at;
+  /** With all patches when it is left out. */
+  @Mixin KernelOption kernel = new KernelOption();
 
-  @Option(
-      names = "--vs",
-      paramLabel = "M",
-      description = {
-        "Show beside it the same machine with the kernel of another level, as --at takes it."
-      })
-  @Nullable String vs;
-
-  /** {@code spec} with the kernel that --at asks for; with all patches when it is left out. */
-  MachineSpec atLevel(MachineSpec spec) {
-    return spec.withSeries(at == null ? Series.at(Series.LAST) : level("--at", at));
-  }
-
-  /** The kernel that --vs asks for; null for none. @throws BadInput for one that there is not */
-  @Nullable Series versus() {
-    return vs == null ? null : level("--vs", vs);
-  }
-
-  /** What a kernel of the series is called. */
-  static String name(Series series) {
-    return (series.name().contains(".") ? "Linux " : "level ") + series.name();
-  }
-
-  /** A level or profile by its name, with its switches. @throws BadInput for another */
-  static Series level(String option, String text) {
-    if (text.chars().skip(1).noneMatch(c -> ".+-".indexOf(c) >= 0)) {
-      return Series.at(Numbers.parse(option, text, 0, Series.LAST));
-    }
-    try {
-      return Series.named(text);
-    } catch (IllegalArgumentException e) {
-      throw new BadInput(
-          option + " " + text + ": wanted 0 to 49, 7.1, 7.2 or 7.3, with -N for a patch of it and +SWITCH");
-    }
-  }
+  @Mixin VersusOption versus = new VersusOption();
 
   @Option(
       names = "--do",
@@ -125,12 +81,10 @@ final class MachineOptions {
       })
   List<String> actions = new ArrayList<>();
 
-  @Option(names = "--debug", description = "Show where an internal error comes from.")
-  boolean debug;
+  @Mixin HelpOptions help = new HelpOptions();
 
-  @Option(
-      names = {"-h", "--help"},
-      usageHelp = true,
-      description = "Show this help.")
-  boolean help;
+  /** {@code spec} with the kernel that is asked for. */
+  MachineSpec atLevel(MachineSpec spec) {
+    return spec.withSeries(kernel.seriesOrLast());
+  }
 }

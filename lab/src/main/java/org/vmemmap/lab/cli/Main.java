@@ -64,8 +64,8 @@ public final class Main {
       err.println(
           "vmemmap: "
               + oneLine(String.valueOf(e.getMessage()))
-              + " (see vmemmap "
-              + args[0]
+              + " (see "
+              + e.getCommandLine().getCommandName()
               + " --help)");
       return BAD_INPUT;
     } catch (RuntimeException | StackOverflowError | OutOfMemoryError e) {
@@ -83,14 +83,14 @@ public final class Main {
       out.print(USAGE);
       return args.length == 0 ? BAD_INPUT : OK;
     }
-    if (args.length > 1 && args[0].equals("check") && args[1].equals("races")) {
-      return execute(new RacesCommand(out), List.of(args).subList(2, args.length), out);
-    }
-    Callable<Integer> command = command(args[0], out);
+    List<String> rest = List.of(args).subList(1, args.length);
+    Callable<Integer> command =
+        args[0].equals("check") ? CheckCommand.of(rest, out) : command(args[0], out);
     if (command == null) {
       throw new BadInput(args[0] + ": no such command, wanted boot, replay, series, dump or check");
     }
-    return execute(command, List.of(args).subList(1, args.length), out);
+    boolean below = args[0].equals("check") && !(command instanceof CheckCommand);
+    return execute(command, below ? rest.subList(1, rest.size()) : rest, out);
   }
 
   private static @Nullable Callable<Integer> command(String name, PrintWriter out) {
@@ -99,7 +99,6 @@ public final class Main {
       case "replay" -> new ReplayCommand(out);
       case "series" -> new SeriesCommand(out);
       case "dump" -> new DumpCommand(out);
-      case "check" -> new CheckCommand(out);
       default -> null;
     };
   }

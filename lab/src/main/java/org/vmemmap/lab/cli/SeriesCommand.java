@@ -14,6 +14,7 @@ import org.vmemmap.lab.series.Measured;
 import org.vmemmap.lab.series.Observable;
 import org.vmemmap.types.Series;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -40,8 +41,7 @@ final class SeriesCommand implements Callable<Integer> {
 
   private final PrintWriter out;
 
-  @Option(names = "--json", description = "Write the list as JSON.")
-  boolean json;
+  @Mixin JsonOption json = new JsonOption();
 
   @Option(
       names = "--scenario",
@@ -52,14 +52,7 @@ final class SeriesCommand implements Callable<Integer> {
       })
   @Nullable String scenario;
 
-  @Option(names = "--debug", description = "Show where an internal error comes from.")
-  boolean debug;
-
-  @Option(
-      names = {"-h", "--help"},
-      usageHelp = true,
-      description = "Show this help.")
-  boolean help;
+  @Mixin HelpOptions help = new HelpOptions();
 
   @Parameters(paramLabel = "WHAT", description = "show N, show underneath N or table.")
   List<String> words = new ArrayList<>();
@@ -71,7 +64,7 @@ final class SeriesCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     if (words.equals(List.of("table"))) {
-      out.print(new SeriesTableText(scenario).print(json));
+      out.print(new SeriesTableText(scenario).print(json.wanted));
       return Main.OK;
     }
     if (scenario != null) {
@@ -79,7 +72,7 @@ final class SeriesCommand implements Callable<Integer> {
     }
     List<Catalogue.Entry> entries = Catalogue.entries();
     if (words.isEmpty()) {
-      out.print(json ? json(entries) : text(entries));
+      out.print(json.wanted ? json(entries) : text(entries));
     } else if (words.size() == 2
         && words.getFirst().equals("show")
         && !words.getLast().equals("underneath")) {

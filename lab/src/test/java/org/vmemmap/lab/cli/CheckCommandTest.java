@@ -72,6 +72,8 @@ class CheckCommandTest {
         "--fail 99: wanted at most 13, page on x86-64-4 has no more steps that can fail",
         "check", "sweep", "page", "--world", "x86-64-4", "--fail", "99");
     refused("no.json: cannot be read, wanted a scenario file", "check", "run", "no.json");
+    refused(
+        "Unknown option: '--pairs' (see vmemmap check random --help)", "check", "random", "--pairs");
     refused("--shard 3: wanted I/N, as in 2/8", "check", "sweep", "boot", "--shard", "3");
   }
 }

@@ -49,6 +49,23 @@ class RacesCommandTest {
     assertEquals(1, run.code());
   }
 
+  /**
+   * One scenario on several machines, after all patches. Expect each to hold that can have it, and the
+   * others to be named.
+   */
+  @Test
+  void races_otherMachines_eachHoldsOrIsNamed() {
+    String worlds = "arm64-64K-52,powerpc-4K-radix,powerpc-64K-hash";
+    Run devices =
+        Run.of("check", "races", "dax-neighbours", "--world", worlds, "--at", "49", "--bound", "0");
+    assertEquals(0, devices.code(), devices.err());
+    assertTrue(devices.out().contains("3 scenarios, "), devices.out());
+    assertTrue(devices.out().contains(" 0 broken"), devices.out());
+    Run hvo = Run.of("check", "races", "split-pmd", "--world", worlds);
+    assertEquals(0, hvo.code(), hvo.err());
+    assertTrue(hvo.out().contains("not there: no HVO for HugeTLB"), hvo.out());
+  }
+
   /** What cannot be used is named in one line. */
   @Test
   void races_badInput_isNamedInOneLine() {
@@ -58,6 +75,13 @@ class RacesCommandTest {
     refused(
         "--schedule 0:1: wanted the name of a scenario before it",
         "check", "races", "--schedule", "0:1");
+    refused("--bound 1 --seed: wanted one of the two", "check", "races", "--bound", "1", "--seed", "1");
+    refused(
+        "--world arm64-4K-48: no HVO for HugeTLB, wanted another for split-pmd",
+        "check", "races", "split-pmd", "--world", "arm64-4K-48", "--schedule", "0:0");
+    refused(
+        "Unknown option: '--pairs' (see vmemmap check races --help)",
+        "check", "races", "--pairs");
     assertEquals(2, Run.of("check", "races", "no-such").code());
   }
 }

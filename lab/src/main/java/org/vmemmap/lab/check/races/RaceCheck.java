@@ -38,7 +38,7 @@ public final class RaceCheck {
       boolean twin,
       @Nullable Integer switches,
       @Nullable Long seed,
-      @Nullable Long most,
+      @Nullable Integer most,
       @Nullable Series series,
       List<World> worlds,
       boolean weak) {
