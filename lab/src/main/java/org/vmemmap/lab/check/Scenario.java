@@ -40,12 +40,14 @@ public record Scenario(
   public static final List<String> NAMES =
       List.of(
           "page", "boot", "pool", "replace", "dax", "altmap", "part", "far", "far-part", "beyond",
-          "gigantic", "cma");
+          "gigantic", "cma", "cma-run", "demote", "surplus");
 
   private static final String HVO = "hugetlb_free_vmemmap=on";
   private static final String POOL_1G =
       "/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages";
+  private static final String DEMOTE_1G = "/sys/kernel/mm/hugepages/hugepages-1048576kB/demote";
   private static final long GIGANTIC_MEM = 2176L << 20;
+  private static final long MORE_THAN_OUTSIDE = 560;
   private static final long PART = 64L << 20;
   private static final long PART_ALIGN = 2L << 20;
 
@@ -78,7 +80,7 @@ public record Scenario(
   private static boolean has(String name, World world) {
     boolean pc = world.profile() == null;
     return switch (name) {
-      case "gigantic", "cma" -> pc || world.name().startsWith("arm64-4K");
+      case "gigantic", "cma", "cma-run", "demote" -> pc || world.name().startsWith("arm64-4K");
       case "beyond" -> world.name().equals("powerpc-4K-radix");
       case "part", "far-part" -> world.hugepage() == PART_ALIGN;
       default -> true;
@@ -109,6 +111,14 @@ public record Scenario(
       case "cma" -> make(name, "boot with a CMA area that is too small", world,
           List.of(HVO, "hugetlb_cma=1G", "hugetlb_cma_only=1", "hugepagesz=1G", "hugepages=2"),
           List.of(), true);
+      case "cma-run" -> make(name, "hugepages move out of an area for a 1G page", world,
+          List.of("hugetlb_cma=1G", "hugepagesz=1G"),
+          intoTheArea(world), false);
+      case "demote" -> make(name, "a 1G page, with no room for another, becomes 2M pages", world,
+          List.of(HVO, "hugepagesz=1G", "hugepages=0:1", "hugepagesz=2M", "hugepages=0:1"),
+          List.of(Step.write(POOL_1G, "2"), Step.write(DEMOTE_1G, "1")), true);
+      case "surplus" -> make(name, "a process gets a hugepage beyond the pool", world, List.of(HVO),
+          surplus(world), false);
       default -> make(name, "a 1G page is made at boot, freed, made again", world,
           List.of(HVO, "hugepagesz=1G", "hugepages=1"),
           List.of(Step.write(POOL_1G, "0"), Step.write(POOL_1G, "1")), true);
@@ -127,6 +137,26 @@ public record Scenario(
       steps.add(1, Step.write("/proc/sys/vm/hugetlb_optimize_vmemmap", "1"));
     }
     return steps;
+  }
+
+  private static List<Step> surplus(World world) {
+    return List.of(
+        Step.write("/proc/sys/vm/nr_overcommit_hugepages", "1"),
+        user(world, "map"),
+        user(world, "unmap"));
+  }
+
+  private static Step user(World world, String does) {
+    return new Step(does, "0x" + Long.toHexString(world.hugepage()));
+  }
+
+  /** So many hugepages that the last ones lie in the area; of these two stay, one of them in use. */
+  private static List<Step> intoTheArea(World world) {
+    return List.of(
+        Step.pool(MORE_THAN_OUTSIDE),
+        Step.pool(2),
+        user(world, "map"),
+        Step.write(POOL_1G, "1"));
   }
 
   private static DaxOption pmem(DaxOption device, boolean mapDev) {
@@ -186,7 +216,7 @@ public record Scenario(
       boolean failBoot) {
     long mem =
         switch (name) {
-          case "gigantic", "cma" -> GIGANTIC_MEM;
+          case "gigantic", "cma", "cma-run", "demote" -> GIGANTIC_MEM;
           case "boot" -> world.memory();
           default -> world.memoryForPool();
         };

@@ -48,6 +48,9 @@ public final class ExitRuns implements Callable<List<String>> {
           "far on x86-64-4",
           "altmap on x86-64-4",
           "cma on x86-64-4",
+          "cma-run on x86-64-4",
+          "demote on x86-64-4",
+          "surplus on x86-64-4",
           "dimm-node on x86-64-4",
           "dimm-on-memory on x86-64-4",
           "dimm-pool on x86-64-4",
@@ -80,7 +83,19 @@ public final class ExitRuns implements Callable<List<String>> {
           List.of(
               "2176M",
               "hugetlb_cma=1G hugetlb_cma_only=1 hugepagesz=1G hugepages=2",
-              "echo 2 > " + POOL_1G),
+              "echo 2 > " + POOL_1G,
+              "echo 1 > /proc/sys/vm/nr_hugepages",
+              "isolate 0x40000 0x40000"),
+          List.of("2176M", "hugetlb_cma=1G hugepagesz=1G kernelcore=1536M", "echo 1 > " + POOL_1G),
+          List.of(
+              "128M",
+              "hugetlb_cma=100G hugepagesz hugepagesz=3M hugepages=1 default_hugepagesz=3M"
+                  + " default_hugepagesz=2M default_hugepagesz=2M",
+              "map 0x200000"),
+          List.of(
+              "128M",
+              "hugepagesz=2M hugepages=x hugepagesz=2M hugepagesz=2M hugepagesz=2M hugepagesz=2M",
+              "echo 1 > /proc/sys/vm/nr_hugepages"),
           List.of(
               "128M",
               "hugetlb_free_vmemmap=on memory_hotplug.memmap_on_memory=on",
@@ -220,7 +235,8 @@ public final class ExitRuns implements Callable<List<String>> {
         run(scenario, runs, Selection.only(site));
         run(scenario, runs, Selection.from(site));
       }
-      if (exits.missing("from").stream().anyMatch(exit -> !exit.reachable("only"))) {
+      boolean steps = !scenario.failBoot();
+      if (steps && exits.missing("from").stream().anyMatch(exit -> !exit.reachable("only"))) {
         lastOfEach(runs.clean().sites()).forEach(site -> run(scenario, runs, Selection.from(site)));
       }
     }

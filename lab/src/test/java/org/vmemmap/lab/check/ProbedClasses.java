@@ -83,7 +83,9 @@ final class ProbedClasses extends ClassLoader {
           if (element instanceof MethodModel method && method.code().isPresent() && probes(method)) {
             String name = type + "." + method.methodName().stringValue();
             builder.transformMethod(
-                method, MethodTransform.transformingCode(probe(name, symbol(method))));
+                method,
+                MethodTransform.transformingCode(
+                    probe(name, symbol(method), answers(method))));
           } else {
             builder.with(element);
           }
@@ -117,19 +119,25 @@ final class ProbedClasses extends ClassLoader {
         .orElse("");
   }
 
-  private static CodeTransform probe(String name, String symbol) {
-    return CodeTransform.ofStateful(() -> new Probing(name, symbol));
+  private static boolean answers(MethodModel method) {
+    return method.methodTypeSymbol().returnType().equals(ConstantDescs.CD_boolean);
+  }
+
+  private static CodeTransform probe(String name, String symbol, boolean answers) {
+    return CodeTransform.ofStateful(() -> new Probing(name, symbol, answers));
   }
 
   /** Goes through the code of one method. */
   private static final class Probing implements CodeTransform {
     private final String name;
     private final String symbol;
+    private final boolean answers;
     private int line;
 
-    Probing(String name, String symbol) {
+    Probing(String name, String symbol, boolean answers) {
       this.name = name;
       this.symbol = symbol;
+      this.answers = answers;
     }
 
     @Override
@@ -149,7 +157,7 @@ final class ProbedClasses extends ClassLoader {
         } else {
           copy(code, leaves.typeKind());
           code.loadConstant(line);
-          call(code, "leave", value, INT);
+          call(code, "leave", answers ? ConstantDescs.CD_boolean : value, INT);
         }
       } else if (element instanceof ThrowInstruction) {
         code.dup().loadConstant(line);

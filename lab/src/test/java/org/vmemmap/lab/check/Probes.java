@@ -31,7 +31,7 @@ import org.vmemmap.types.Page;
  */
 public final class Probes {
   private static final int MAX_ERRNO = 4095;
-  private static final Set<String> ERRORS = Set.of("err", "error", "rc");
+  private static final Set<String> ERRORS = Set.of("err", "error", "rc", "ret");
   private static final Deque<Frame> FRAMES = new ArrayDeque<>();
   private static final Set<String> FALLIBLE = new LinkedHashSet<>();
   private static final Set<String> HANDING_ON = new LinkedHashSet<>();
@@ -139,6 +139,11 @@ public final class Probes {
   /** It returns nothing that could be an error. */
   public static void leave() {
     leave("", 0);
+  }
+
+  /** It answers yes or no, and no is a failure of those that are listed. */
+  public static void leave(boolean value, int line) {
+    leave(value ? "" : "false", line);
   }
 
   /** It returns an int. */

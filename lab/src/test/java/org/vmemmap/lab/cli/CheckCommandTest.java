@@ -63,7 +63,7 @@ class CheckCommandTest {
     refused("check fly: wanted sweep, races, random, omissions, run or --list", "check", "fly");
     refused(
         "check sweep zoo: wanted one of page, boot, pool, replace, dax, altmap, part, far, far-part, beyond,"
-            + " gigantic, cma",
+            + " gigantic, cma, cma-run, demote, surplus",
         "check", "sweep", "zoo", "--world", "x86-64-4");
     refused(
         "--fail 2: wanted a number from 4 to 1000000",
