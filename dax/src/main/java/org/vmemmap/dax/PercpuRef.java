@@ -53,13 +53,13 @@ final class PercpuRef {
   /** {@code percpu_ref_get_many()}. */
   @Kernel(file = "include/linux/percpu-refcount.h", symbol = "percpu_ref_get_many")
   void percpuRefGetMany(DevPagemap pgmap, long nr) {
-    pgmap.ref += nr;
+    add(pgmap, nr);
   }
 
   /** {@code percpu_ref_put_many()}. */
   @Kernel(file = "include/linux/percpu-refcount.h", symbol = "percpu_ref_put_many")
   void percpuRefPutMany(DevPagemap pgmap, long nr) {
-    pgmap.ref -= nr;
+    add(pgmap, -nr);
     mm.printk()
         .warnOnOnce(pgmap.ref < 0, "percpu_ref_switch_to_atomic_rcu: percpu ref <= 0 after switch");
   }
@@ -70,7 +70,7 @@ final class PercpuRef {
     if (pgmap.ref <= 0) {
       return false;
     }
-    pgmap.ref += nr;
+    add(pgmap, nr);
     return true;
   }
 
@@ -90,5 +90,9 @@ final class PercpuRef {
     if (pgmap.ref > 0) {
       throw new MachineFault("wait-for-ever", "pgmap", pgmap.va(), "ref", pgmap.ref);
     }
+  }
+
+  private void add(DevPagemap pgmap, long nr) {
+    pgmap.ref = mm.machine().add("pgmap->ref", pgmap.ref, nr);
   }
 }

@@ -79,7 +79,7 @@ final class PlainArch implements ArchVmemmap {
 
   private void free(Page page, int order, @Nullable VmemAltmap altmap) {
     if (altmap != null) {
-      altmap.vmemAltmapFree(1L << order);
+      altmap.vmemAltmapFree(mm, 1L << order);
       mm.own(mm.model().pageToPfn(page), 1L << order, Owner.DEVICE);
     } else if (mm.flags().pageReserved(page)) {
       pageAlloc.freeReservedPages(page, order);

@@ -71,6 +71,49 @@ public final class Hstate {
     this.surplusHugePagesNode = new int[maxNumnodes];
   }
 
+  /** Adds {@code n} to {@link #nrHugePages}, of all nodes and of {@code nid}. */
+  void addNrHugePages(int nid, int n) {
+    nrHugePages = mm.machine().add("nr_huge_pages", nrHugePages, n);
+    add("nr_huge_pages_node", nrHugePagesNode, nid, n);
+  }
+
+  /** The same for {@link #freeHugePages}. */
+  void addFreeHugePages(int nid, int n) {
+    freeHugePages = mm.machine().add("free_huge_pages", freeHugePages, n);
+    add("free_huge_pages_node", freeHugePagesNode, nid, n);
+  }
+
+  /** The same for {@link #surplusHugePages}. */
+  void addSurplusHugePages(int nid, int n) {
+    surplusHugePages = mm.machine().add("surplus_huge_pages", surplusHugePages, n);
+    addSurplusHugePagesNode(nid, n);
+  }
+
+  /** Adds {@code n} to those of {@code nid} only, for a page that moves. */
+  void addSurplusHugePagesNode(int nid, int n) {
+    add("surplus_huge_pages_node", surplusHugePagesNode, nid, n);
+  }
+
+  /** Adds {@code n} to {@link #resvHugePages}. */
+  void addResvHugePages(long n) {
+    resvHugePages = mm.machine().add("resv_huge_pages", resvHugePages, n);
+  }
+
+  /** Adds {@code n} to {@link #maxHugePages}. */
+  void addMaxHugePages(long n) {
+    maxHugePages = mm.machine().add("max_huge_pages", maxHugePages, n);
+  }
+
+  /** Sets {@link #maxHugePages}; the lock is held. */
+  void setMaxHugePages(long n) {
+    mm.machine().yields().touched("max_huge_pages");
+    maxHugePages = n;
+  }
+
+  private void add(String counter, int[] byNode, int nid, int n) {
+    byNode[nid] = (int) mm.machine().add(counter, byNode[nid], n);
+  }
+
   /**
    * The address that stands for {@code &hstates[i]} in simulated memory: the one part of the
    * structure that lies there.
@@ -81,11 +124,13 @@ public final class Hstate {
 
   /** {@code &h->hugepage_activelist}: hugepages in use. */
   public ListHead hugepageActivelist() {
+    mm.machine().yields().touched("hugepage_activelist");
     return hugepageActivelist;
   }
 
   /** {@code &h->hugepage_freelists[nid]}; made when first asked for, to save room. */
   public ListHead hugepageFreelists(int nid) {
+    mm.machine().yields().touched("hugepage_freelists");
     ListHead head = hugepageFreelists[nid];
     if (head == null) {
       head = mm.lists().newHead();

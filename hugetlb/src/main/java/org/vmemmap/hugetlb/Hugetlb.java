@@ -96,8 +96,7 @@ public final class Hugetlb {
         .vmBugOn(
             mm.refs().folioRefCount(folio) != 0, "enqueue_hugetlb_folio: folio_ref_count(folio)");
     lists.listMove(lru(folio), h.hugepageFreelists(nid));
-    h.freeHugePages++;
-    h.freeHugePagesNode[nid]++;
+    h.addFreeHugePages(nid, 1);
     folios.set(folio, HugetlbPageFlag.HPG_FREED);
   }
 
@@ -118,8 +117,7 @@ public final class Hugetlb {
       lists.listMove(at, h.hugepageActivelist());
       mm.refs().pageRefUnfreeze(folio.page(), 1);
       folios.clear(folio, HugetlbPageFlag.HPG_FREED);
-      h.freeHugePages--;
-      h.freeHugePagesNode[nid]--;
+      h.addFreeHugePages(nid, -1);
       return folio;
     }
     return null;
@@ -198,18 +196,15 @@ public final class Hugetlb {
     lists.listDel(lru(folio));
     if (folios.test(folio, HugetlbPageFlag.HPG_FREED)) {
       folios.clear(folio, HugetlbPageFlag.HPG_FREED);
-      h.freeHugePages--;
-      h.freeHugePagesNode[nid]--;
+      h.addFreeHugePages(nid, -1);
     }
     if (adjustSurplus) {
-      h.surplusHugePages--;
-      h.surplusHugePagesNode[nid]--;
+      h.addSurplusHugePages(nid, -1);
     }
     if (!folios.test(folio, HugetlbPageFlag.HPG_VMEMMAP_OPTIMIZED)) {
       folios.folioClearHugetlb(folio);
     }
-    h.nrHugePages--;
-    h.nrHugePagesNode[nid]--;
+    h.addNrHugePages(nid, -1);
   }
 
   /** Puts a folio back that could not be restored. Holds hugetlb_lock. */
@@ -222,11 +217,9 @@ public final class Hugetlb {
             "add_hugetlb_folio: !folio_test_hugetlb_vmemmap_optimized(folio)");
     hugetlbLock.assertHeld("add_hugetlb_folio");
     lists.initListHead(lru(folio));
-    h.nrHugePages++;
-    h.nrHugePagesNode[nid]++;
+    h.addNrHugePages(nid, 1);
     if (adjustSurplus) {
-      h.surplusHugePages++;
-      h.surplusHugePagesNode[nid]++;
+      h.addSurplusHugePages(nid, 1);
     }
     folios.folioSetHugetlb(folio);
     // All flags go, and the one that brought the folio here is set again.
@@ -424,7 +417,7 @@ public final class Hugetlb {
     folios.setHugetlbCgroup(folio, 0);
     folios.setHugetlbCgroupRsvd(folio, 0);
     if (restoreReserve) {
-      h.resvHugePages++;
+      h.addResvHugePages(1);
     }
     if (folios.test(folio, HugetlbPageFlag.HPG_TEMPORARY)) {
       removeHugetlbFolio(h, folio, false);
@@ -447,8 +440,7 @@ public final class Hugetlb {
   @Kernel(file = "mm/hugetlb.c", symbol = "account_new_hugetlb_folio")
   void accountNewHugetlbFolio(Hstate h, Folio folio) {
     hugetlbLock.assertHeld("account_new_hugetlb_folio");
-    h.nrHugePages++;
-    h.nrHugePagesNode[mm.inline().folioNid(folio)]++;
+    h.addNrHugePages(mm.inline().folioNid(folio), 1);
   }
 
   /** {@code init_new_hugetlb_folio()}: makes a compound page a HugeTLB folio. */
@@ -620,7 +612,7 @@ public final class Hugetlb {
     boolean adjustSurplus = h.surplusHugePagesNode[mm.inline().folioNid(folio)] != 0;
     removeHugetlbFolio(h, folio, adjustSurplus);
     if (!adjustSurplus) {
-      h.maxHugePages--;
+      h.addMaxHugePages(-1);
     }
     hugetlbLock.unlock();
     int rc = 0;
@@ -631,7 +623,7 @@ public final class Hugetlb {
         hugetlbLock.lock();
         addHugetlbFolio(h, folio, adjustSurplus);
         if (!adjustSurplus) {
-          h.maxHugePages++;
+          h.addMaxHugePages(1);
         }
         hugetlbLock.unlock();
         return rc;
@@ -689,8 +681,7 @@ public final class Hugetlb {
       freeHugeFolio(folio);
       return null;
     }
-    h.surplusHugePages++;
-    h.surplusHugePagesNode[mm.inline().folioNid(folio)]++;
+    h.addSurplusHugePages(mm.inline().folioNid(folio), 1);
     hugetlbLock.unlock();
     return folio;
   }

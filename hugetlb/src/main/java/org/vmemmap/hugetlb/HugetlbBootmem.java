@@ -468,7 +468,7 @@ public final class HugetlbBootmem implements HugetlbBootHooks {
         .prWarn(
             "HugeTLB: allocating " + wanted + " of page size " + sizeOf(h) + " failed node" + nid
                 + ".  Only allocated " + i + " hugepages.");
-    h.maxHugePages -= wanted - i;
+    h.addMaxHugePages(-(wanted - i));
     h.maxHugePagesNode[nid] = (int) i;
   }
 
@@ -671,7 +671,7 @@ public final class HugetlbBootmem implements HugetlbBootHooks {
     for (Hstate h : hstates.all()) {
       String buf = sizeOf(h);
       long nrinvalid = hstateBootNrinvalid.getOrDefault(h, 0L);
-      h.maxHugePages -= nrinvalid;
+      h.addMaxHugePages(-nrinvalid);
       mm.printk()
           .prInfo(
               "HugeTLB: registered " + buf + " page size, pre-allocated " + h.nrHugePages

@@ -162,8 +162,8 @@ public final class HugetlbDemote {
         break;
       }
     }
-    src.maxHugePages -= nrDemoted;
-    dst.maxHugePages += nrDemoted << (src.hugePageOrder() - dst.hugePageOrder());
+    src.addMaxHugePages(-nrDemoted);
+    dst.addMaxHugePages(nrDemoted << (src.hugePageOrder() - dst.hugePageOrder()));
     if (rc < 0) {
       return rc;
     }

@@ -38,7 +38,7 @@ public final class HugetlbLock {
   /** {@code lockdep_assert_held(&hugetlb_lock)}: a kernel with lockdep would warn here. */
   public void assertHeld(String where) {
     if (mm.config().debugVm()) {
-      mm.printk().warnOnOnce(!lock.heldHere(), where + ": !lockdep_is_held(&hugetlb_lock)");
+      mm.printk().warnOnOnce(!lock.needed(), where + ": !lockdep_is_held(&hugetlb_lock)");
     }
   }
 }

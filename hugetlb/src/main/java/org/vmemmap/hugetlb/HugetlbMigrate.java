@@ -78,7 +78,7 @@ public final class HugetlbMigrate implements HugetlbHooks, OfflineHooks {
     }
     Folio folio = hugetlb.dequeueHugetlbFolioNodemask(h, preferredNid, nmask);
     if (folio != null) {
-      h.resvHugePages--;
+      h.addResvHugePages(-1);
     }
     lock.unlock();
     return folio;
@@ -319,8 +319,8 @@ public final class HugetlbMigrate implements HugetlbHooks, OfflineHooks {
       if (newNid != oldNid) {
         lock.lock();
         if (h.surplusHugePagesNode[oldNid] != 0) {
-          h.surplusHugePagesNode[oldNid]--;
-          h.surplusHugePagesNode[newNid]++;
+          h.addSurplusHugePagesNode(oldNid, -1);
+          h.addSurplusHugePagesNode(newNid, 1);
         }
         lock.unlock();
       }

@@ -56,7 +56,7 @@ public final class HugetlbReserve {
     lock.assertHeld("gather_surplus_pages");
     long needed = h.resvHugePages + delta - h.freeHugePages;
     if (needed <= 0) {
-      h.resvHugePages += delta;
+      h.addResvHugePages(delta);
       return 0;
     }
     NavigableSet<Integer> nodes = internal.nodeStatesMemory();
@@ -83,7 +83,7 @@ public final class HugetlbReserve {
     }
     int ret = -Errno.ENOMEM;
     if (needed <= 0) {
-      h.resvHugePages += delta;
+      h.addResvHugePages(delta);
       ret = 0;
       enqueueNeeded(h, surplusList, needed + allocated);
     }
@@ -112,7 +112,7 @@ public final class HugetlbReserve {
   @Kernel(file = "mm/hugetlb.c", symbol = "return_unused_surplus_pages")
   private void returnUnusedSurplusPages(Hstate h, long unusedResvPages) {
     lock.assertHeld("return_unused_surplus_pages");
-    h.resvHugePages -= unusedResvPages;
+    h.addResvHugePages(-unusedResvPages);
     ListHead pageList = lists.localHead();
     if (!internal.hstateIsGiganticNoRuntime(h)) {
       long nrPages = Math.min(unusedResvPages, h.surplusHugePages);
@@ -158,7 +158,7 @@ public final class HugetlbReserve {
     }
     if (useGlobalReservation) {
       folios.set(folio, HugetlbPageFlag.HPG_RESTORE_RESERVE);
-      h.resvHugePages--;
+      h.addResvHugePages(-1);
     }
     lock.unlock();
     return folio.page();

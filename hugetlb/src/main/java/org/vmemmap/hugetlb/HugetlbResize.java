@@ -59,8 +59,7 @@ public final class HugetlbResize {
               ? h.surplusHugePagesNode[node] != 0
               : h.surplusHugePagesNode[node] < h.nrHugePagesNode[node];
       if (found) {
-        h.surplusHugePages += delta;
-        h.surplusHugePagesNode[node] += delta;
+        h.addSurplusHugePages(node, delta);
         return 1;
       }
     }
@@ -98,7 +97,7 @@ public final class HugetlbResize {
     if (growPool(h, count, nodesAllowed)) {
       shrinkPool(h, count, nodesAllowed);
     }
-    h.maxHugePages = h.persistentHugePages();
+    h.setMaxHugePages(h.persistentHugePages());
     lock.unlock();
     mm.machine().unlock("resize_lock", h.hugePageOrder());
     return 0;

@@ -26,6 +26,7 @@ public final class Cpu {
   private final int number;
   private long root;
   private @Nullable Checks checks;
+  private @Nullable WalkCache tables;
 
   Cpu(Machine machine, int number) {
     this.machine = machine;
@@ -230,6 +231,37 @@ public final class Cpu {
     return tlb.lookup(va, write);
   }
 
+  void cacheTables() {
+    tables = new WalkCache(mmu, format);
+  }
+
+  /** A table is about to be taken out of the one above. */
+  void cleared(long table) {
+    if (tables != null) {
+      tables.cleared(table);
+    }
+  }
+
+  void flushAll() {
+    tlb.flushAll();
+    if (tables != null) {
+      tables.flushAll();
+    }
+  }
+
+  void flushRange(long start, long end, boolean alsoTables) {
+    tlb.flushRange(start, end);
+    if (tables != null && alsoTables && start != end) {
+      tables.flushRange(start, end);
+    }
+  }
+
+  /** One of {@code n} frames that a cached translation or table leads into; -1 for none. */
+  long reached(long first, long n) {
+    long frame = tlb.reached(first, n);
+    return frame < 0 && tables != null ? tables.reached(first, n) : frame;
+  }
+
   void check(Checks newChecks) {
     checks = newChecks;
     tlb.recordSources();
@@ -281,6 +313,9 @@ public final class Cpu {
     long paddr = mmu.target(entry, va);
     tlb.insert(va, paddr, writable, format.span(entry.entry(), entry.level()));
     tlb.setSource(va, entry.entryPaddr());
+    if (tables != null) {
+      tables.walked(root, va);
+    }
     return paddr;
   }
 

@@ -35,6 +35,12 @@ public final class Lock {
     return (holders & here()) != 0;
   }
 
+  /** True when the CPU that runs has it; who listens is asked, too. To be called where it must be so. */
+  public boolean needed() {
+    machine.yields().touched(name);
+    return heldHere();
+  }
+
   /** True when a CPU has it. */
   public boolean held() {
     return holders != 0;

@@ -20,6 +20,7 @@ public final class Machine {
   private final YieldPoints yields = new YieldPoints();
   private final List<Cpu> cpus = new ArrayList<>();
   private Cpu current;
+  private boolean tablesCached;
   private final @Nullable BoltedMappings bolted;
   private @Nullable Checks checks;
   private @Nullable StoreBuffers buffers;
@@ -212,7 +213,7 @@ public final class Machine {
   private void moves(long first, long n, FrameOwner from, FrameOwner to) {
     Predicate<FrameOwner> uncached = checks == null ? null : checks.uncached();
     for (Cpu cpu : cpus) {
-      long frame = uncached == null ? -1 : cpu.tlb().reached(first, n);
+      long frame = uncached == null ? -1 : cpu.reached(first, n);
       if (uncached != null && frame >= 0 && (uncached.test(from) || uncached.test(to))) {
         throw new MachineFault(
             "tlb-reaches-freed-frame", frame, "to=" + to.name() + " cpu=" + cpu.number());
@@ -232,11 +233,14 @@ public final class Machine {
 
   /** Leaves a lock. */
   public void unlock(String name, long number) {
-    yields.unlock(name, number);
+    if (!omissions.drops(Omissions.UNLOCK, name)) {
+      yields.unlock(name, number);
+    }
   }
 
   /** {@code atomic_long_add()}: the value of {@code counter} when {@code n} is added to it. */
   public long add(String counter, long value, long n) {
+    yields.touched(counter);
     return omissions.drops(Omissions.ADD, counter) ? value : value + n;
   }
 
@@ -268,11 +272,20 @@ public final class Machine {
   public void writeEntry(long entryPaddr, long entry, int level) {
     yields.access(entryPaddr, Long.BYTES, true);
     beforeEntryWrite(entryPaddr, entry, level);
+    if (tablesCached && level > 0 && !format.present(entry, level)) {
+      beforeTableLeaves(format.fromMemory(memory.getLongAcquire(entryPaddr)), level);
+    }
     boolean isProtected =
         level == 0 && format.present(entry, level) && !format.writable(entry, level);
     boolean bare = isProtected && omissions.drops(Omissions.WRITE_PROTECT);
     memory.setLongRelease(
         entryPaddr, format.toMemory(bare ? format.writableLeaf(entry) : entry));
+  }
+
+  private void beforeTableLeaves(long old, int level) {
+    if (format.present(old, level) && !format.leaf(old, level)) {
+      cpus.forEach(cpu -> cpu.cleared(format.address(old, level)));
+    }
   }
 
   /**
@@ -309,7 +322,7 @@ public final class Machine {
     if (omissions.drops(Omissions.FLUSH_ALL)) {
       return;
     }
-    cpus.forEach(cpu -> cpu.tlb().flushAll());
+    cpus.forEach(Cpu::flushAll);
   }
 
   /** Drops the translations of the addresses {@code start} to {@code end} - 1 on every CPU. */
@@ -318,6 +331,22 @@ public final class Machine {
     if (omissions.drops(Omissions.FLUSH_RANGE)) {
       return;
     }
-    cpus.forEach(cpu -> cpu.tlb().flushRange(start, end));
+    boolean tables = !format.flushRangeKeepsTables();
+    cpus.forEach(cpu -> cpu.flushRange(start, end, tables));
+  }
+
+  /** Drops the tables, too, that serve the addresses {@code start} to {@code end} - 1. */
+  public void flushTables(long start, long end) {
+    fullBarrier("flush_tables", start);
+    if (omissions.drops(Omissions.FLUSH_TABLES)) {
+      return;
+    }
+    cpus.forEach(cpu -> cpu.flushRange(start, end, true));
+  }
+
+  /** Lets all CPUs remember the tables of their walks from now on; see {@link WalkCache}. */
+  public void cacheTables() {
+    tablesCached = true;
+    cpus.forEach(Cpu::cacheTables);
   }
 }

@@ -9,7 +9,8 @@ import org.jspecify.annotations.Nullable;
  * runs on the machine calls them all the same and does not know.
  *
  * <pre>
- *   flush_all, flush_range   caches keep what they have
+ *   flush_all, flush_range, flush_tables
+ *                            caches keep what they have
  *   smp_wmb                  orders nothing
  *   write_protect            a pte is entered writable
  *   clear                    memory keeps what was in it
@@ -21,6 +22,7 @@ import org.jspecify.annotations.Nullable;
  *   cmpxchg WHERE            the cell is written whatever is in it
  *   call_rcu                 readers are not waited for
  *   lock NAME                others are not kept out
+ *   unlock NAME              nor let in again
  * </pre>
  *
  * Costs one test of a field when nothing is left out.
@@ -50,6 +52,9 @@ public final class Omissions {
   /** {@link Machine#lock}; the lock's name follows. */
   public static final String LOCK = "lock";
 
+  /** {@link Machine#unlock}; the lock's name follows. */
+  public static final String UNLOCK = "unlock";
+
   /** {@link GracePeriods#after}. */
   public static final String CALL_RCU = "call_rcu";
 
@@ -58,6 +63,9 @@ public final class Omissions {
 
   /** {@link Machine#flushRange}. */
   public static final String FLUSH_RANGE = "flush_range";
+
+  /** {@link Machine#flushTables}. */
+  public static final String FLUSH_TABLES = "flush_tables";
 
   /** {@link Machine#writeBarrier}. */
   public static final String WRITE_BARRIER = "smp_wmb";

@@ -77,6 +77,14 @@ public interface PageTableFormat {
   }
 
   /**
+   * True when a flush of a range drops what leaves gave, and tables stay cached until {@link
+   * Machine#flushTables}.
+   */
+  default boolean flushRangeKeepsTables() {
+    return false;
+  }
+
+  /**
    * True when a change between two valid entries must go through an invalid one and a flush. Most
    * CPUs do without.
    */

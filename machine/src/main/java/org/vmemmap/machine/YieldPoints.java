@@ -36,6 +36,9 @@ public final class YieldPoints {
     /** The access that comes next found the frame through a translation, so it may be an old one. */
     default void translated(long frame) {}
 
+    /** The running CPU uses what is called {@code what}, which a lock may guard. */
+    default void touched(String what) {}
+
     /** The running CPU tells something that is no step of it: nobody else may run here. */
     default void noted(String what) {}
 
@@ -87,6 +90,14 @@ public final class YieldPoints {
     Listener current = listener;
     if (current != null) {
       current.translated(frame);
+    }
+  }
+
+  /** Called before a counter or list is used that is called {@code what}. */
+  public void touched(String what) {
+    Listener current = listener;
+    if (current != null) {
+      current.touched(what);
     }
   }
 

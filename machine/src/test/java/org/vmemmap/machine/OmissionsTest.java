@@ -129,4 +129,30 @@ class OmissionsTest {
     assertFalse(lock.held());
     assertFalse(heard.contains("lock some_lock"));
   }
+
+  /**
+   * A table that was walked is taken out. Expect it to be cached, although all was flushed before, until
+   * its addresses are flushed.
+   */
+  @Test
+  void cacheTables_tableTakenOut_isCachedUntilItsFlush() {
+    ToyMachine toy = new ToyMachine(OddFormat.withLevels(3), 1);
+    long va = 0x40_0000;
+    toy.map(ToyMachine.ROOT, va, 0, ToyMachine.readWrite(0x10_0000));
+    toy.machine.cacheTables();
+    toy.machine.cpu().readLong(va);
+    Mmu.Entry leaf = toy.machine.mmu().walk(toy.machine.cpu().root(), va);
+    long table = leaf.entryPaddr() >>> toy.machine.format().pageShift();
+    assertEquals(table, toy.machine.cpu().reached(table, 1));
+    toy.machine.flushAll();
+    assertEquals(-1, toy.machine.cpu().reached(table, 1));
+    toy.machine.cpu().cleared(table << toy.machine.format().pageShift());
+    assertEquals(table, toy.machine.cpu().reached(table, 1));
+    toy.machine.omissions().drop(Omissions.FLUSH_TABLES::equals);
+    toy.machine.flushTables(va, va + 1);
+    assertEquals(table, toy.machine.cpu().reached(table, 1));
+    toy.machine.omissions().dropNone();
+    toy.machine.flushTables(va, va + 1);
+    assertEquals(-1, toy.machine.cpu().reached(table, 1));
+  }
 }

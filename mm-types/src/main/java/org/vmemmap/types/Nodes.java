@@ -71,6 +71,13 @@ public final class Nodes {
     return List.copyOf(nodes.values());
   }
 
+  /** All nodes that ever existed, by number: the data of one that is offline stays as it was. */
+  public List<PgData> everOnline() {
+    TreeMap<Integer, PgData> all = new TreeMap<>(offline);
+    all.putAll(nodes);
+    return List.copyOf(all.values());
+  }
+
   /** {@code node_distance()}: 10 on the node itself, 20 to any other. */
   @Kernel(file = "include/linux/topology.h", symbol = "node_distance", fidelity = Kernel.Fidelity.CUSTOM, why = "No SLIT table: all other nodes are equally far.")
   public int nodeDistance(int from, int to) {

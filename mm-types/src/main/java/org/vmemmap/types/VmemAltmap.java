@@ -32,7 +32,7 @@ public final class VmemAltmap {
 
   /** {@code vmem_altmap_free()}: takes {@code nrPfns} pages back; the padding stays lost. */
   @Kernel(file = "include/linux/mm.h", symbol = "vmem_altmap_free")
-  public void vmemAltmapFree(long nrPfns) {
-    alloc -= nrPfns;
+  public void vmemAltmapFree(Mm mm, long nrPfns) {
+    alloc = mm.machine().add("altmap->alloc", alloc, -nrPfns);
   }
 }

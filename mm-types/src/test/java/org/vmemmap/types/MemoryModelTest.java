@@ -52,7 +52,7 @@ class MemoryModelTest {
 
     assertEquals(110, VmemAltmap.vmemAltmapOffset(altmap));
     assertEquals(0, VmemAltmap.vmemAltmapOffset(null));
-    altmap.vmemAltmapFree(3);
+    altmap.vmemAltmapFree(mm, 3);
     assertEquals(4, altmap.alloc);
   }
 

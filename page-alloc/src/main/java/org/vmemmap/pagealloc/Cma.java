@@ -150,12 +150,22 @@ public final class Cma {
     long bitmapNo = (pfn - cmr.basePfn) >>> cma.orderPerBit;
     lock(cma);
     bitmaps.bitmapClear(cmr.bitmap, bitmapNo, cmaBitmapPagesToBits(cma, count));
-    cma.availableCount += count;
+    addAvailable(cma, count);
+    unlock(cma);
+  }
+
+  private void addAvailable(CmaArea cma, long pages) {
+    cma.availableCount = mm.machine().add("available_count", cma.availableCount, pages);
   }
 
   /** Takes {@code cma->lock}: a point where another CPU may come first. */
   private void lock(CmaArea cma) {
-    mm.machine().yields().at("lock cma->lock", cmaAreas.indexOf(cma));
+    mm.machine().lock("cma->lock", cmaAreas.indexOf(cma));
+  }
+
+  /** Leaves {@code cma->lock}. */
+  private void unlock(CmaArea cma) {
+    mm.machine().unlock("cma->lock", cmaAreas.indexOf(cma));
   }
 
   /** Set bits of an activated area, for checks. */
@@ -358,6 +368,7 @@ public final class Cma {
     }
     mm.printk()
         .prInfo("=> %d free of %d total pages".formatted(cma.availableCount, cma.count));
+    unlock(cma);
   }
 
   /** What cma_range_alloc() returns through its result and its pointer. */
@@ -378,19 +389,23 @@ public final class Cma {
     for (long start = 0; ; ) {
       lock(cma);
       if (count > cma.availableCount) {
+        unlock(cma);
         return new RangeAlloc(ret, null);
       }
       long bitmapNo =
           bitmaps.bitmapFindNextZeroAreaOff(
               cmr.bitmap, bitmapMaxno, start, bitmapCount, mask, offset);
       if (bitmapNo >= bitmapMaxno) {
+        unlock(cma);
         return new RangeAlloc(ret, null);
       }
       long pfn = cmr.basePfn + (bitmapNo << cma.orderPerBit);
       bitmaps.bitmapSet(cmr.bitmap, bitmapNo, bitmapCount);
-      cma.availableCount -= count;
-      mm.machine().yields().at("lock cma->alloc_mutex", cmaAreas.indexOf(cma));
+      addAvailable(cma, -count);
+      unlock(cma);
+      mm.machine().lock("cma->alloc_mutex", cmaAreas.indexOf(cma));
       ret = pageAlloc.allocContigFrozenRange(pfn, pfn + count, true, gfp);
+      mm.machine().unlock("cma->alloc_mutex", cmaAreas.indexOf(cma));
       if (ret == 0) {
         return new RangeAlloc(0, mm.model().pfnToPage(pfn));
       }
@@ -549,7 +564,7 @@ public final class Cma {
       if (pages <= cmr.endPfn() - cmr.earlyPfn) {
         long va = mm.model().va(mm.model().pfnPhys(cmr.earlyPfn));
         cmr.earlyPfn += pages;
-        cma.availableCount -= pages;
+        addAvailable(cma, -pages);
         return va;
       }
     }

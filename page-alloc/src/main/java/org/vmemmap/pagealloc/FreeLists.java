@@ -203,6 +203,12 @@ final class FreeLists {
     return mm.machine().add(item, value, n);
   }
 
+  /** Adds to {@code zone->nr_isolate_pageblock}, in pageblocks; the zone's lock is held. */
+  void addNrIsolatePageblock(Zone zone, long n) {
+    ZoneState state = state(zone);
+    state.nrIsolatePageblock = added("nr_isolate_pageblock", state.nrIsolatePageblock, n);
+  }
+
   private void warnType(Page page, Migratetype type, String where) {
     if (debugVm) {
       Migratetype is = blocks.getPageblockMigratetype(page);
@@ -229,7 +235,7 @@ final class FreeLists {
     } else {
       mm.lists().listAdd(mm.struct().lru(page), area.freeList(type));
     }
-    area.nrFree++;
+    area.nrFree = added("nr_free", area.nrFree, 1);
     if (!isMigrateIsolate(type)) {
       modFreePagesBlocks(zone, order, 1L << order);
     }
@@ -255,7 +261,8 @@ final class FreeLists {
     mm.lists().listDel(mm.struct().lru(page));
     mm.flags().clearType(page, PageFlags.PGTY_BUDDY);
     mm.struct().setPriv(page, 0);
-    zone.freeArea[order].nrFree--;
+    FreeArea area = zone.freeArea[order];
+    area.nrFree = added("nr_free", area.nrFree, -1);
     if (!isMigrateIsolate(type)) {
       modFreePagesBlocks(zone, order, -(1L << order));
     }

@@ -1005,7 +1005,7 @@ public final class PageAlloc {
   /** Adds to {@code zone->nr_isolate_pageblock}, in pageblocks, under the zone's lock. */
   public void addNrIsolatePageblock(Zone zone, long delta) {
     lists.lock(zone);
-    lists.state(zone).nrIsolatePageblock += delta;
+    lists.addNrIsolatePageblock(zone, delta);
     lists.unlock(zone);
   }
 

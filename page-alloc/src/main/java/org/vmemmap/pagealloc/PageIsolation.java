@@ -143,7 +143,7 @@ public final class PageIsolation {
       if (!lists.pageblockIsolateAndMoveFreePages(zone, page)) {
         return -Errno.EBUSY;
       }
-      lists.state(zone).nrIsolatePageblock++;
+      lists.addNrIsolatePageblock(zone, 1);
       return 0;
     }
     if (mode == Mode.MEM_OFFLINE) {
@@ -190,7 +190,7 @@ public final class PageIsolation {
       blocks.togglePageblockIsolate(page, false);
       putbackIsolatedPage0(page, order, blocks.getPageblockMigratetype(page));
     }
-    lists.state(zone).nrIsolatePageblock--;
+    lists.addNrIsolatePageblock(zone, -1);
   }
 
   /** Takes a free block off its list; 0 when the watermark of an open pageblock forbids it. */
@@ -402,7 +402,10 @@ public final class PageIsolation {
         ListHead entry = mm.lists().first(freepages[order]);
         mm.lists().listDel(entry);
         Page page = mm.struct().ofLru(entry);
+        Zone zone = mm.inline().pageZone(page);
+        lists.lock(zone);
         putbackIsolatedPage0(page, order, blocks.getPageblockMigratetype(page));
+        lists.unlock(zone);
       }
     }
   }
@@ -423,15 +426,37 @@ public final class PageIsolation {
   long isolateFreepagesRange(ListHead[] freepages, long startPfn, long endPfn) {
     long pfn = startPfn;
     while (pfn < endPfn) {
-      Page page = mm.model().pfnToPage(pfn);
-      int order = mm.flags().pageBuddy(page) ? lists.buddyOrder(page) : -1;
-      if (order < 0 || isolateFreePage0(page, order) == 0) {
+      int order = isolateFreepagesBlock(freepages, mm.model().pfnToPage(pfn));
+      if (order < 0) {
         releaseFreeList(freepages);
         return 0;
       }
-      mm.lists().listAddTail(mm.struct().lru(page), freepages[order]);
       pfn += 1L << order;
     }
     return pfn;
+  }
+
+  /** Moves the free block that begins with {@code page}: its order, or -1 when it is not free. */
+  @Kernel(
+      file = "mm/compaction.c",
+      symbol = "isolate_freepages_block",
+      fidelity = Kernel.Fidelity.CUSTOM,
+      why = "One block in strict mode; the kernel keeps the lock for all of a pageblock.")
+  private int isolateFreepagesBlock(ListHead[] freepages, Page page) {
+    if (!mm.flags().pageBuddy(page)) {
+      return -1;
+    }
+    Zone zone = mm.inline().pageZone(page);
+    lists.lock(zone);
+    // Somebody may have been faster.
+    int order = mm.flags().pageBuddy(page) ? lists.buddyOrder(page) : -1;
+    if (order >= 0 && isolateFreePage0(page, order) == 0) {
+      order = -1;
+    }
+    if (order >= 0) {
+      mm.lists().listAddTail(mm.struct().lru(page), freepages[order]);
+    }
+    lists.unlock(zone);
+    return order;
   }
 }

@@ -108,7 +108,7 @@ final class Pcplists {
         Migratetype type = blocks.getPfnblockMigratetype(page, pfn);
         mm.lists().listDel(mm.struct().lru(page));
         count -= 1 << order;
-        pcp.count -= 1 << order;
+        addCount(pcp, -(1 << order));
         lists.freeOnePage0(page, pfn, zone, order, type, FreeLists.FPI_NONE);
       } while (count > 0 && !mm.lists().listEmpty(list));
     }
@@ -156,7 +156,7 @@ final class Pcplists {
     pcp.allocFactor >>= 1;
     int pindex = orderToPindex(type, order);
     mm.lists().listAdd(mm.struct().lru(page), pcp.lists[pindex]);
-    pcp.count += 1 << order;
+    addCount(pcp, 1 << order);
     int batch = pcp.batch;
     boolean freeHigh = false;
     if (order != 0 && order <= PAGE_ALLOC_COSTLY_ORDER) {
@@ -293,14 +293,14 @@ final class Pcplists {
           return null;
         }
         int alloced = rmqueueBulk(state.zone, order, batch, list, type, allocFlags);
-        pcp.count += alloced << order;
+        addCount(pcp, alloced << order);
         if (mm.lists().listEmpty(list)) {
           return null;
         }
       }
       page = mm.struct().ofLru(mm.lists().first(list));
       mm.lists().listDel(mm.struct().lru(page));
-      pcp.count -= 1 << order;
+      addCount(pcp, -(1 << order));
     } while (checks.checkNewPages(page, order));
     return page;
   }
@@ -488,5 +488,9 @@ final class Pcplists {
   void zonePcpEnable(Zone zone) {
     ZoneState state = lists.state(zone);
     pagesetUpdate(state.pcp, state.pagesetHighMin, state.pagesetHighMax, state.pagesetBatch);
+  }
+
+  private void addCount(PerCpuPages pcp, int n) {
+    pcp.count = (int) mm.machine().add("pcp->count", pcp.count, n);
   }
 }

@@ -59,11 +59,11 @@ public final class HotplugLocks {
   }
 
   void needDeviceHotplug(String who) {
-    rule(deviceHotplug.heldHere(), who + ": device_hotplug_lock is not held");
+    rule(deviceHotplug.needed(), who + ": device_hotplug_lock is not held");
   }
 
   void needMemHotplug(String who) {
-    rule(memHotplug.heldHere(), who + ": mem_hotplug_lock is not held for writing");
+    rule(memHotplug.needed(), who + ": mem_hotplug_lock is not held for writing");
   }
 
   private static void rule(boolean holds, String what) {

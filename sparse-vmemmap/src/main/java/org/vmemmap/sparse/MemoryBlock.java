@@ -73,6 +73,11 @@ public final class MemoryBlock {
     return altmap;
   }
 
+  /** {@code start_section_nr}. */
+  public long startSectionNr() {
+    return startSectionNr;
+  }
+
   /** References to the device. */
   public int refs() {
     return refs;

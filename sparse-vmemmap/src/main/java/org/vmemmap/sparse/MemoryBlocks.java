@@ -43,6 +43,7 @@ public final class MemoryBlocks {
   private final HotplugLocks locks;
   private final long memoryBlockSize;
   private final TreeMap<Long, MemoryBlock> memoryBlocks = new TreeMap<>();
+  private int unreleased;
   private long sectionsPerBlock;
 
   MemoryBlocks(
@@ -95,6 +96,7 @@ public final class MemoryBlocks {
   @Kernel(file = "drivers/base/memory.c", symbol = "memory_block_release")
   private void memoryBlockRelease(MemoryBlock mem) {
     mm.printk().warnOn(mem.altmap != null, "memory_block_release: mem->altmap");
+    unreleased--;
     if (mem.va != 0) {
       slab.kfree(mem.va);
     }
@@ -103,7 +105,8 @@ public final class MemoryBlocks {
   /** Drops a reference. */
   @Kernel(file = "include/linux/memory.h", symbol = "memory_block_put")
   public void memoryBlockPut(MemoryBlock mem) {
-    if (--mem.refs == 0) {
+    mem.refs = (int) mm.machine().add("put_device", mem.refs, -1);
+    if (mem.refs == 0) {
       memoryBlockRelease(mem);
     }
   }
@@ -113,7 +116,7 @@ public final class MemoryBlocks {
   public @Nullable MemoryBlock memoryBlockGet(long blockId) {
     MemoryBlock mem = memoryBlocks.get(blockId);
     if (mem != null) {
-      mem.refs++;
+      mem.refs = (int) mm.machine().add("get_device", mem.refs, 1);
     }
     return mem;
   }
@@ -304,6 +307,7 @@ public final class MemoryBlocks {
       return -Errno.ENOMEM;
     }
     MemoryBlock mem = new MemoryBlock(va, blockId * sectionsPerBlock, state, nid);
+    unreleased++;
     int ret = addMemoryBlock0(mem, blockId);
     if (ret != 0) {
       return ret;
@@ -447,6 +451,16 @@ public final class MemoryBlocks {
       }
     }
     return 0;
+  }
+
+  /** All blocks, by number. */
+  public List<MemoryBlock> all() {
+    return List.copyOf(memoryBlocks.values());
+  }
+
+  /** How many objects of blocks were made and not released yet, for checks. */
+  public int unreleased() {
+    return unreleased;
   }
 
   /** Numbers of all blocks, for a listing of the directory. */

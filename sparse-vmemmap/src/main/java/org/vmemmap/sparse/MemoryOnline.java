@@ -183,14 +183,19 @@ public final class MemoryOnline {
   void adjustPresentPageCount(Page page, @Nullable MemoryGroup group, long nrPages) {
     Zone zone = mm.inline().pageZone(page);
     if (mmzone.earlySection(mmzone.pfnToSection(mm.model().pageToPfn(page)))) {
-      zone.presentEarlyPages += nrPages;
+      zone.presentEarlyPages =
+          mm.machine().add("present_early_pages", zone.presentEarlyPages, nrPages);
     }
-    zone.presentPages += nrPages;
-    mm.nodes().nodeData(zone.nid()).nodePresentPages += nrPages;
+    zone.presentPages = mm.machine().add("present_pages", zone.presentPages, nrPages);
+    PgData pgdat = mm.nodes().nodeData(zone.nid());
+    pgdat.nodePresentPages =
+        mm.machine().add("node_present_pages", pgdat.nodePresentPages, nrPages);
     if (group != null && zone.idx() == ZoneType.ZONE_MOVABLE) {
-      group.presentMovablePages += nrPages;
+      group.presentMovablePages =
+          mm.machine().add("present_movable_pages", group.presentMovablePages, nrPages);
     } else if (group != null) {
-      group.presentKernelPages += nrPages;
+      group.presentKernelPages =
+          mm.machine().add("present_kernel_pages", group.presentKernelPages, nrPages);
     }
   }
 

@@ -526,7 +526,8 @@ public final class MmInit implements Memblock.PageInit, Cma.MmInitHooks {
   private void countCmaPageblock(Page page) {
     long nrPages = mm.mmzone().pageblockNrPages();
     pageAlloc.adjustManagedPageCount(page, nrPages);
-    mm.inline().pageZone(page).cmaPages += nrPages;
+    Zone zone = mm.inline().pageZone(page);
+    zone.cmaPages = mm.machine().add("cma_pages", zone.cmaPages, nrPages);
   }
 
   // ---- answers about zones ----

@@ -259,7 +259,7 @@ public final class SparseVmemmap {
     if (mm.mayFail("altmap_alloc_block_buf") || nrPfns + nrAlign > vmemAltmapNrFree(altmap)) {
       return NULL;
     }
-    altmap.alloc += nrPfns;
+    altmap.alloc = mm.machine().add("altmap->alloc", altmap.alloc, nrPfns);
     altmap.align += nrAlign;
     pfn += nrAlign;
     mm.own(pfn, nrPfns, Owner.ALTMAP);

@@ -87,7 +87,7 @@ final class OddArch implements ArchVmemmap, ArchHotplug {
 
   private void free(Page page, int order, @Nullable VmemAltmap altmap) {
     if (altmap != null) {
-      altmap.vmemAltmapFree(1L << order);
+      altmap.vmemAltmapFree(mm, 1L << order);
       mm.own(mm.model().pageToPfn(page), 1L << order, Owner.DEVICE);
     } else if (mm.flags().pageReserved(page)) {
       pageAlloc.freeReservedPages(page, order);

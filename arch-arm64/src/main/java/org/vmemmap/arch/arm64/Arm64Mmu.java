@@ -131,7 +131,7 @@ public final class Arm64Mmu implements ArchVmemmap, ArchHotplug {
   private void freeHotplugPageRange(Page page, long size, @Nullable VmemAltmap altmap) {
     if (altmap != null) {
       long nrPages = size >>> mm.model().pageShift();
-      altmap.vmemAltmapFree(nrPages);
+      altmap.vmemAltmapFree(mm, nrPages);
       ownAsDevice(mm.model().pageToPfn(page), nrPages, altmap);
     } else {
       mm.printk()
@@ -321,14 +321,10 @@ public final class Arm64Mmu implements ArchVmemmap, ArchHotplug {
     }
   }
 
-  /** Drops what the CPUs may have cached of the walk to {@code addr}. */
-  @Kernel(
-      file = "arch/arm64/include/asm/tlbflush.h",
-      symbol = "__flush_tlb_kernel_pgtable",
-      fidelity = Kernel.Fidelity.CUSTOM,
-      why = "The machine caches no tables, only what they lead to.")
+  /** {@code tlbi vaae1is}: drops the tables, too, that the CPUs may have cached of the walk to it. */
+  @Kernel(file = "arch/arm64/include/asm/tlbflush.h", symbol = "__flush_tlb_kernel_pgtable")
   private void flushTlbKernelPgtable(long addr) {
-    pgtable.flushTlbKernelRange(addr, addr + 1);
+    mm.machine().flushTables(addr, addr + 1);
   }
 
   /** Frees the pte table of {@code [addr, end)} if nothing is left in it. */

@@ -231,6 +231,12 @@ public final class Arm64PageTable implements ArchPgtable {
     return Integer.numberOfTrailingZeros(Math.max(1, geometry.contiguousEntries(level)));
   }
 
+  /** The kernel invalidates the last level of a range: {@code tlbi vaale1is}. */
+  @Override
+  public boolean flushRangeKeepsTables() {
+    return true;
+  }
+
   @Override
   public boolean breakBeforeMake() {
     return true;

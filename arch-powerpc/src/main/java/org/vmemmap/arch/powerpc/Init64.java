@@ -272,7 +272,7 @@ public final class Init64 implements ArchVmemmap {
 
   /** {@code vmem_altmap_free()}; the frames are booked back to who owns the device's last page. */
   void altmapFree(VmemAltmap altmap, long pfn, long nrPfns) {
-    altmap.vmemAltmapFree(nrPfns);
+    altmap.vmemAltmapFree(mm, nrPfns);
     var ledger = mm.machine().ledger();
     ledger.transfer(pfn, nrPfns, ledger.ownerOf(pfn), ledger.ownerOf(altmap.endPfn));
   }

@@ -92,7 +92,6 @@ final class PgtableFrag {
     mm.flags().setType(page, PageFlags.PGTY_TABLE);
     mm.own(mm.model().pageToPfn(page), 1, Owner.PAGE_TABLE);
     long ret = mm.model().pageAddress(page);
-    mm.machine().cpu().fill(ret, mm.model().pageSize(), (byte) 0);
     setFragRefcount(page, 1);
     if (fragNr == 1) {
       return ret;

@@ -40,17 +40,20 @@ public final class PgdList {
   /** {@code pgd_list_add()}: {@code pgd} is the linear address of the table. */
   @Kernel(file = "arch/x86/mm/pgtable.c", symbol = "pgd_list_add")
   void pgdListAdd(long pgd) {
+    mm.machine().yields().touched("pgd_list");
     roots.addFirst(pgd);
   }
 
   /** {@code pgd_list_del()}. */
   @Kernel(file = "arch/x86/mm/pgtable.c", symbol = "pgd_list_del")
   void pgdListDel(long pgd) {
+    mm.machine().yields().touched("pgd_list");
     roots.remove(pgd);
   }
 
   /** Linear addresses of all tables, newest first. */
   public List<Long> roots() {
+    mm.machine().yields().touched("pgd_list");
     return new ArrayList<>(roots);
   }
 }

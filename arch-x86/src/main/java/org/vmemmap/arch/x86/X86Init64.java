@@ -359,7 +359,7 @@ public final class X86Init64 implements ArchVmemmap, ArchHotplug, Pgtable.SyncHo
   private void freeVmemmapPages(Page page, int order, @Nullable VmemAltmap altmap) {
     long nrPages = 1L << order;
     if (altmap != null) {
-      altmap.vmemAltmapFree(nrPages);
+      altmap.vmemAltmapFree(mm, nrPages);
       ownAsDevice(mm.model().pageToPfn(page), nrPages, altmap);
     } else if (mm.flags().pageReserved(page)) {
       freeBootVmemmapPages(page, order);

@@ -96,7 +96,6 @@ public final class X86MmPgtable {
     }
     mm.own(mm.model().pageToPfn(page), 1, Owner.PAGE_TABLE);
     long pgd = mm.model().pageAddress(page);
-    mm.machine().cpu().fill(pgd, mm.model().pageSize(), (byte) 0);
     pgdList.lock();
     pgdCtor(pgd);
     pgdList.unlock();

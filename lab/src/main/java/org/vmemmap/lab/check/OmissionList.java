@@ -10,6 +10,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.TreeMap;
 
 /**
@@ -46,11 +47,19 @@ public final class OmissionList {
     return new OmissionList(reasons);
   }
 
+  /** True when calls of {@code point}, or single ones, are listed. */
+  public boolean lists(OmissionPoint point) {
+    return reasons.containsKey(point.toString()) || reasons.containsKey(point + ONE);
+  }
+
   /**
    * What is not as the list has it, a line each: places that went unnoticed and are not listed, and
    * listed ones that were noticed, or that nobody came by.
+   *
+   * @param whole whether {@code outcomes} are of all places, so that each listed one must be there
    */
-  public List<String> differences(Map<OmissionPoint, OmissionSweep.Outcome> outcomes) {
+  public List<String> differences(
+      Map<OmissionPoint, OmissionSweep.Outcome> outcomes, boolean whole) {
     List<String> wrong = new ArrayList<>();
     Map<String, String> left = new TreeMap<>(reasons);
     outcomes.forEach(
@@ -65,7 +74,7 @@ public final class OmissionList {
             wrong.add(point + ": listed as harmless, but " + outcome.all() + ", " + outcome.one());
           }
         });
-    left.keySet().forEach(place -> wrong.add(place + ": listed, but nobody came by"));
+    (whole ? left.keySet() : Set.<String>of()).forEach(place -> wrong.add(place + ": listed, but nobody came by"));
     return wrong;
   }
 }

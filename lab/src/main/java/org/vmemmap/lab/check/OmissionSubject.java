@@ -3,6 +3,7 @@ package org.vmemmap.lab.check;
 
 import java.util.function.Predicate;
 import java.util.function.Supplier;
+import org.vmemmap.machine.Omissions;
 
 /** Something that can be run without some calls of primitives. */
 public interface OmissionSubject {
@@ -20,6 +21,31 @@ public interface OmissionSubject {
    */
   String run(Supplier<Predicate<String>> dropped);
 
+  /** True for a call of those that guard a section. */
+  private static boolean guards(String call) {
+    return call.startsWith(Omissions.LOCK + " ") || call.startsWith(Omissions.UNLOCK + " ");
+  }
+
+  /** A scenario with someone who knows which locks must be held; only locks are left out. */
+  static OmissionSubject locksOf(Scenario scenario) {
+    return new OmissionSubject() {
+      @Override
+      public String name() {
+        return "locks of " + scenario.name() + " on " + scenario.world().name();
+      }
+
+      @Override
+      public void record(Predicate<String> heard) {
+        run(() -> call -> guards(call) && heard.test(call));
+      }
+
+      @Override
+      public String run(Supplier<Predicate<String>> dropped) {
+        return Trial.withoutLocks(scenario, dropped);
+      }
+    };
+  }
+
   /** A scenario, on a machine whose memory holds garbage at power-on. */
   static OmissionSubject of(Scenario scenario) {
     return new OmissionSubject() {
@@ -30,7 +56,7 @@ public interface OmissionSubject {
 
       @Override
       public void record(Predicate<String> heard) {
-        String rule = run(() -> heard);
+        String rule = Trial.without(scenario, () -> call -> !guards(call) && heard.test(call));
         if (!rule.isEmpty()) {
           throw new IllegalStateException(name() + " breaks " + rule + " with nothing left out");
         }
@@ -38,7 +64,8 @@ public interface OmissionSubject {
 
       @Override
       public String run(Supplier<Predicate<String>> dropped) {
-        return Trial.without(scenario, dropped);
+        String rule = Trial.without(scenario, dropped);
+        return rule.isEmpty() ? Trial.withoutOnOnes(scenario, dropped) : rule;
       }
     };
   }

@@ -12,6 +12,7 @@ import java.util.TreeSet;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import org.vmemmap.lab.report.Table;
 import org.vmemmap.machine.Omissions;
 
@@ -30,8 +31,13 @@ public final class OmissionSweep {
 
   private static final Set<String> PRIMITIVES =
       Set.of(
-          Omissions.FLUSH_ALL, Omissions.FLUSH_RANGE, Omissions.WRITE_BARRIER,
-          Omissions.WRITE_PROTECT, Omissions.CLEAR, Omissions.COPY, Omissions.ATOMIC_ADD);
+          Omissions.FLUSH_ALL, Omissions.FLUSH_RANGE, Omissions.FLUSH_TABLES, Omissions.WRITE_BARRIER,
+          Omissions.WRITE_PROTECT, Omissions.CLEAR, Omissions.COPY, Omissions.ATOMIC_ADD,
+          Omissions.ADD_UNLESS, Omissions.CALL_RCU);
+
+  /** The first words of those that have a name for what they work on. */
+  private static final Set<String> NAMED =
+      Set.of(Omissions.ADD, Omissions.CMPXCHG, Omissions.LOCK, Omissions.UNLOCK);
 
   private final List<OmissionSubject> subjects;
   private final int calls;
@@ -73,7 +79,9 @@ public final class OmissionSweep {
   }
 
   private static boolean wanted(String call) {
-    return PRIMITIVES.contains(call) || call.startsWith(Omissions.ADD + " ");
+    int space = call.indexOf(' ');
+    return PRIMITIVES.contains(call)
+        || (space > 0 && NAMED.contains(call.substring(0, space)));
   }
 
   /** Finds all places that {@code file} accepts the kernel file of, in all subjects. */
@@ -125,20 +133,37 @@ public final class OmissionSweep {
         });
   }
 
+  /** Leaves out only those that {@code wanted} accepts; one call that is noticed counts for all. */
+  public void runQuickly(Predicate<OmissionPoint> wanted) {
+    points.forEach(
+        (place, point) -> {
+          if (wanted.test(point)) {
+            String one = one(place);
+            outcomes.put(point, new Outcome(one.equals(SILENT) ? all(place) : one, one));
+          }
+        });
+  }
+
+  /** The subjects that come by. */
+  private List<Integer> passing(Place place) {
+    return IntStream.range(0, subjects.size())
+        .filter(i -> counts.get(i).containsKey(place))
+        .boxed()
+        .toList();
+  }
+
   private String all(Place place) {
-    for (int i = 0; i < subjects.size(); i++) {
-      if (counts.get(i).containsKey(place)) {
-        String rule = look(subjects.get(i), () -> call -> isAt(call, place));
-        if (!rule.isEmpty()) {
-          return rule;
-        }
+    for (int i : passing(place)) {
+      String rule = look(subjects.get(i), () -> call -> isAt(call, place));
+      if (!rule.isEmpty()) {
+        return rule;
       }
     }
     return SILENT;
   }
 
   private String one(Place place) {
-    for (int i = 0; i < subjects.size(); i++) {
+    for (int i : passing(place)) {
       int count = counts.get(i).getOrDefault(place, 0);
       for (int tried = 0; tried < Math.min(count, calls); tried++) {
         // The last one first: nothing comes behind it to undo it. Then evenly from the first on.
@@ -179,22 +204,43 @@ public final class OmissionSweep {
     }
   }
 
-  /** The subjects that come by most places, in an order that finds what is noticed soon. */
+  /**
+   * Scenarios that come by all places that the standard ones come by on any world, in an order that finds
+   * what is noticed soon.
+   */
   public static List<OmissionSubject> standard() {
-    List<OmissionSubject> subjects = new ArrayList<>();
-    subjects.addAll(on("x86-64-4", "pool", "kmem", "dax", "dimm-on-memory"));
-    subjects.addAll(on("arm64-4K-52", "dax", "kmem"));
-    subjects.addAll(on("powerpc-64K-radix", "lmbs", "far"));
-    return subjects;
+    List<Scenario> all = new ArrayList<>();
+    all.addAll(on("x86-64-5", "page", "replace"));
+    all.addAll(on("x86-64-4", "kmem-on-memory", "dimm-node"));
+    all.addAll(OmissionScenarios.all());
+    all.addAll(on("arm64-64K-48", "kmem-on-memory", "dax", "altmap"));
+    all.addAll(on("powerpc-64K-hash", "lmbs", "altmap"));
+    all.addAll(on("x86-64-4", "dimm-on-memory", "kmem", "dax"));
+    all.addAll(on("powerpc-64K-radix", "far", "lmbs"));
+    all.addAll(on("arm64-4K-52", "kmem", "far", "cma"));
+    all.addAll(on("x86-64-4", "pool", "far"));
+    all.addAll(on("powerpc-4K-radix", "beyond", "altmap"));
+    return all.stream().map(OmissionSubject::of).toList();
   }
 
-  private static List<OmissionSubject> on(String world, String... names) {
-    List<OmissionSubject> subjects = new ArrayList<>();
-    for (String name : names) {
-      Scenario.standard(name, List.of(World.of(world)))
-          .forEach(scenario -> subjects.add(OmissionSubject.of(scenario)));
+  /** The same for locks; with {@code few} only those of some of the scenarios. */
+  public static List<OmissionSubject> locks(boolean few) {
+    List<Scenario> all = new ArrayList<>(on("x86-64-5", "page"));
+    all.addAll(OmissionScenarios.all());
+    if (!few) {
+      all.addAll(on("x86-64-5", "replace"));
+      all.addAll(on("powerpc-64K-hash", "lmbs"));
+      all.addAll(on("arm64-4K-52", "cma"));
     }
-    return subjects;
+    return all.stream().map(OmissionSubject::locksOf).toList();
+  }
+
+  private static List<Scenario> on(String world, String... names) {
+    List<Scenario> scenarios = new ArrayList<>();
+    for (String name : names) {
+      scenarios.addAll(Scenario.standard(name, List.of(World.of(world))));
+    }
+    return scenarios;
   }
 
   /** What came of it, by place. */

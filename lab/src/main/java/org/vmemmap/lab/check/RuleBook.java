@@ -168,6 +168,21 @@ public final class RuleBook {
             "watermarks and limits are shares of them",
             "with free-block", PAGE_ALLOC, "adjust_managed_page_count"),
         new Rule(
+            "present-pages",
+            "present pages of a node are those of its zones, and a zone's are early ones and online ones",
+            "a zone without present pages leaves the zonelists, a node without them goes offline",
+            "O(sub-sections added after boot)", "mm/memory_hotplug.c", "adjust_present_page_count"),
+        new Rule(
+            "isolated-pageblocks",
+            "at rest no zone counts pageblocks that somebody isolates",
+            "as long as it does, nothing that is freed goes to a CPU's list",
+            "O(zones)", "mm/page_isolation.c", "unset_migratetype_isolate"),
+        new Rule(
+            "memory-block-references",
+            "a memory block that is there has one reference, and one that is gone is released",
+            "with another one its memory is never freed, and its name is never free again",
+            "O(memory blocks)", "drivers/base/memory.c", "memory_block_release"),
+        new Rule(
             "cma-counts",
             "totalcma_pages, each zone's cma_pages and nr_free_cma are what areas and lists have",
             "watermarks leave CMA pages out for those who may not use them",
@@ -224,7 +239,12 @@ public final class RuleBook {
             "memmap-in-every-root",
             "each process's page table leads to all that init_mm maps of the memmap",
             "a process that is running touches struct pages through its own top-level table",
-            "O(processes), 300 ns", "arch/x86/mm/init_64.c", "sync_global_pgds"));
+            "O(processes), 300 ns", "arch/x86/mm/init_64.c", "sync_global_pgds"),
+        new Rule(
+            "root-of-process-empty",
+            "the user half of a top-level table is empty in a process without memory",
+            "hardware walks it as soon as the process touches an address",
+            "with memmap-in-every-root", "arch/x86/mm/pgtable.c", "pgd_alloc"));
   }
 
   private static List<Rule> operations() {

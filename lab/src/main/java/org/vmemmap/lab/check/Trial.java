@@ -17,6 +17,7 @@ import org.vmemmap.lab.observe.MarkedMemmap;
 import org.vmemmap.machine.Checks;
 import org.vmemmap.machine.Machine;
 import org.vmemmap.machine.MachineFault;
+import org.vmemmap.machine.YieldPoints;
 import org.vmemmap.pagealloc.Placement;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.KernelBug;
@@ -43,7 +44,8 @@ final class Trial {
   private final Scenario scenario;
   private final Selection.Counter counter;
   private Selection.Counter current;
-  private final @Nullable Tracer tracer;
+  private final YieldPoints.@Nullable Listener tracer;
+  private @Nullable LockWatch locks;
   private final Consumer<Machine> prepare;
   private final List<String> outcome = new ArrayList<>();
   private final List<String> failed = new ArrayList<>();
@@ -68,7 +70,10 @@ final class Trial {
   private boolean cachesAtRest;
 
   private Trial(
-      Scenario scenario, Selection selection, @Nullable Tracer tracer, Consumer<Machine> prepare) {
+      Scenario scenario,
+      Selection selection,
+      YieldPoints.@Nullable Listener tracer,
+      Consumer<Machine> prepare) {
     this.scenario = scenario;
     this.counter = new Selection.Counter(selection);
     this.current = counter;
@@ -181,17 +186,38 @@ final class Trial {
 
   /** Runs it without the calls that {@code dropped} accepts; the rule that breaks, or nothing. */
   static String without(Scenario scenario, Supplier<Predicate<String>> dropped) {
+    return without(scenario, dropped, GARBAGE, null);
+  }
+
+  /** The same with memory that is all ones, where entries of tables look valid. */
+  static String withoutOnOnes(Scenario scenario, Supplier<Predicate<String>> dropped) {
+    return without(scenario, dropped, ~0L, null);
+  }
+
+  /** The same, and holds it against the locks that it needs. */
+  static String withoutLocks(Scenario scenario, Supplier<Predicate<String>> dropped) {
+    return without(scenario, dropped, GARBAGE, new LockWatch());
+  }
+
+  private static String without(
+      Scenario scenario,
+      Supplier<Predicate<String>> dropped,
+      long garbage,
+      @Nullable LockWatch locks) {
     Trial trial =
         new Trial(
             scenario,
             Selection.NONE,
+            locks,
             machine -> {
-              holdGarbage(machine, GARBAGE);
+              holdGarbage(machine, garbage);
+              machine.cacheTables();
               machine.omissions().drop(dropped.get());
             });
     trial.cachesAtRest = true;
+    trial.locks = locks;
     trial.go();
-    return trial.rule;
+    return trial.deviatesAsKnown() ? "" : trial.rule;
   }
 
   /** Tells {@code listener} of each site that fails from now on. */
@@ -371,6 +397,13 @@ final class Trial {
     warnings();
     if (cachesAtRest) {
       StaleTranslations.of(kernel).forEach(found -> broke(RuleBook.STALE, found));
+    }
+    LockWatch watch = locks;
+    if (watch != null) {
+      watch.rest();
+      if (!watch.rule().isEmpty()) {
+        broke(watch.rule(), watch.found(), watch.function());
+      }
     }
     trace(true);
   }

@@ -60,7 +60,7 @@ final class OmissionsCommand implements Callable<Integer> {
     if (name != null) {
       return Main.OK;
     }
-    List<String> wrong = OmissionList.read().differences(sweep.outcomes());
+    List<String> wrong = OmissionList.read().differences(sweep.outcomes(), true);
     wrong.forEach(line -> out.println("WRONG " + line));
     return wrong.isEmpty() ? Main.OK : Main.FAILED;
   }
@@ -69,10 +69,12 @@ final class OmissionsCommand implements Callable<Integer> {
     List<OmissionSubject> subjects = new ArrayList<>();
     if (name == null) {
       subjects.addAll(OmissionSweep.standard());
+      subjects.addAll(OmissionSweep.locks(false));
       subjects.addAll(RaceCheck.subjects());
     } else {
-      Scenario.standard(name, worlds.worldsOrAll())
-          .forEach(made -> subjects.add(OmissionSubject.of(made)));
+      List<Scenario> scenarios = Scenario.standard(name, worlds.worldsOrAll());
+      scenarios.forEach(made -> subjects.add(OmissionSubject.of(made)));
+      scenarios.forEach(made -> subjects.add(OmissionSubject.locksOf(made)));
     }
     return subjects;
   }

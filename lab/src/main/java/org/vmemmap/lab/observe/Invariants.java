@@ -79,6 +79,7 @@ public final class Invariants {
     new TailRules(kernel.mm(), tails, found).check();
     new StructPageRules(kernel, marked, tails, devices, arch, found).check();
     new BuddyRules(kernel.mm(), kernel.pageAlloc(), found).check();
+    new PresentRules(kernel, found).check();
     new CmaRules(kernel, found).check();
     new PoolRules(kernel, tails, found).check();
     new DeviceRules(kernel, found).check();

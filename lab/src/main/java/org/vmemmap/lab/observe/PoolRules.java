@@ -72,6 +72,10 @@ final class PoolRules {
     equal(h, "all", h.nrHugePages, sums[0]);
     equal(h, "free", h.freeHugePages, sums[1]);
     equal(h, "surplus", h.surplusHugePages, sums[2]);
+    // What boot leaves to a CMA area stays asked for until somebody asks again.
+    if (!h.isGigantic() || h.nrHugePages > 0) {
+      equal(h, "persistent", h.persistentHugePages(), h.maxHugePages);
+    }
     // Who maps a page takes what was promised, so nothing is left of promises.
     equal(h, "promised", h.resvHugePages, 0);
   }

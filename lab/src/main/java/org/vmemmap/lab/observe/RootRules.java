@@ -9,6 +9,7 @@ import org.vmemmap.types.Mm;
 /** Page tables of processes: where init_mm reaches the memmap, they do. */
 final class RootRules {
   static final String REACH = "memmap-in-every-root";
+  static final String USERS = "root-of-process-empty";
 
   private final Mm mm;
   private final LabKernel kernel;
@@ -31,6 +32,7 @@ final class RootRules {
     int first = format.index(mm.model().vmemmapBase(), top);
     int last = format.index(MemmapWalk.areaEnd(mm) - 1, top);
     for (long root : kernel.processPageTables()) {
+      users(mm.model().pa(root));
       for (int index = first; index <= last; index++) {
         long wanted = entry(init, index);
         boolean populated = format.present(wanted, top);
@@ -40,6 +42,20 @@ final class RootRules {
           String entry = "entry " + index + " of a process's top-level table";
           found.violated(REACH, "frame", frame, entry + " does not lead where init_mm's does");
         }
+      }
+    }
+  }
+
+  /** No process has memory here, so the lower half of its table is empty. */
+  private void users(long root) {
+    int top = format.levels() - 1;
+    found.checked(USERS, 1);
+    for (int index = 0; index < format.entries(top) / 2; index++) {
+      if (entry(root, index) != 0) {
+        found.violated(
+            USERS, "frame", root >>> mm.model().pageShift(),
+            "entry %d of a process's top-level table is 0x%x".formatted(index, entry(root, index)));
+        return;
       }
     }
   }

@@ -39,9 +39,12 @@ public final class ZoneTails {
     }
   }
 
-  /** Reads the slots of all zones, by node, zone and order. */
+  /**
+   * Reads the slots of all zones, by node, zone and order. A node that went offline keeps its shared
+   * tails for when it comes back.
+   */
   public ZoneTails(Mm mm) {
-    for (PgData node : mm.nodes().online()) {
+    for (PgData node : mm.nodes().everOnline()) {
       for (Zone zone : node.zones()) {
         read(mm, zone);
       }

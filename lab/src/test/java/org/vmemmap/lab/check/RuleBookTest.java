@@ -45,7 +45,8 @@ class RuleBookTest {
     // This machine has no CMA areas; CmaRulesTest has. It has no devices and no processes either.
     names.removeAll(Set.of("cma-counts", "cma-bitmap"));
     names.removeAll(
-        Set.of("device-memmap-one-predicate", "device-page-pgmap", "memmap-in-every-root"));
+        Set.of("device-memmap-one-predicate", "device-page-pgmap", "memmap-in-every-root",
+            "root-of-process-empty"));
     assertEquals(
         Set.of(RuleBook.FAILED_OPERATION, RuleBook.PANIC, RuleBook.CRASH, RuleBook.WARNING,
             RuleBook.STEP, RuleBook.READER, RuleBook.STALE, RuleBook.ALTMAP, RuleBook.DEADLOCK,

@@ -17,11 +17,13 @@ import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.machine.Mmu;
 import org.vmemmap.pagealloc.Gfp;
 import org.vmemmap.pagealloc.Placement;
+import org.vmemmap.sparse.MemoryBlock;
 import org.vmemmap.types.ListHead;
 import org.vmemmap.types.Migratetype;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.MmConfig;
 import org.vmemmap.types.Owner;
+import org.vmemmap.types.PgData;
 import org.vmemmap.types.Page;
 import org.vmemmap.types.Zone;
 import org.vmemmap.types.ZoneType;
@@ -83,6 +85,9 @@ class InvariantsTest {
     assertEquals(List.of(), report.violations());
     assertEquals(
         Set.of(
+            PresentRules.PRESENT,
+            PresentRules.BLOCKS,
+            PresentRules.ISOLATED,
             FrameRules.REFERENCES,
             FrameRules.OWNER,
             FrameRules.BOOKED,
@@ -221,6 +226,48 @@ class InvariantsTest {
     zone.freeArea[order].nrFree++;
 
     assertEquals(List.of("free-counts count=" + zone.freeArea[order].nrFree), broken());
+  }
+
+  /** Counts of present pages are off by one, of a zone, of what boot found, of a node. Expect each. */
+  @Test
+  void check_presentPagesWrong_isFound() {
+    PgData node = mm.nodes().nodeData(0);
+    Zone zone = node.zone(ZoneType.ZONE_DMA32);
+    zone.presentPages++;
+    assertEquals(List.of("present-pages count=1", "present-pages count=" + node.nodePresentPages), broken());
+    zone.presentEarlyPages++;
+    assertEquals(List.of("present-pages count=" + node.nodePresentPages), broken());
+    node.nodePresentPages++;
+    assertEquals(List.of(), broken());
+  }
+
+  /** A memory block is looked up and not given back. Expect its first pfn. */
+  @Test
+  void check_memoryBlockHeld_namesThePfn() {
+    MemoryBlock block = Objects.requireNonNull(kernel.hotplug().blocks().memoryBlockGet(0));
+
+    assertEquals(List.of("memory-block-references pfn=0"), broken());
+    kernel.hotplug().blocks().memoryBlockPut(block);
+    assertEquals(List.of(), broken());
+  }
+
+  /** Somebody isolates a pageblock and forgets it. Expect the count. */
+  @Test
+  void check_pageblockIsolatedForEver_isFound() {
+    Zone zone = mm.nodes().nodeData(0).zone(ZoneType.ZONE_DMA32);
+    kernel.pageAlloc().addNrIsolatePageblock(zone, 1);
+
+    assertEquals(List.of("isolated-pageblocks count=1"), broken());
+  }
+
+  /** A pool wants more than it has. Expect the difference to be found. */
+  @Test
+  void check_poolWantsOtherThanItHas_isFound() {
+    kernel.hugetlb().hstates().all().stream()
+        .filter(h -> !h.isGigantic())
+        .forEach(h -> h.maxHugePages++);
+
+    assertEquals(1, broken().stream().filter(each -> each.startsWith("hugetlb-pool-counts")).count());
   }
 
   /** A frame of a free block is booked to somebody else. Expect the block and the count. */

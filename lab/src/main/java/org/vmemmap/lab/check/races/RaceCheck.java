@@ -83,7 +83,9 @@ public final class RaceCheck {
         new RaceSubject("split-then-publish", Omissions.WRITE_BARRIER),
         new RaceSubject("copy-then-publish", Omissions.WRITE_BARRIER),
         new RaceSubject("head-then-publish", Omissions.WRITE_BARRIER),
-        new RaceSubject("restore-fails", Omissions.FLUSH_ALL));
+        new RaceSubject("restore-fails", Omissions.FLUSH_ALL),
+        new RaceSubject("shared-tail", Omissions.CMPXCHG + " zone->vmemmap_tails"),
+        new RaceSubject("pfn-valid", Omissions.CALL_RCU));
   }
 
   /** The scenarios as a table. */
