@@ -208,7 +208,7 @@ final class Trial {
         new Trial(
             scenario,
             Selection.NONE,
-            locks,
+            new Watchdog(locks == null ? (what, where) -> {} : locks),
             machine -> {
               holdGarbage(machine, garbage);
               machine.cacheTables();
