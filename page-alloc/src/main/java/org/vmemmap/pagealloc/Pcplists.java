@@ -378,18 +378,21 @@ final class Pcplists {
   @Kernel(file = "mm/page_alloc.c", symbol = "drain_pages_zone")
   private void drainPagesZone(Zone zone) {
     PerCpuPages pcp = lists.state(zone).pcp;
-    int left;
+    int count;
     do {
       lists.lockPcp(zone);
       try {
-        if (pcp.count != 0) {
-          freePcppagesBulk(zone, Math.min(pcp.count, pcp.batch << PCP_BATCH_SCALE_MAX), pcp, 0);
+        mm.machine().yields().touched("pcp->count");
+        count = pcp.count;
+        if (count != 0) {
+          int toDrain = Math.min(count, pcp.batch << PCP_BATCH_SCALE_MAX);
+          freePcppagesBulk(zone, toDrain, pcp, 0);
+          count -= toDrain;
         }
-        left = pcp.count;
       } finally {
         lists.unlockPcp(zone);
       }
-    } while (left != 0);
+    } while (count != 0);
   }
 
   @Kernel(file = "mm/page_alloc.c", symbol = "__drain_all_pages")

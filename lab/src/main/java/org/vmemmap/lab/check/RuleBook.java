@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.lab.check;
 
+import java.util.ArrayList;
 import java.util.List;
 import org.vmemmap.lab.report.Json;
 import org.vmemmap.lab.report.Table;
@@ -67,8 +68,9 @@ public final class RuleBook {
 
   /** All rules, those of a machine at rest first. */
   public static List<Rule> all() {
-    List<Rule> all = new java.util.ArrayList<>(frames());
+    List<Rule> all = new ArrayList<>(frames());
     all.addAll(pages());
+    all.addAll(zones());
     all.addAll(hugepages());
     all.addAll(devices());
     all.addAll(operations());
@@ -146,7 +148,11 @@ public final class RuleBook {
             "struct-page-compound",
             "each tail leads to a head whose order reaches it",
             "compound_head() is how everybody finds the reference count",
-            "with struct-page-mapped", "mm/page_alloc.c", "prep_compound_page"),
+            "with struct-page-mapped", "mm/page_alloc.c", "prep_compound_page"));
+  }
+
+  private static List<Rule> zones() {
+    return List.of(
         new Rule(
             "free-block",
             "each block on a free list is free, aligned, of that order and zone, and owned by buddy",
