@@ -105,7 +105,7 @@ public final class Hstate {
   }
 
   /** Sets {@link #maxHugePages}; the lock is held. */
-  void setMaxHugePages(long n) {
+  void storeMaxHugePages(long n) {
     mm.machine().yields().touched("max_huge_pages");
     maxHugePages = n;
   }

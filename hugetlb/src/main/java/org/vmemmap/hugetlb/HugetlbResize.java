@@ -97,7 +97,7 @@ public final class HugetlbResize {
     if (growPool(h, count, nodesAllowed)) {
       shrinkPool(h, count, nodesAllowed);
     }
-    h.setMaxHugePages(h.persistentHugePages());
+    h.storeMaxHugePages(h.persistentHugePages());
     lock.unlock();
     mm.machine().unlock("resize_lock", h.hugePageOrder());
     return 0;
