@@ -38,7 +38,11 @@ public final class NotifierErrInject {
     online.memoryChain().register(this::notifierErrInjectCallback);
   }
 
-  @Kernel(file = "lib/notifier-error-inject.c", symbol = "notifier_err_inject_callback")
+  @Kernel(
+      file = "lib/notifier-error-inject.c",
+      symbol = "notifier_err_inject_callback",
+      fidelity = Kernel.Fidelity.CUSTOM,
+      why = "The machine says when it refuses; the code is always -ENOMEM.")
   private int notifierErrInjectCallback(int action, MemoryOnline.MemoryNotify arg) {
     boolean asks =
         action == MemoryBlock.MEM_GOING_ONLINE || action == MemoryBlock.MEM_GOING_OFFLINE;

@@ -105,12 +105,20 @@ public final class AcpiMemhotplug {
     return 0;
   }
 
-  @Kernel(file = "drivers/acpi/acpi_memhotplug.c", symbol = "acpi_memory_check_device")
+  @Kernel(
+      file = "drivers/acpi/acpi_memhotplug.c",
+      symbol = "acpi_memory_check_device",
+      fidelity = Kernel.Fidelity.CUSTOM,
+      why = "Firmware always says present, enabled and functioning, unless it cannot be asked.")
   private int acpiMemoryCheckDevice() {
     return mm.mayFail("acpi_evaluate_integer") ? -Errno.ENODEV : 0;
   }
 
-  @Kernel(file = "drivers/acpi/acpi_memhotplug.c", symbol = "acpi_bind_memblk")
+  @Kernel(
+      file = "drivers/acpi/acpi_memhotplug.c",
+      symbol = "acpi_bind_memblk",
+      fidelity = Kernel.Fidelity.CUSTOM,
+      why = "There is no tree of ACPI devices; of a binding only that it may lack memory is kept.")
   private int acpiBindMemblk() {
     return mm.mayFail("acpi_bind_one") ? -Errno.ENOMEM : 0;
   }
@@ -148,7 +156,8 @@ public final class AcpiMemhotplug {
         continue;
       }
       if (acpiBindMemoryBlocks(info) != 0) {
-        // The memory that was added stays, and nobody knows the device any more.
+        // The memory that was added stays, and nobody knows the device any more. As a binding shows
+        // nowhere, acpi_unbind_memory_blocks() has nothing to do.
         return -Errno.ENODEV;
       }
       info.enabled = true;
