@@ -31,6 +31,7 @@ import org.vmemmap.types.Series;
 /** The catalogue of the patches against the code. */
 class CatalogueTest {
   private static final List<Catalogue.Entry> ENTRIES = Catalogue.entries();
+  private static final List<KernelTag> TAGS = KernelTag.all();
   private static final Path CASES = Path.of("../cases");
   private static final Path TESTS = Path.of("src/test/java/org/vmemmap/lab/series");
 
@@ -181,7 +182,7 @@ class CatalogueTest {
 
   private static Set<String> tagged(int number) {
     Set<String> places = new TreeSet<>();
-    for (KernelTag tag : KernelTag.all()) {
+    for (KernelTag tag : TAGS) {
       if (Arrays.stream(tag.tag().patches()).anyMatch(n -> n == number)) {
         places.add(tag.place());
       }
