@@ -16,6 +16,8 @@ import org.junit.jupiter.api.Test;
 import org.vmemmap.machine.BoltedMappings;
 import org.vmemmap.machine.MachineFault;
 import org.vmemmap.types.Errno;
+import org.vmemmap.types.Owner;
+import org.vmemmap.types.PageFlags;
 import org.vmemmap.types.VmemAltmap;
 
 /** The memmap bolted into the hash table, in blocks of 4K, 64K and 16M. */
@@ -325,6 +327,82 @@ class HashVmemmapTest {
 
     assertFalse(bench.machine.format().present(bench.walk(bench.memmap(0)).entry(), 3));
     assertEquals(1, bench.mm.struct().refcount(bench.mm.model().pfnToPage(0)));
+  }
+
+  /**
+   * A block of 16M whose frames came from memblock, one by one.
+   *
+   * <pre>
+   *   block   | reserved | reserved | ... 4096 pages
+   * </pre>
+   *
+   * Expect each of them to become memory that is managed.
+   */
+  @Test
+  void free_reservedBlockOf16m_allPagesAreManaged() {
+    PowerpcBench bench = PowerpcBench.hash16m();
+    bench.add(GIB, SECTION);
+    long frame = bench.pfn(block(bench, bench.memmap(GIB)).paddr());
+    for (long pfn = frame; pfn < frame + 4096; pfn++) {
+      bench.mm.flags().set(bench.mm.model().pfnToPage(pfn), PageFlags.PG_RESERVED);
+    }
+    long total = bench.pageAlloc.totalramPages();
+
+    bench.remove(GIB, SECTION);
+
+    assertEquals(4096, bench.pageAlloc.totalramPages() - total);
+    assertEquals(Owner.BUDDY, bench.machine.ledger().ownerOf(frame));
+    assertEquals(Owner.BUDDY, bench.machine.ledger().ownerOf(frame + 4095));
+  }
+
+  /** An altmap is used up behind its reserve. Expect the last block to go back to it, too. */
+  @Test
+  void altmap_usedUpBehindAReserve_allGoesBack() {
+    PowerpcBench bench = PowerpcBench.hash4k();
+    List<Long> before = bench.books();
+    VmemAltmap altmap = bench.altmap(GIB, SECTION, 2, 64);
+    assertEquals(0, bench.addAltmap(GIB, SECTION, altmap));
+    assertEquals(
+        GIB + 65 * PAGE_4K, block(bench, bench.memmap(GIB + SECTION) - PAGE_4K).paddr());
+    assertEquals(64, bench.owned(Owner.ALTMAP));
+
+    bench.removeAltmap(GIB, SECTION, altmap);
+
+    assertEquals(0, altmap.alloc);
+    assertEquals(before.subList(0, 4), bench.books().subList(0, 4));
+  }
+
+  /** A block right behind what an altmap has. Expect it to go to the page allocator. */
+  @Test
+  void altmap_endsBeforeTheBlock_blockIsNotItsOwn() {
+    PowerpcBench bench = PowerpcBench.hash4k();
+    long start = far(bench);
+    assertEquals(0, bench.arch.init64().vmemmapPopulate(start, start + PAGE_4K, 0, null));
+    long frame = bench.pfn(block(bench, start).paddr());
+    VmemAltmap altmap = new VmemAltmap();
+    altmap.basePfn = frame - 10;
+    altmap.endPfn = frame + 10;
+    altmap.reserve = 4;
+    altmap.free = 6;
+
+    bench.arch.init64().vmemmapFree(start, start + PAGE_4K, altmap);
+
+    assertEquals(0, altmap.alloc);
+    assertEquals(Owner.BUDDY, bench.machine.ledger().ownerOf(frame));
+  }
+
+  /**
+   * A device in compound pages at the end of the series. Expect its section to become an ordinary
+   * one, as a block has a frame for each page, and no other section to be touched.
+   */
+  @Test
+  void compound_sinceTheSeries_sectionBecomesOrdinary() {
+    PowerpcBench bench = PowerpcBench.hash4k(49);
+    assertEquals(0, bench.addCompound(GIB, SECTION, ORDER_2M));
+
+    assertEquals(0, bench.mm.mmzone().pfnToSectionOrder(bench.pfn(GIB)));
+    assertEquals(64, bench.mm.vmstat().nrMemmapPages());
+    assertEquals(0, bench.arch.init64().idleTablePages());
   }
 
   /** A machine that has had a device already, so that free nodes are there. */

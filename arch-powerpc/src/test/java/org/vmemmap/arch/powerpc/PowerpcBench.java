@@ -110,6 +110,16 @@ final class PowerpcBench {
     return new PowerpcBench(PowerpcGeometry.hash(12), false, 256 * MIB, true).boot();
   }
 
+  /** The same with the first {@code patches} of the series. */
+  static PowerpcBench hash4k(int patches) {
+    return new PowerpcBench(
+            PowerpcGeometry.hash(12),
+            false,
+            256 * MIB,
+            config -> config.withSeries(Series.at(patches)))
+        .boot();
+  }
+
   /** Hash with 64K pages, blocks of 64K, and 1 GiB of RAM. */
   static PowerpcBench hash64k() {
     return new PowerpcBench(PowerpcGeometry.hash(16), false, GIB, true).boot();

@@ -2,7 +2,10 @@
 package org.vmemmap.arch.powerpc;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.vmemmap.arch.powerpc.PowerpcBench.GIB;
 import static org.vmemmap.arch.powerpc.PowerpcBench.KIB;
 import static org.vmemmap.arch.powerpc.PowerpcBench.MIB;
@@ -13,6 +16,8 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.vmemmap.types.KernelBug;
 import org.vmemmap.types.Owner;
+import org.vmemmap.types.Page;
+import org.vmemmap.types.PageFlags;
 import org.vmemmap.types.VmemAltmap;
 
 /**
@@ -188,5 +193,50 @@ class Radix64kTest {
     assertEquals(
         "kernel BUG at pte_fragment_free: atomic_read(&ptdesc->pt_frag_refcount) <= 0",
         bug.getMessage());
+  }
+
+  /**
+   * The last of four sections in a page goes first.
+   *
+   * <pre>
+   *   one page of memmap   | sec 0 | - | - | sec 3 |   the range ends where the page ends
+   * </pre>
+   *
+   * Expect the page to stay for the first one.
+   */
+  @Test
+  void free_lastSectionOfAPage_pageStays() {
+    VmemAltmap first = bench.altmap(DEVICE, SECTION, 0, 1);
+    VmemAltmap last = bench.altmap(DEVICE + 3 * SECTION, SECTION, 0, 1);
+    bench.addAltmap(DEVICE, SECTION, first);
+    bench.addAltmap(DEVICE + 3 * SECTION, SECTION, last);
+
+    bench.removeAltmap(DEVICE + 3 * SECTION, SECTION, last);
+    assertEquals(PTE, bench.level(bench.memmap(DEVICE)));
+    bench.removeAltmap(DEVICE, SECTION, first);
+
+    assertEquals(NONE, bench.level(bench.memmap(DEVICE)));
+  }
+
+  /** A table of fragments. Expect its page to be a page table until all of it has gone. */
+  @Test
+  void fragments_page_hasTheTypeOfATable() {
+    PgtableFrag frags = new PgtableFrag(bench.mm, bench.pageAlloc, "test", PAGE);
+    long table = frags.pteFragmentAlloc();
+    Page page = bench.mm.model().virtToPage(table);
+    assertTrue(bench.mm.flags().hasType(page, PageFlags.PGTY_TABLE));
+
+    frags.pteFragmentFree(table);
+    assertFalse(bench.mm.flags().hasType(page, PageFlags.PGTY_TABLE));
+  }
+
+  /** The page for fragments cannot be had. Expect 0, and a table the next time. */
+  @Test
+  void fragments_noPage_isZero() {
+    PgtableFrag frags = new PgtableFrag(bench.mm, bench.pageAlloc, "test", 256);
+    bench.failNth(1, "test");
+    assertEquals(0, frags.pteFragmentAlloc());
+    assertEquals(0, frags.idlePages());
+    assertNotEquals(0, frags.pteFragmentAlloc());
   }
 }

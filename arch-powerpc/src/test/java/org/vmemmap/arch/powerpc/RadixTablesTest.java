@@ -22,6 +22,7 @@ import org.vmemmap.types.Owner;
 import org.vmemmap.types.Pgtable;
 import org.vmemmap.types.Pmd;
 import org.vmemmap.types.Ptr;
+import org.vmemmap.types.VmemAltmap;
 
 /** Tables of the radix tree above the leaves, offnode memory, and the tails of the series. */
 class RadixTablesTest {
@@ -265,5 +266,160 @@ class RadixTablesTest {
     }
     assertTrue(failures > 8, "failures=" + failures);
     assertEquals(9, later.frames(start, start + 256 * KIB));
+  }
+
+  // ---- boot ----
+
+  /** Tables that were made at boot. Expect their frames booked as tables, in whole pages. */
+  @Test
+  void earlyAllocPgtable_boot_framesAreTables() {
+    long start = bench.memmap(0);
+    long pmdTable = bench.walk(start).entryPaddr() & -4096;
+    long pudTable = pudPaddr(start) & -4096;
+
+    assertEquals(Owner.PAGE_TABLE, bench.machine.ledger().ownerOf(bench.pfn(pmdTable)));
+    assertEquals(Owner.PAGE_TABLE, bench.machine.ledger().ownerOf(bench.pfn(pudTable)));
+  }
+
+  // ---- ranges over more than one entry ----
+
+  /**
+   * Two leaves side by side go in one call, first under one pmd table, then under two.
+   *
+   * <pre>
+   *   pmd table   | first | second |          | ... | first |  +  | second | ... |
+   * </pre>
+   *
+   * Expect both gone, with all their tables.
+   */
+  @ParameterizedTest
+  @CsvSource({"0", "-2097152"})
+  void free_twoLeavesInOneCall_bothGo(long offset) {
+    List<Long> before = bench.booksAndTables();
+    long start = (far() & -GIB) + GIB + offset;
+    assertEquals(0, populate(start, start + 2 * LEAF));
+    assertEquals(PMD, bench.level(start));
+    assertEquals(PMD, bench.level(start + LEAF));
+
+    free(start, start + 2 * LEAF);
+
+    assertEquals(NONE, bench.level(start));
+    assertEquals(NONE, bench.level(start + LEAF));
+    assertEquals(before, bench.booksAndTables());
+  }
+
+  /**
+   * A device goes whose leaf ends where the next device's memmap begins.
+   *
+   * <pre>
+   *   leaf        | gone |  -  | ... |  -  | stays | ...
+   *   valid pfns                           ^ not this leaf's
+   * </pre>
+   *
+   * Expect the leaf to go with its device.
+   */
+  @Test
+  void free_neighbourBehindTheLeaf_doesNotCount() {
+    bench.add(DEVICE, SECTION);
+    bench.add(DEVICE + 128 * MIB, SECTION);
+
+    bench.remove(DEVICE, SECTION);
+
+    assertEquals(NONE, bench.level(bench.memmap(DEVICE)));
+    assertEquals(PMD, bench.level(bench.memmap(DEVICE + 128 * MIB)));
+  }
+
+  /** Neither a block nor a table for base pages. Expect -ENOMEM, and nothing mapped. */
+  @Test
+  void populate_noBlockNorPteTable_isRefused() {
+    bench
+        .machine
+        .faults()
+        .failFrom(
+            1, site -> site.equals("vmemmap_alloc_block") || site.equals("__alloc_for_ptecache"));
+
+    assertEquals(-Errno.ENOMEM, populate(far(), far() + LEAF));
+    assertEquals(NONE, bench.level(far()));
+  }
+
+  /** Compound pages whose first struct page is not at a page's start. Expect the kernel to stop. */
+  @Test
+  void compound_insideAPage_isABug() {
+    long start = bench.memmap(DEVICE);
+    assertThrows(
+        KernelBug.class,
+        () ->
+            bench
+                .arch
+                .init64()
+                .vmemmapPopulateCompoundPages(
+                    bench.vmemmap,
+                    bench.pfn(DEVICE) + 1,
+                    start + 64,
+                    start + 256 * KIB,
+                    0,
+                    PowerpcBench.pgmap(ORDER_2M)));
+  }
+
+  /** Compound pages with nothing mapped around them. Expect no page of memmap before the range. */
+  @Test
+  void compound_section_nothingBeforeIt() {
+    long start = bench.memmap(DEVICE + SECTION);
+
+    assertEquals(0, bench.addCompound(DEVICE + SECTION, SECTION, ORDER_2M));
+
+    assertEquals(64, bench.mapped(start, start + 256 * KIB, PTE));
+    assertEquals(NONE, bench.level(start - 4 * KIB));
+    assertEquals(NONE, bench.level(start + 256 * KIB));
+  }
+
+  // ---- altmap ----
+
+  /**
+   * A device whose altmap has two reserved pages and is used up.
+   *
+   * <pre>
+   *   altmap   | reserve 2 | 64 pages of memmap |
+   * </pre>
+   *
+   * Expect the last page to go back to it like the first.
+   */
+  @Test
+  void altmap_usedUpBehindAReserve_allGoesBack() {
+    List<Long> before = bench.books();
+    VmemAltmap altmap = bench.altmap(DEVICE, SECTION, 2, 64);
+    assertEquals(0, bench.addAltmap(DEVICE, SECTION, altmap));
+    assertEquals(64, altmap.alloc);
+    assertEquals(bench.pfn(DEVICE) + 65, bench.frame(bench.memmap(DEVICE) + 252 * KIB));
+
+    bench.removeAltmap(DEVICE, SECTION, altmap);
+
+    assertEquals(0, altmap.alloc);
+    assertEquals(before, bench.books());
+  }
+
+  /**
+   * A leaf in the memory right behind what an altmap has.
+   *
+   * <pre>
+   *   altmap   | reserve 4 | free 6 | leaf of RAM ...
+   * </pre>
+   *
+   * Expect the leaf to go to the page allocator, and the altmap to stay as it was.
+   */
+  @Test
+  void altmap_endsBeforeTheLeaf_leafIsNotItsOwn() {
+    assertEquals(0, populate(far(), far() + LEAF));
+    long frame = bench.frame(far());
+    VmemAltmap altmap = new VmemAltmap();
+    altmap.basePfn = frame - 10;
+    altmap.endPfn = frame + 1023;
+    altmap.reserve = 4;
+    altmap.free = 6;
+
+    bench.arch.init64().vmemmapFree(far(), far() + LEAF, altmap);
+
+    assertEquals(Owner.BUDDY, bench.machine.ledger().ownerOf(frame));
+    assertEquals(0, altmap.alloc);
   }
 }
