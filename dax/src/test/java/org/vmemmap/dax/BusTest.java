@@ -11,6 +11,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -549,5 +550,214 @@ class BusTest {
     assertEquals(List.of(GIB + 256 * MIB), starts(first));
     assertEquals(254 * MIB, Bus.devDaxSize(first));
     assertEquals(0, bus.sizeStore(first, 256 * MIB));
+  }
+
+  // ---- what stays behind ----
+
+  /** A device is made and deleted. Expect its memory back, and its number. */
+  @Test
+  void deleteStore_device_givesItsMemoryBack() {
+    DaxRegion region = region();
+    empty(DAX0);
+    long objects = m.slab.objectsInUse();
+
+    assertEquals(0, bus.createStore(region, 1));
+    assertEquals(objects + 1, m.slab.objectsInUse());
+    assertEquals(0, bus.deleteStore(region, DAX1));
+
+    assertEquals(objects, m.slab.objectsInUse());
+    assertEquals(1, region.ida.cardinality());
+  }
+
+  /** A device cannot be registered, or not be undone later. Expect all of its memory back. */
+  @ParameterizedTest
+  @ValueSource(strings = {"alloc_dax", "device_add", "__devm_add_action"})
+  void createStore_fails_givesItsMemoryBack(String site) {
+    DaxRegion region = region();
+    empty(DAX0);
+    long objects = m.slab.objectsInUse();
+    m.failNth(1, site);
+
+    assertEquals(-Errno.ENOMEM, bus.createStore(region, 1));
+
+    assertEquals(objects, m.slab.objectsInUse());
+    assertEquals(1, region.ida.cardinality());
+  }
+
+  /**
+   * A static device, whose pgmap was copied, goes with its region's parent.
+   *
+   * <pre>
+   *   slab   | address_space | copy of the pgmap |      both back at the end
+   * </pre>
+   *
+   * Expect the memory, the range of the region and the region itself to be free again.
+   */
+  @Test
+  void devresReleaseAll_staticDevice_leavesNothing() {
+    long objects = m.slab.objectsInUse();
+    DaxRegion fixed = staticRegion();
+    DevPagemap pgmap = m.device(4 * GIB, 4 * MIB, 0);
+    assertEquals(
+        0, bus.devmCreateDevDax(new Bus.DevDaxData(fixed, pgmap, 4 * MIB, 0, false)).error());
+    DevDax devDax = m.devDax("dax9.0");
+    assertTrue(devDax.bound());
+    assertTrue(devDax.dev.isRegistered());
+    assertEquals(0, bus.daxRegionAvailSize(fixed));
+
+    fixed.dev.devresReleaseAll();
+
+    assertNull(bus.find("dax9.0"));
+    assertFalse(devDax.bound());
+    assertFalse(devDax.dev.isRegistered());
+    assertFalse(devDax.daxDev.daxAlive());
+    assertEquals(List.of(), devDax.ranges());
+    assertEquals(objects, m.slab.objectsInUse());
+    assertEquals(4 * MIB, bus.daxRegionAvailSize(fixed));
+    assertEquals(List.of(), bus.regions());
+    fixed.dev.setDrvdata(null);
+    assertNotNull(staticRegionAgain(fixed.dev));
+  }
+
+  private @Nullable DaxRegion staticRegionAgain(Device parent) {
+    return bus.allocDaxRegion(
+        parent,
+        9,
+        new Range(4 * GIB, 4 * GIB + 4 * MIB - 1),
+        0,
+        2 * MIB,
+        DaxRegion.IORESOURCE_DAX_STATIC);
+  }
+
+  /** A device's second range gets a file of its own. Expect it to go with the range. */
+  @Test
+  void mapping_secondRange_comesAndGoes() {
+    DevDax first = grownAround(region());
+    DevDax.DevDaxRange second = first.ranges.get(1);
+    DevDax.DaxMapping mapping = Objects.requireNonNull(second.mapping);
+    assertEquals(1, mapping.rangeId);
+    assertEquals(512, second.pgoff);
+    assertTrue(mapping.id > Objects.requireNonNull(first.ranges.get(0).mapping).id);
+
+    assertEquals(0, bus.sizeStore(first, 2 * MIB));
+
+    assertNull(second.mapping);
+    assertEquals(-1, mapping.rangeId);
+    assertNotNull(first.ranges.get(0).mapping);
+    assertTrue(m.warnings().isEmpty());
+  }
+
+  /** A name is taken off a driver's list. Expect the driver to have the device no longer. */
+  @Test
+  void removeId_name_isForgotten() {
+    region();
+    Recorder fsdev = new Recorder(DaxDeviceDriver.Type.DAXDRV_FSDEV_TYPE);
+    bus.daxDriverRegister(fsdev);
+    assertEquals(0, bus.newIdStore(fsdev, DAX0));
+    assertEquals(0, bus.newIdStore(fsdev, "dax0.7"));
+    assertEquals(0, bus.unbindStore(fsdev, DAX0));
+    assertEquals(0, bus.bindStore(fsdev, DAX0));
+    assertEquals(0, bus.unbindStore(fsdev, DAX0));
+
+    assertEquals(0, bus.removeIdStore(fsdev, DAX0));
+
+    assertEquals(-Errno.ENODEV, bus.bindStore(fsdev, DAX0));
+    assertFalse(bus.hasId(fsdev, DAX0));
+    assertTrue(bus.hasId(fsdev, "dax0.7"));
+  }
+
+  /** A driver goes. Expect its names forgotten, so that it starts anew when it comes back. */
+  @Test
+  void daxDriverUnregister_names_areForgotten() {
+    region();
+    Recorder fsdev = new Recorder(DaxDeviceDriver.Type.DAXDRV_FSDEV_TYPE);
+    bus.daxDriverRegister(fsdev);
+    assertEquals(0, bus.newIdStore(fsdev, DAX0));
+
+    bus.daxDriverUnregister(fsdev);
+    assertFalse(m.devDax(DAX0).bound());
+    bus.daxDriverRegister(fsdev);
+
+    assertFalse(m.devDax(DAX0).bound());
+    assertEquals(List.of("probe dax0.0", "remove dax0.0"), fsdev.calls);
+  }
+
+  /** A probe that fails. Expect its error, the driver's data gone and the device free. */
+  @Test
+  void bindStore_probeFails_deviceIsFree() {
+    region();
+    Recorder kmem = new Recorder(DaxDeviceDriver.Type.DAXDRV_KMEM_TYPE);
+    kmem.result = -Errno.EBUSY;
+    bus.daxDriverRegister(kmem);
+    DevDax devDax = m.devDax(DAX0);
+    List<String> done = new ArrayList<>();
+    devDax.dev.setDrvdata("of the driver");
+    assertEquals(0, devDax.dev.devmAddAction(m.mm, null, () -> done.add("undone")));
+
+    assertEquals(-Errno.EBUSY, bus.bindStore(kmem, DAX0));
+
+    assertFalse(devDax.bound());
+    assertNull(devDax.dev.drvdata());
+    assertEquals(List.of("undone"), done);
+  }
+
+  /** A driver is unbound. Expect its data and what it took to be given back. */
+  @Test
+  void unbindStore_bound_givesBackWhatItTook() {
+    region();
+    Recorder kmem = new Recorder(DaxDeviceDriver.Type.DAXDRV_KMEM_TYPE);
+    bus.daxDriverRegister(kmem);
+    DevDax devDax = m.devDax(DAX0);
+    List<String> done = new ArrayList<>();
+    devDax.dev.setDrvdata("of the driver");
+    assertEquals(0, devDax.dev.devmAddAction(m.mm, null, () -> done.add("undone")));
+
+    assertEquals(0, bus.unbindStore(kmem, DAX0));
+
+    assertNull(devDax.dev.drvdata());
+    assertEquals(List.of("undone"), done);
+  }
+
+  /** Pages of a device in two parts. Expect each part's first and last page, and none behind. */
+  @Test
+  void daxPgoffToPhys_twoRanges_lastPages() {
+    DevDax first = grownAround(region());
+
+    assertEquals(GIB, bus.daxPgoffToPhys(first, 0, 2 * MIB));
+    assertEquals(GIB + 511 * 4 * KIB, bus.daxPgoffToPhys(first, 511, 4 * KIB));
+    assertEquals(GIB + 8 * MIB - 4 * KIB, bus.daxPgoffToPhys(first, 1535, 4 * KIB));
+    assertEquals(-1, bus.daxPgoffToPhys(first, 1536, 4 * KIB));
+    assertEquals(-1, bus.daxPgoffToPhys(first, 1535, 8 * KIB));
+  }
+
+  /** Page sizes that a process can have here. Expect 4 KiB always, the others by the machine. */
+  @Test
+  void alignStore_bySizesOfTheMachine() {
+    region();
+    DevDax devDax = m.devDax(DAX0);
+    Bus small =
+        new Bus(m.mm, m.slab, m.iomem, m.dax.memremap(), new Bus.ThpSizes(false, false));
+    assertEquals(-Errno.EINVAL, small.alignStore(devDax, 2 * MIB));
+    assertEquals(-Errno.EINVAL, small.alignStore(devDax, GIB));
+    assertEquals(0, small.alignStore(devDax, 4 * KIB));
+    assertEquals(0, bus.alignStore(devDax, 2 * MIB));
+    assertEquals(2 * MIB, devDax.align());
+  }
+
+  /** A region goes with its device. Expect the name of its parent, its node and its place. */
+  @Test
+  void devmCreateDevDax_data_isTaken() {
+    DaxRegion fixed = staticRegion();
+    DevPagemap pgmap = m.device(4 * GIB, 4 * MIB, 0);
+    assertEquals(
+        0, bus.devmCreateDevDax(new Bus.DevDaxData(fixed, pgmap, 4 * MIB, 5, true)).error());
+    DevDax devDax = m.devDax("dax9.5");
+
+    assertEquals(2 * MIB, devDax.align());
+    assertEquals(0, devDax.targetNode);
+    assertTrue(devDax.memmapOnMemory);
+    assertFalse(devDax.dynId);
+    assertEquals(List.of(new Range(4 * GIB, 4 * GIB + 4 * MIB - 1)), devDax.ranges());
+    assertEquals(9, devDax.region().id());
   }
 }

@@ -570,4 +570,132 @@ class PfnDevsTest {
     assertEquals(
         "dax0.0: namespace0.0: start 0x100100000 misaligned to 0x200000", m.log().getLast());
   }
+
+  /**
+   * Every field of the block with a value of its own, twice: a second write replaces the first.
+   *
+   * <pre>
+   *   word  0 1        2 3   4 5     6              7        8      9          10           11
+   *        signature  uuid  parent  flags, version  dataoff  npfns  mode, pad  trunc, align  sizes
+   * </pre>
+   *
+   * Expect each where {@code struct nd_pfn_sb} has it, little-endian, and read back as written.
+   */
+  @Test
+  void block_everyField_liesWhereTheKernelHasIt() {
+    NdPfnSb sb = new NdPfnSb();
+    fill(sb, 0x7fff_ffff);
+    fill(sb, 0x1122_3344);
+
+    long[] words = sb.words();
+    assertEquals("NVDIMM_DAX_INFO\0", text(words[0]) + text(words[1]));
+    assertEquals(0x0004_0001_0000_0000L, words[6]);
+    assertEquals(0x0123_4567_89ab_cdefL, words[7]);
+    assertEquals(0x7654_3210L, words[8]);
+    assertEquals(0x1122_3344_0000_0002L, words[9]);
+    assertEquals(0x1122_3345_1122_3346L, words[10]);
+    assertEquals(0x0000_0048_1122_3347L, words[11]);
+    assertEquals(0x1122_3344L, sb.startPad());
+    assertEquals(0x1122_3346L, sb.endTrunc());
+    assertEquals(0x1122_3345L, sb.align());
+    assertEquals(0x1122_3347L, sb.pageSize());
+    assertEquals(0x48, sb.pageStructSize());
+    assertEquals(2, sb.mode());
+    assertEquals(4, sb.versionMinor());
+    assertEquals(new NdUuid(5, 6), sb.uuid());
+    assertEquals(new NdUuid(7, 8), sb.parentUuid());
+    assertEquals(5, words[2]);
+    assertEquals(8, words[5]);
+  }
+
+  private static void fill(NdPfnSb sb, long bytes) {
+    sb.setSignature(NdPfnSb.DAX_SIG);
+    sb.setUuid(new NdUuid(5, 6));
+    sb.setParentUuid(new NdUuid(7, 8));
+    sb.setVersion(1, 4);
+    sb.setDataoff(0x0123_4567_89ab_cdefL);
+    sb.setNpfns(0x7654_3210L);
+    sb.setMode(bytes == 0x1122_3344 ? 2 : 1);
+    sb.setStartPad(bytes);
+    sb.setAlign(bytes + 1);
+    sb.setEndTrunc(bytes + 2);
+    sb.setPageSize(bytes + 3);
+    sb.setPageStructSize(bytes == 0x1122_3344 ? 0x48 : 0xffff);
+  }
+
+  private static String text(long word) {
+    StringBuilder out = new StringBuilder();
+    for (int shift = 0; shift < 64; shift += 8) {
+      out.append((char) (word >>> shift & 0xff));
+    }
+    return out.toString();
+  }
+
+  /** A signature that differs in its second half only. Expect it to be another. */
+  @Test
+  void hasSignature_secondHalf_counts() {
+    NdPfnSb sb = new NdPfnSb();
+    sb.setSignature(NdPfnSb.DAX_SIG);
+    assertTrue(sb.hasSignature(NdPfnSb.DAX_SIG));
+    assertFalse(sb.hasSignature(NdPfnSb.PFN_SIG));
+    sb.words()[1]++;
+    assertFalse(sb.hasSignature(NdPfnSb.DAX_SIG));
+  }
+
+  /**
+   * Sums over two 64-bit words, as 32-bit halves 1, 2, 3 and -1.
+   *
+   * <pre>
+   *   lo   1  3  6  5        (32 bits, wraps)
+   *   hi   1  4  10 15
+   * </pre>
+   *
+   * Expect the sum of sums on top of the sum.
+   */
+  @Test
+  void fletcher64_fourHalves_sumsOfSums() {
+    assertEquals(
+        15L << 32 | 5, NdPfnSb.fletcher64(new long[] {2L << 32 | 1, 0xffff_ffffL << 32 | 3}));
+    assertEquals(
+        0xffff_ffffL << 32 | 0xffff_ffffL,
+        NdPfnSb.fletcher64(new long[] {0xffff_ffffL << 32}));
+  }
+
+  /** The checksum is that of the block without it. Expect it to stay while it is computed. */
+  @Test
+  void sbChecksum_block_isOfAllButItself() {
+    NdPfnSb sb = new NdPfnSb();
+    fill(sb, 0x1122_3344);
+    long sum = sb.sbChecksum();
+    sb.setChecksum(99);
+
+    assertEquals(sum, sb.sbChecksum());
+    assertEquals(99, sb.checksum());
+  }
+
+  /** The page sizes of a machine with small leaves only. Expect 2 MiB to be one, and no 1 GiB. */
+  @Test
+  void alignments_withoutPud_endAtThePmd() {
+    PfnDevs noPud = new PfnDevs(m.mm, m.dax.memremap(), new Bus.ThpSizes(true, false));
+    NdPfn ndPfn = noPud.ndPfnDevinit(new NdPfn(dev, true));
+
+    assertEquals(2 * MIB, ndPfn.align);
+    assertEquals(0, noPud.alignStore(ndPfn, 4 * KIB));
+    assertEquals(0, noPud.alignStore(ndPfn, 2 * MIB));
+    assertEquals(-Errno.EINVAL, noPud.alignStore(ndPfn, GIB));
+    assertEquals(2 * MIB, ndPfn.align);
+  }
+
+  /** Namespaces around the least size of 16 MiB. Expect that one to be taken and claimed. */
+  @Test
+  void namespaceStore_leastSize_isClaimed() {
+    NdNamespaceIo least = namespace(4 * GIB, 16 * MIB);
+    NdPfn ndPfn = new NdPfn(dev, true);
+
+    assertEquals(
+        -Errno.ENXIO, pfnDevs.namespaceStore(ndPfn, namespace(4 * GIB, 16 * MIB - 4 * KIB)));
+    assertEquals(0, pfnDevs.namespaceStore(ndPfn, least));
+    assertEquals(dev, least.claim);
+    assertEquals(-Errno.EBUSY, pfnDevs.namespaceStore(ndPfn, namespace(5 * GIB, GIB)));
+  }
 }
