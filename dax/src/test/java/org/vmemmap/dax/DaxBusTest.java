@@ -580,4 +580,89 @@ class DaxBusTest {
     m.failNth(1, "__devm_create_dev_dax");
     assertEquals(-Errno.ENOMEM, m.dax.bind("dax0.1", HMEM, GIB, 2 * MIB, 2 * MIB, MEM));
   }
+
+  /**
+   * A device is moved inside its region, and back to its start.
+   *
+   * <pre>
+   *   1G            +128M       +256M
+   *   |             | dax0.0    |
+   *   | dax0.0      |
+   * </pre>
+   *
+   * Expect it where it was asked for each time, with the page size that was asked for.
+   */
+  @Test
+  void bind_hmemElsewhere_isMoved() {
+    DaxMachine m = softReserved(GIB, 512 * MIB);
+    assertEquals(0, m.dax.bind(DAX, HMEM, GIB + 128 * MIB, 128 * MIB, 4 * KIB, MEM));
+    assertEquals(0, m.pgmap(DAX).vmemmapShift);
+    assertEquals(0, m.dax.unbind(DAX));
+
+    assertEquals(0, m.dax.bind(DAX, HMEM, GIB, 128 * MIB, 2 * MIB, MEM));
+    assertEquals(9, m.pgmap(DAX).vmemmapShift);
+    Bound bound = Objects.requireNonNull(m.dax.bound(DAX));
+    assertEquals(GIB / PAGE, bound.dataPfn());
+    assertEquals(128 * MIB / PAGE, bound.dataPages());
+    assertEquals(1, m.dax.bus().devices().size());
+  }
+
+  /** Where a device is wanted, another one is. Expect -ENOMEM, and the device without a size. */
+  @Test
+  void bind_hmemPlaceTaken_isRefused() {
+    DaxMachine m = softReserved(GIB, 512 * MIB);
+    assertEquals(0, m.dax.bind(DAX, HMEM, GIB, 4 * MIB, 2 * MIB, MEM));
+
+    assertEquals(
+        -Errno.ENOMEM, m.dax.bind("dax0.1", HMEM, GIB + 2 * MIB, 4 * MIB, 2 * MIB, MEM));
+
+    assertNull(m.dax.bound("dax0.1"));
+    assertEquals(0, Bus.devDaxSize(m.devDax("dax0.1")));
+  }
+
+  /** A device of each source is mapped by a process. Expect the ones that are bound only. */
+  @Test
+  void mapDevice_states_answer() {
+    DaxMachine m = softReserved(GIB, 512 * MIB);
+    assertEquals(-Errno.ENXIO, m.dax.mapDevice(DAX));
+    assertEquals(0, m.dax.unmapDevice(DAX));
+    assertEquals(0, m.dax.bind(DAX, HMEM, GIB, 4 * MIB, 2 * MIB, MEM));
+    m.devDax(DAX).align = 4 * MIB;
+    assertEquals(-Errno.EFAULT, m.dax.mapDevice(DAX));
+    m.devDax(DAX).align = 2 * MIB;
+    assertEquals(0, m.dax.mapDevice(DAX));
+  }
+
+  /** The info block of a device that has none, and of one that was taken away. Expect null. */
+  @Test
+  void infoBlock_none_isNull() {
+    DaxMachine m = pmem(GIB, 384 * MIB);
+    assertNull(m.dax.infoBlock(DAX));
+    assertEquals(0, m.dax.bind(DAX, PMEM, GIB, 0, 2 * MIB, MEM));
+    assertEquals(2 * MIB, Objects.requireNonNull(m.dax.infoBlock(DAX)).align());
+    assertEquals(0, m.dax.unbind(DAX));
+    m.failNth(1, "alloc_dax_region");
+    assertEquals(-Errno.ENOMEM, m.dax.bind(DAX, PMEM, GIB, 0, 2 * MIB, MEM));
+    assertNull(m.dax.infoBlock(DAX));
+  }
+
+  /** Plain ranges with and without memory. Expect the error of memremap_pages, and no range. */
+  @Test
+  void memremap_fails_nameIsFree() {
+    DaxMachine m = new DaxMachine().boot();
+    m.failNth(1, "percpu_ref_init");
+    assertEquals(-Errno.ENOMEM, m.dax.memremap("A", GIB, 128 * MIB, 9, null, 0));
+    assertNull(m.dax.bound("A"));
+    assertEquals(-Errno.ENODEV, m.dax.memunmap("A"));
+
+    assertEquals(0, m.dax.memremap("A", GIB, 128 * MIB, 9, null, 0));
+    Bound bound = Objects.requireNonNull(m.dax.bound("A"));
+    assertEquals(GIB / PAGE, bound.dataPfn());
+    assertEquals(128 * MIB / PAGE, bound.dataPages());
+    assertEquals(9, bound.pgmap().vmemmapShift);
+    assertNull(m.dax.bound("B"));
+    assertEquals(0, m.dax.memunmap("A"));
+    assertEquals(-Errno.ENODEV, m.dax.memunmap("A"));
+    assertEquals(List.of(), m.dax.bound());
+  }
 }

@@ -22,6 +22,7 @@ import org.vmemmap.types.DevPagemap.Range;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Owner;
 import org.vmemmap.types.Resource;
+import org.vmemmap.types.StructPage;
 
 /** The driver of device DAX: binding, what a failure undoes, faults; and who makes its devices. */
 class DeviceDaxTest {
@@ -302,5 +303,161 @@ class DeviceDaxTest {
     assertEquals(-1, Hmem.numaMapToOnlineNode(m.mm, -1));
     m.mm.nodes().nodeSetOnline(5);
     assertEquals(5, Hmem.numaMapToOnlineNode(m.mm, 5));
+  }
+
+  /**
+   * Two processes map a folio, then both end, then nobody is left to end.
+   *
+   * <pre>
+   *   page 1   _entire_mapcount  -1 -> 0 -> 1 -> -1     _nr_pages_mapped  0 -> mark -> 0
+   * </pre>
+   *
+   * Expect the mark once, all counts back at the end, and no change the second time.
+   */
+  @Test
+  void unmapMappingRange_twoProcesses_countsAreBack() {
+    DevDax devDax = bound(4 * MIB, 2 * MIB);
+    assertEquals(VM_FAULT_NOPAGE, driver.devDaxHugeFault(devDax, 0, 0, PMD_ORDER));
+    assertEquals(VM_FAULT_NOPAGE, driver.devDaxHugeFault(devDax, 4 * MIB, 0, PMD_ORDER));
+    assertEquals(1, m.second(GIB, StructPage.ENTIRE_MAPCOUNT));
+    assertEquals(1, m.second(GIB, StructPage.LARGE_MAPCOUNT));
+    assertEquals(0x80_0000, m.second(GIB, StructPage.NR_PAGES_MAPPED));
+    assertEquals(512, devDax.daxDev.mapped().getFirst().pages());
+
+    assertEquals(0, m.dax.unmapDevice(DAX));
+    assertEquals(0, m.dax.unmapDevice(DAX));
+
+    assertEquals(1, m.refcount(GIB));
+    assertEquals(-1, m.second(GIB, StructPage.ENTIRE_MAPCOUNT));
+    assertEquals(-1, m.second(GIB, StructPage.LARGE_MAPCOUNT));
+    assertEquals(0, m.second(GIB, StructPage.NR_PAGES_MAPPED));
+  }
+
+  /** A page of 4 KiB in the middle of a device. Expect its index, and its neighbours untouched. */
+  @Test
+  void fault_singlePage_setsItAlone() {
+    DevDax devDax = bound(4 * MIB, 4 * KIB);
+
+    assertEquals(VM_FAULT_NOPAGE, driver.devDaxHugeFault(devDax, 12 * KIB + 5, 3, 0));
+
+    long page = GIB + 12 * KIB;
+    assertEquals(3, m.mm.struct().word(m.page(page), StructPage.INDEX));
+    assertEquals(devDax.daxDev.mapping(), m.mapping(page));
+    assertEquals(0, m.mapping(page - 4 * KIB));
+    assertEquals(0, m.mapping(page + 4 * KIB));
+    assertEquals(0, m.mapcount(page));
+    assertEquals(1, devDax.daxDev.mapped().getFirst().pages());
+  }
+
+  /** An address inside a page of 2 MiB. Expect the page of it to be mapped. */
+  @Test
+  void fault_insideThePage_mapsThePage() {
+    DevDax devDax = bound(4 * MIB, 2 * MIB);
+    assertEquals(
+        VM_FAULT_NOPAGE, driver.devDaxHugeFault(devDax, 2 * MIB + 0x12345, 512, PMD_ORDER));
+    assertEquals(2, m.refcount(GIB + 2 * MIB));
+    assertEquals(512, m.mm.struct().word(m.page(GIB + 2 * MIB), StructPage.INDEX));
+  }
+
+  /**
+   * The second range of a device is taken.
+   *
+   * <pre>
+   *   | dax0.0 | dax0.1 | dax0.0: taken |
+   * </pre>
+   *
+   * Expect the line that names it, and the first range given back.
+   */
+  @Test
+  void probe_secondRangeTaken_isNamed() {
+    assertEquals(0, m.dax.registerHmem());
+    Bus bus = m.dax.bus();
+    DevDax devDax = m.devDax(DAX);
+    assertEquals(0, bus.sizeStore(devDax, 0));
+    assertEquals(0, bus.sizeStore(devDax, 2 * MIB));
+    assertEquals(0, bus.createStore(devDax.region(), 1));
+    assertEquals(0, bus.sizeStore(m.devDax("dax0.1"), 2 * MIB));
+    assertEquals(0, bus.sizeStore(devDax, 4 * MIB));
+    m.occupy(GIB + 4 * MIB);
+    String before = m.iomem.show();
+
+    assertEquals(0, bus.newIdStore(driver, DAX));
+
+    assertFalse(devDax.bound());
+    assertTrue(
+        m.log().contains("dax0.0: mapping1: 0x40400000-0x405fffff could not reserve range"));
+    assertEquals(before, m.iomem.show());
+  }
+
+  /** A device of two ranges. Expect struct pages for both, and none between them. */
+  @Test
+  void probe_twoRanges_bothHaveStructPages() {
+    assertEquals(0, m.dax.registerHmem());
+    Bus bus = m.dax.bus();
+    DevDax devDax = m.devDax(DAX);
+    assertEquals(0, bus.sizeStore(devDax, 0));
+    assertEquals(0, bus.sizeStore(devDax, 2 * MIB));
+    assertEquals(0, bus.createStore(devDax.region(), 1));
+    assertEquals(0, bus.sizeStore(m.devDax("dax0.1"), 2 * MIB));
+    assertEquals(0, bus.sizeStore(devDax, 4 * MIB));
+    long objects = m.slab.objectsInUse();
+
+    assertEquals(0, bus.newIdStore(driver, DAX));
+
+    assertTrue(devDax.bound());
+    assertEquals(0b101, m.subsections(GIB));
+    assertEquals(1024, m.owned(Owner.DEVICE));
+    assertEquals(VM_FAULT_NOPAGE, driver.devDaxHugeFault(devDax, 2 * MIB, 512, PMD_ORDER));
+    assertEquals(2, m.refcount(GIB + 4 * MIB));
+    assertEquals(0, m.dax.unbind(DAX));
+    assertEquals(0, m.owned(Owner.DEVICE));
+    assertEquals(objects, m.slab.objectsInUse());
+  }
+
+  /** What runs out of memory while devices are registered. Expect a line that says so. */
+  @Test
+  void registerHmem_noMemory_saysSo() {
+    m.failNth(1, "memregion_alloc");
+    assertEquals(-Errno.ENOMEM, m.dax.registerHmem());
+    assertTrue(
+        m.log()
+            .getLast()
+            .startsWith("hmem_platform.0: memregion allocation failure for [mem 0x40000000"));
+    DaxMachine other = new DaxMachine().boot().withSoftReserved(GIB, 512 * MIB);
+    other.failNth(1, "platform_device_alloc");
+    assertEquals(-Errno.ENOMEM, other.dax.registerHmem());
+    assertTrue(
+        other
+            .log()
+            .getLast()
+            .startsWith("hmem_platform.0: device allocation failure for [mem 0x40000000"));
+  }
+
+  /** Nodes of soft-reserved ranges. Expect each by its first address. */
+  @Test
+  void hmemInit_nodes_areByAddress() {
+    m.withSoftReserved(4 * GIB, 512 * MIB);
+    HmemDevice list = new HmemDevice(m.mm, m.iomem, addr -> addr / GIB);
+    assertEquals(0, list.hmemInit());
+
+    List<String> seen = new java.util.ArrayList<>();
+    assertEquals(
+        0,
+        list.walkHmemResources(
+            (nid, range) -> {
+              seen.add(nid + " " + Long.toHexString(range.start));
+              return 0;
+            }));
+    assertEquals(List.of("1 40000000", "4 100000000"), seen);
+  }
+
+  /** Legacy persistent memory that cannot be registered. Expect a line that says so. */
+  @Test
+  void registerPmem_fails_saysSo() {
+    DaxMachine p = new DaxMachine().boot().withPmem(GIB, GIB);
+    p.failNth(1, "memregion_alloc");
+    assertEquals(-Errno.ENXIO, p.dax.registerPmem());
+    assertEquals(
+        "e820_pmem: failed to register legacy persistent memory ranges", p.log().getLast());
   }
 }

@@ -485,4 +485,55 @@ class KmemTest {
     assertEquals("offline", m.dax.kmemState("dax1.0"));
     assertEquals(1, h.add().altmapsInUse());
   }
+
+  /** The type of such memory is made once. Expect -ENOMEM without it, and no question afterwards. */
+  @Test
+  void probe_memoryType_isMadeOnce() {
+    failAll("kmem_find_alloc_memory_type");
+    assertEquals(-Errno.ENOMEM, bind(START, SECTION));
+    assertNull(block(START));
+    m.machine.faults().disarm();
+    assertEquals(0, bind(START, SECTION));
+
+    failAll("kmem_find_alloc_memory_type");
+    assertEquals(0, bind(START + 4 * SECTION, SECTION));
+    assertEquals("offline", block(START + 4 * SECTION));
+  }
+
+  /** No region, number or device for the memory. Expect -ENOMEM, and the number free again. */
+  @ParameterizedTest
+  @CsvSource({"memregion_alloc", "alloc_dax_region", "__devm_create_dev_dax"})
+  void bindKmem_noDevice_isRefused(String site) {
+    m.failNth(1, site);
+    assertEquals(-Errno.ENOMEM, bind(START, SECTION));
+    assertNull(block(START));
+    m.machine.faults().disarm();
+
+    assertEquals(0, bind(START + 4 * SECTION, SECTION));
+    String name = site.equals("__devm_create_dev_dax") ? "dax1.0" : DAX;
+    assertEquals("offline", m.dax.kmemState(name));
+  }
+
+  /** A device that gets more than its region has. Expect -ENOSPC, and no block of it. */
+  @Test
+  void bindKmem_tooLarge_isRefused() {
+    assertEquals(0, bind(START, SECTION));
+    assertEquals(0, m.dax.unbindKmem(START));
+
+    assertEquals(-Errno.ENOSPC, bind(START, 2 * SECTION));
+    assertNull(block(START));
+  }
+
+  /** The driver's name, and the group that a device's memory is in. Expect the whole device there. */
+  @Test
+  void probe_group_isAsLargeAsTheDevice() {
+    assertEquals(0, bind(START, 2 * SECTION));
+
+    var group = Objects.requireNonNull(h.groups().memoryGroupFindById(0));
+    assertEquals(0, group.presentMovablePages);
+    assertEquals("kmem", new Kmem(m.mm, m.iomem, h).name());
+    assertEquals(DaxDeviceDriver.Type.DAXDRV_KMEM_TYPE, new Kmem(m.mm, m.iomem, h).type());
+    assertEquals(0, m.dax.unbindKmem(START));
+    assertNull(h.groups().memoryGroupFindById(0));
+  }
 }

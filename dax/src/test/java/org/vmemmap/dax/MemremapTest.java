@@ -641,4 +641,93 @@ class MemremapTest {
     assertTrue(m.warnings().isEmpty());
     assertEquals(11, m.mm.inline().folioOrder(new Folio(m.page(GIB))));
   }
+
+  /** A device that another one collided with. Expect no reference of it to be left behind. */
+  @Test
+  void memremap_overlap_keepsNoReference() {
+    DevPagemap first = m.device(GIB, SECTION, 0);
+    assertEquals(0, map(first));
+    long refs = first.ref;
+
+    assertEquals(-Errno.ENOMEM, map(m.device(GIB + 64 * MIB, SECTION, 0)));
+    assertEquals(-Errno.ENOMEM, map(m.device(GIB - 64 * MIB, SECTION, 0)));
+
+    assertEquals(refs, first.ref);
+    memremap.memunmapPages(first);
+    assertEquals(0, m.owned(Owner.DEVICE));
+  }
+
+  /** Two nodes, of which one has no memory. Expect a device without a node on the other. */
+  @Test
+  void memremap_noNode_skipsNodesWithoutMemory() {
+    m.mm.nodes().nodeSetOnline(5);
+    m.mm.nodes().nodeData(5).nodePresentPages = 1;
+    m.mm.nodes().nodeData(0).nodePresentPages = 0;
+    DevPagemap pgmap = m.device(GIB, SECTION, 0);
+
+    assertEquals(m.mm.model().va(GIB), memremap.memremapPages(pgmap, -1));
+
+    assertEquals(5, m.mm.inline().pageToNid(m.page(GIB)));
+  }
+
+  /** A page that still names a device that has gone. Expect no device for it. */
+  @Test
+  void pagePgmap_deviceGone_isNull() {
+    DevPagemap pgmap = m.device(GIB, SECTION, 0);
+    assertEquals(0, map(pgmap));
+    assertSame(pgmap, memremap.pagePgmap(m.page(GIB)));
+    memremap.memunmapPages(pgmap);
+    DevPagemap other = m.device(GIB, SECTION, 0);
+    assertEquals(0, map(other));
+    m.mm.struct().setCompoundInfo(m.page(GIB), pgmap.va());
+
+    assertNull(memremap.pagePgmap(m.page(GIB)));
+    assertSame(other, memremap.pagePgmap(m.page(GIB + PAGE)));
+  }
+
+  /** Ranges of two devices side by side. Expect each pfn to belong to its own, up to the border. */
+  @Test
+  void getDevPagemap_neighbours_areApart() {
+    DevPagemap a = m.device(GIB, 16 * MIB, 0);
+    DevPagemap b = m.device(GIB + 16 * MIB, 16 * MIB, 0);
+    assertEquals(0, map(a));
+    assertEquals(0, map(b));
+    long border = (GIB + 16 * MIB) / PAGE;
+
+    assertSame(a, memremap.getDevPagemap(border - 1));
+    assertSame(b, memremap.getDevPagemap(border));
+    assertSame(b, memremap.getDevPagemap(border + 4095));
+    assertNull(memremap.getDevPagemap(border + 4096));
+    assertTrue(memremap.belongsToDevice(border));
+    assertFalse(memremap.belongsToDevice(border + 4096));
+    memremap.putDevPagemap(a);
+    memremap.putDevPagemap(b);
+    memremap.putDevPagemap(b);
+    memremap.memunmapPages(a);
+    assertNull(memremap.getDevPagemap(border - 1));
+    assertTrue(memremap.belongsToDevice(border));
+    memremap.memunmapPages(b);
+    assertFalse(memremap.belongsToDevice(border));
+  }
+
+  /** Memory that only the driver frees. Expect its references by pages, and its word to be asked. */
+  @Test
+  void freeZoneDeviceFolio_private_dropsAllOfTheFolio() {
+    List<Folio> freed = new ArrayList<>();
+    DevPagemap pgmap = m.device(GIB, SECTION, 0);
+    pgmap.type = MemoryType.MEMORY_DEVICE_PRIVATE;
+    pgmap.ops = new Ops(freed::add, () -> {});
+    pgmap.owner = this;
+    assertEquals(0, map(pgmap));
+    memremap.zoneDevicePageInit(m.page(GIB), pgmap, 2);
+    assertEquals(1 + 4, pgmap.ref);
+    Folio folio = new Folio(m.page(GIB));
+    m.mm.struct().setMapping(folio.page(), 0x1000);
+
+    memremap.freeZoneDeviceFolio(folio);
+
+    assertEquals(1, pgmap.ref);
+    assertEquals(List.of(folio), freed);
+    assertEquals(0, m.mapping(GIB));
+  }
 }
