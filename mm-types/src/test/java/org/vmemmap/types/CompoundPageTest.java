@@ -246,4 +246,25 @@ class CompoundPageTest {
     assertEquals(
         "kernel BUG at PF_POISONED_CHECK: PagePoisoned(page)", String.valueOf(bug.getMessage()));
   }
+
+  /** Second and third page full of what was there before. Expect all that a head sets, set. */
+  @Test
+  void prepCompoundHead_dirtyPages_areSet() {
+    Page head = mm.model().pfnToPage(16);
+    Page one = struct.add(head, 1);
+    for (int offset = 8; offset < 64; offset += 8) {
+      struct.setWord(one, offset, 0x1234_5678_1234_5678L);
+    }
+    flags.set(head, PageFlags.PG_HEAD);
+
+    mm.inline().prepCompoundHead(head, 2);
+
+    assertEquals(-1, struct.half(one, StructPage.LARGE_MAPCOUNT));
+    assertEquals(0, struct.half(one, StructPage.NR_PAGES_MAPPED));
+    assertEquals(0, struct.word(one, StructPage.MM_IDS));
+    assertEquals(-1L, struct.word(one, StructPage.MM_ID_MAPCOUNT));
+    assertEquals(0, struct.half(one, StructPage.PINCOUNT));
+    assertEquals(-1, struct.half(one, StructPage.ENTIRE_MAPCOUNT));
+    assertEquals(4, struct.half(one, StructPage.NR_PAGES));
+  }
 }

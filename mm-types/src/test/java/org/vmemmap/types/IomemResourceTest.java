@@ -774,4 +774,168 @@ class IomemResourceTest {
     assertEquals(0, window.extType());
     assertEquals("[mem 0x00001000-0x00002fff flags 0x81000200]", ram.toString());
   }
+
+  /** Memory behind the addresses of a walk only. Expect -EINVAL, and nobody asked. */
+  @Test
+  void walkSystemRamRes_memoryBehindTheEnd_isNotSeen() {
+    ram(0xa000, 0xafff);
+    assertEquals(
+        -Errno.EINVAL,
+        iomem.walkSystemRamRes(
+            0x8000,
+            0x9fff,
+            found -> {
+              throw new AssertionError("visited " + found);
+            }));
+  }
+
+  /** Less than a page of RAM. Expect no run of frames to be visited, not even an empty one. */
+  @Test
+  void walkSystemRamRange_partOfAPage_isNotVisited() {
+    ram(0x1000, 0x17ff);
+    assertEquals(
+        -Errno.EINVAL,
+        iomem.walkSystemRamRange(
+            0,
+            16,
+            (pfn, n) -> {
+              throw new AssertionError("visited " + pfn + " + " + n);
+            }));
+  }
+
+  /** A resource that leaves its parent. Expect -EBUSY with the parent in the way. */
+  @Test
+  void insertResource_outsideParent_busy() {
+    Resource window = window(0x1000, 0x1fff, IORES_DESC_NONE);
+    Resource wide = res(0x1000, 0x2fff, "wide", IORESOURCE_MEM);
+
+    assertSame(window, iomem.insertResourceConflict(window, wide));
+    assertEquals(-Errno.EBUSY, iomem.insertResource(window, wide));
+    assertNull(window.child);
+  }
+
+  /**
+   * Resources inside a window, and over its end.
+   *
+   * <pre>
+   *   |       window       |
+   *     | in |          | over |
+   * </pre>
+   *
+   * Expect the first below the window, and the window in the way of the second.
+   */
+  @Test
+  void insertResource_insideWindow_descends() {
+    Resource window = window(0x1000, 0x4fff, IORES_DESC_NONE);
+    Resource in = res(0x2000, 0x2fff, "in", IORESOURCE_MEM);
+
+    assertEquals(0, iomem.insertResource(root, in));
+    assertSame(window, in.parent);
+    assertSame(window, iomem.insertResourceConflict(root, res(0x4000, 0x5fff, "over", 0)));
+    assertSame(window, iomem.insertResourceConflict(root, res(0x800, 0x1fff, "under", 0)));
+    assertEquals("00001000-00004fff : window\n  00002000-00002fff : in", iomem.show());
+  }
+
+  /** A resource that its parent does not know. Expect -EINVAL, as for one that is released. */
+  @Test
+  void removeResource_notAChild_invalid() {
+    Resource stray = res(0, 1, "stray", 0);
+    stray.parent = root;
+    assertEquals(-Errno.EINVAL, iomem.removeResource(stray));
+  }
+
+  /** A child that begins with the last byte that is removed. Expect it in the way, with a WARN. */
+  @Test
+  void releaseMemRegionAdjustable_childAtTheLastByte_warns() {
+    Resource all = ram(0x10000, 0x1ffff);
+    assertEquals(0, iomem.requestResource(all, res(0x17fff, 0x18fff, "user", 0)));
+
+    iomem.releaseMemRegionAdjustable(0x14000, 0x4000);
+
+    assertEquals(
+        List.of("release_mem_region_adjustable: split"), mm.printk().warnings());
+    assertEquals(0x1ffff, all.end);
+  }
+
+  /** A range inside the root, with somebody in it. Expect no message and no WARN. */
+  @Test
+  void reserveRegionWithSplit_insideRoot_saysNothing() {
+    Resource small = window(0x1000, 0x4fff, IORES_DESC_NONE);
+    assertNotNull(iomem.requestMemRegion(0x2000, 0x1000, "a"));
+
+    iomem.reserveRegionWithSplit(small, 0x1000, 0x4fff, "rest");
+    iomem.reserveRegionWithSplit(small, 0x2000, 0x2fff, "nothing");
+
+    assertEquals(
+        """
+        00001000-00004fff : window
+          00001000-00001fff : rest
+          00002000-00002fff : a
+          00003000-00004fff : rest""",
+        iomem.show());
+    assertEquals(List.of(), mm.printk().lines());
+    assertEquals(List.of(), mm.printk().warnings());
+  }
+
+  /** Resources nested ten deep. Expect /proc/iomem to indent no more than eight levels. */
+  @Test
+  void show_nestedDeep_indentsEightLevels() {
+    for (int depth = 0; depth < 10; depth++) {
+      window(0x1000, 0xffff - 0x100L * depth, IORES_DESC_NONE);
+    }
+
+    List<String> lines = iomem.show().lines().toList();
+
+    assertEquals("  ".repeat(7) + "00001000-0000f8ff : window", lines.get(7));
+    assertEquals("  ".repeat(8) + "00001000-0000f7ff : window", lines.get(8));
+    assertEquals("  ".repeat(8) + "00001000-0000f6ff : window", lines.get(9));
+  }
+
+  /** Neighbours that differ in one thing. Expect none of them joined with what is marked. */
+  @Test
+  void mergeSystemRamResource_different_stayApart() {
+    assertApart(res(0x2800, 0x2fff, "System RAM", RAM_BUSY));
+    assertApart(res(0x2000, 0x2fff, "Other RAM", RAM_BUSY));
+    assertApart(
+        new Resource(
+            0x2000, 0x2fff, "System RAM", RAM_BUSY, IORES_DESC_PERSISTENT_MEMORY_LEGACY));
+    assertApart(res(0x2000, 0x2fff, "System RAM", RAM_BUSY | 0x1));
+  }
+
+  private void assertApart(Resource second) {
+    freshTree();
+    Resource first = ram(0x1000, 0x1fff);
+    assertEquals(0, iomem.insertResource(root, second));
+    String before = iomem.show();
+    iomem.mergeSystemRamResource(second);
+    iomem.mergeSystemRamResource(first);
+    assertEquals(before, iomem.show());
+  }
+
+  /** Neighbours of which one is in use by somebody. Expect both to stay, whichever it is. */
+  @Test
+  void mergeSystemRamResource_child_stayApart() {
+    Resource first = ram(0x1000, 0x1fff);
+    Resource second = ram(0x2000, 0x2fff);
+    Resource user = res(0x2000, 0x20ff, "user", 0);
+    assertEquals(0, iomem.requestResource(second, user));
+    iomem.mergeSystemRamResource(second);
+    iomem.mergeSystemRamResource(first);
+    assertEquals(0x1fff, first.end);
+
+    assertEquals(0, iomem.releaseResource(user));
+    assertEquals(0, iomem.requestResource(first, res(0x1000, 0x10ff, "user", 0)));
+    iomem.mergeSystemRamResource(first);
+    assertEquals(0x1fff, first.end);
+  }
+
+  /** RAM beside a window with RAM in its second half. Expect both parts to count, so mixed. */
+  @Test
+  void regionIntersects_ramBesideHalfAWindow_isMixed() {
+    ram(0x1000, 0x1fff);
+    Resource window = window(0x2000, 0x2fff, IORES_DESC_NONE);
+    assertEquals(0, iomem.insertResource(window, res(0x2800, 0x2fff, "System RAM", RAM_BUSY)));
+
+    assertEquals(REGION_MIXED, intersects(0x1000, 0x2000));
+  }
 }

@@ -154,4 +154,41 @@ class ListsTest {
     assertEquals(0x1020, data.push(0, 32));
     assertThrows(IllegalStateException.class, () -> data.push(0, 1));
   }
+
+  /** A list spliced into another, walked backwards. Expect the same entries as forwards. */
+  @Test
+  void listSpliceInit_backwards_isTheSame() {
+    lists.listAdd(c, other);
+
+    lists.listSpliceInit(head, other);
+
+    assertEquals(c, lists.prev(other));
+    assertEquals(b, lists.prev(c));
+    assertEquals(a, lists.prev(b));
+    assertEquals(other, lists.prev(a));
+    assertEquals(head, lists.prev(head));
+  }
+
+  /** An entry in the middle goes. Expect its neighbours to know each other, both ways. */
+  @Test
+  void listDel_middle_neighboursAreLinked() {
+    lists.listAddTail(c, head);
+
+    lists.listDel(b);
+
+    assertEquals(c, lists.next(a));
+    assertEquals(a, lists.prev(c));
+    lists.listMove(c, other);
+    assertEquals(a, lists.prev(head));
+  }
+
+  /** The head of a function where another one was. Expect an empty list, whatever was there. */
+  @Test
+  void localHead_usedMemory_isEmpty() {
+    ListHead local = lists.localHead();
+    lists.listAdd(c, local);
+    lists.release(local);
+
+    assertTrue(lists.listEmpty(lists.localHead()));
+  }
 }

@@ -373,4 +373,61 @@ class MmzoneTest {
     assertEquals(2, more.subsectionMap().length);
     assertEquals(9, more.pageblockFlags().length);
   }
+
+  /** A search whose range ends before the section's first pfn in use. Expect the range's end. */
+  @Test
+  void firstValidPfn_behindTheRange_isTheEnd() {
+    usage(section(1, HOTPLUGGED))[0] = 1L << 4;
+    mmzone.highestPresentSectionNr = 1;
+
+    assertEquals(32768, mmzone.firstValidPfn(0, 32768));
+    section(0, EARLY);
+    assertEquals(0, mmzone.firstValidPfn(0, 100));
+  }
+
+  /** A root of sections that was never made between two. Expect the search to pass over it. */
+  @Test
+  void nextPresentSectionNr_rootMissing_isSkipped() {
+    section(0, EARLY);
+    section(300, EARLY);
+    mmzone.highestPresentSectionNr = 300;
+    assertFalse(mmzone.hasRoot(1));
+
+    assertEquals(300, mmzone.nextPresentSectionNr(0));
+    assertEquals(300, mmzone.nextPresentSectionNr(200));
+    section(256, EARLY);
+    assertEquals(256, mmzone.nextPresentSectionNr(0));
+    assertEquals(-1, mmzone.nextPresentSectionNr(300));
+  }
+
+  /** Sections of 256 MiB. Expect two words of subsections and sixteen of pageblocks. */
+  @Test
+  void memSectionUsageSize_largerSections_growsByWords() {
+    MmConfig config = MmConfig.debianX86().toBuilder().sectionSizeBits(28).build();
+    assertEquals(16 + 16 + 128, TestMm.with(config).mmzone().memSectionUsageSize());
+  }
+
+  /** A section that a device may be in, and no driver that knows. Expect its pfns to be online. */
+  @Test
+  void pfnOnline_nobodyKnowsDevices_isOnline() {
+    MemSection ms =
+        section(1, HOTPLUGGED | Mmzone.SECTION_IS_ONLINE | Mmzone.SECTION_TAINT_ZONE_DEVICE);
+    usage(ms)[0] = 1;
+    assertTrue(mmzone.pfnOnline(32768));
+  }
+
+  /** The subsections of a section are looked at. Expect others to be able to run before. */
+  @Test
+  void pfnSectionValid_usage_isReadBehindAYield() {
+    Mm mm = TestMm.debian();
+    mm.mmzone().setRoot(0);
+    MemSection ms = mm.mmzone().section(1);
+    ms.sectionMemMap = HOTPLUGGED;
+    List<String> steps = new ArrayList<>();
+    mm.machine().yields().listen((what, where) -> steps.add(what + " " + where));
+
+    assertFalse(mm.mmzone().pfnSectionValid(ms, 32768));
+
+    assertEquals(List.of("READ_ONCE ms->usage 32768"), steps);
+  }
 }

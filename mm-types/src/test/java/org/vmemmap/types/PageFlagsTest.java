@@ -251,4 +251,27 @@ class PageFlagsTest {
     assertEquals(3, layout.zonesMask());
     assertEquals(0, mm.inline().pageFlagsLayout().sectionsMask());
   }
+
+  /** The bits of node and zone. Expect them on top, and no node bits in a kernel of one node. */
+  @Test
+  void linkBits_nodeAndZone_areOnTop() {
+    Mm one = TestMm.with(MmConfig.debianX86().toBuilder().nodesShift(0).build());
+
+    assertEquals(0xfff8_0000_0000_0000L, mm.inline().linkBits());
+    assertEquals(0xe000_0000_0000_0000L, one.inline().linkBits());
+  }
+
+  /** A zone number that was computed. Expect the three zone bits to change, and no others. */
+  @Test
+  void setPageZonenum_number_changesTheZoneOnly() {
+    mm.struct().setFlags(page, -1L);
+    mm.inline().setPageZonenum(page, 5);
+    assertEquals(-1L & ~(2L << 51), mm.struct().flags(page));
+
+    mm.struct().setFlags(page, 0x7_ffff_c000_2040L);
+    mm.inline().setPageZonenum(page, 2);
+    assertEquals(0x7_ffff_c000_2040L | 2L << 51, mm.struct().flags(page));
+    mm.inline().setPageZonenum(page, 0);
+    assertEquals(0x7_ffff_c000_2040L, mm.struct().flags(page));
+  }
 }

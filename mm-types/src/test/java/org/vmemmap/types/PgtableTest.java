@@ -18,6 +18,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.vmemmap.machine.Checks;
 import org.vmemmap.machine.MachineFault;
+import org.vmemmap.machine.YieldPoints;
 
 /** The walk from init_mm's root, over page tables of 2 to 5 levels. */
 class PgtableTest {
@@ -287,5 +288,49 @@ class PgtableTest {
     long readOnly = arch.mkPte(FRAME, arch.pageKernelRo());
 
     assertEquals(arch.mkPte(FRAME, arch.pageKernel()), arch.writableLeaf(readOnly));
+  }
+
+  /** A range that ends one byte behind a boundary. Expect the boundary first. */
+  @ParameterizedTest
+  @CsvSource({"1, 20000", "2, 100000", "3, 1000000", "4, 10000000"})
+  void addrEnd_oneByteBehindTheBoundary_isTheBoundary(int level, String boundary) {
+    Pgtable pt = TestMm.with(MmConfig.debianX86(), OddPgtable.withLevels(5)).pgtable();
+    long next = Long.parseLong(boundary, 16);
+
+    assertEquals(next, pt.addrEnd(0x1_0000, next + 1, level));
+    assertEquals(next, pt.addrEnd(0x1_0000, next, level));
+  }
+
+  /**
+   * Entries are copied to another root, and read. Expect the store to be a step at which others may
+   * run, and each read to be told of with its 8 bytes.
+   */
+  @Test
+  void setP4dAndRead_listener_hearsThem() {
+    Mm mm = TestMm.with(MmConfig.debianX86(), OddPgtable.withLevels(5));
+    Pgtable pt = mm.pgtable();
+    populate(mm);
+    Ptr<P4d> p4d = pt.p4dOffset(pt.pgdOffsetK(VA), VA);
+    List<String> heard = new ArrayList<>();
+    mm.machine()
+        .yields()
+        .listen(
+            new YieldPoints.Listener() {
+              @Override
+              public void reached(String what, long where) {
+                heard.add(what);
+              }
+
+              @Override
+              public void access(long paddr, long bytes, boolean write) {
+                heard.add((write ? "write " : "read ") + Long.toHexString(paddr) + " " + bytes);
+              }
+            });
+
+    P4d entry = pt.p4dpGet(p4d);
+    assertEquals(List.of("read " + Long.toHexString(mm.model().pa(p4d.va())) + " 8"), heard);
+    heard.clear();
+    pt.setP4d(p4d, entry);
+    assertEquals("set_p4d", heard.getFirst());
   }
 }

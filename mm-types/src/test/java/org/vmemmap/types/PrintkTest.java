@@ -79,4 +79,28 @@ class PrintkTest {
 
     assertEquals(List.of(new Printk.Line(Printk.Level.DEBUG, "seen")), printk.lines());
   }
+
+  /** A WARN while somebody records the steps of all CPUs. Expect it among them. */
+  @Test
+  void warnOn_listener_isTold() {
+    YieldPoints yields = new YieldPoints();
+    Printk heard = new Printk(true, yields);
+    StringBuilder notes = new StringBuilder();
+    yields.listen(
+        new YieldPoints.Listener() {
+          @Override
+          public void reached(String what, long where) {}
+
+          @Override
+          public void noted(String what) {
+            notes.append(what);
+          }
+        });
+
+    heard.warnOn(false, "a");
+    heard.warnOn(true, "b");
+
+    assertEquals("WARNING: b", notes.toString());
+    assertEquals(new Printk.Line(Printk.Level.WARNING, "WARNING: b"), heard.lines().getLast());
+  }
 }
