@@ -186,4 +186,16 @@ class ZoneTest {
     assertEquals(Nodes.LOCAL_DISTANCE, mm.nodes().nodeDistance(1, 1));
     assertEquals(20, mm.nodes().nodeDistance(0, 1));
   }
+
+  /** A node that went offline, and one that never came. Expect the first among those that ever were. */
+  @Test
+  void everOnline_nodeOffline_isStillListed() {
+    Nodes nodes = mm.nodes();
+    PgData two = nodes.possibleNodeData(2);
+    nodes.nodeSetOnline(2);
+    nodes.nodeSetOffline(2);
+
+    assertEquals(List.of(node, two), nodes.everOnline());
+    assertEquals(List.of(node), nodes.online());
+  }
 }
