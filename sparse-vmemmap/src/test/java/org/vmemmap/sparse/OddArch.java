@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.sparse;
 
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.pagealloc.PageAlloc;
 import org.vmemmap.types.DevPagemap;
@@ -36,6 +38,21 @@ final class OddArch implements ArchVmemmap, ArchHotplug {
   /** Calls of {@link #archAddMemory}. */
   int added;
 
+  /** The walker knows of section orders. */
+  boolean sectionOrders = true;
+
+  /** CONFIG_ARCH_KEEP_MEMBLOCK. */
+  boolean keepMemblock;
+
+  /** HAVE_BOOTMEM_INFO_NODE. */
+  boolean bootmemInfo;
+
+  /** Sections whose memmap was to be registered. */
+  final List<Long> registered = new ArrayList<>();
+
+  /** Starts of the ranges that {@link #vmemmapPopulateDone} heard of. */
+  final List<Long> populated = new ArrayList<>();
+
   OddArch(Mm mm, PageAlloc pageAlloc, SparseVmemmap vmemmap, MemoryHotplug hotplug) {
     this.mm = mm;
     this.pageAlloc = pageAlloc;
@@ -48,6 +65,31 @@ final class OddArch implements ArchVmemmap, ArchHotplug {
     return basepagesOnly
         ? vmemmap.vmemmapPopulateBasepages(start, end, node, altmap)
         : vmemmap.vmemmapPopulateHugepages(start, end, node, altmap);
+  }
+
+  @Override
+  public void vmemmapPopulateDone(long start, long end) {
+    populated.add(start);
+  }
+
+  @Override
+  public boolean populatesBySectionOrder() {
+    return sectionOrders;
+  }
+
+  @Override
+  public boolean haveBootmemInfoNode() {
+    return bootmemInfo;
+  }
+
+  @Override
+  public void registerPageBootmemMemmap(long sectionNr, Page map, long nrPages) {
+    registered.add(sectionNr);
+  }
+
+  @Override
+  public boolean archKeepMemblock() {
+    return keepMemblock;
   }
 
   @Override
