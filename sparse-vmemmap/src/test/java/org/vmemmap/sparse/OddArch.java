@@ -53,6 +53,15 @@ final class OddArch implements ArchVmemmap, ArchHotplug {
   /** Starts of the ranges that {@link #vmemmapPopulateDone} heard of. */
   final List<Long> populated = new ArrayList<>();
 
+  /** Starts of the ranges that {@link #flushCacheVmap} heard of. */
+  final List<Long> flushed = new ArrayList<>();
+
+  /** Calls of {@link #memInit}. */
+  int memInits;
+
+  /** Calls of {@link #vmemmapPopulatePrintLast}. */
+  int lastPrinted;
+
   OddArch(Mm mm, PageAlloc pageAlloc, SparseVmemmap vmemmap, MemoryHotplug hotplug) {
     this.mm = mm;
     this.pageAlloc = pageAlloc;
@@ -70,6 +79,21 @@ final class OddArch implements ArchVmemmap, ArchHotplug {
   @Override
   public void vmemmapPopulateDone(long start, long end) {
     populated.add(start);
+  }
+
+  @Override
+  public void flushCacheVmap(long start, long end) {
+    flushed.add(start);
+  }
+
+  @Override
+  public void memInit() {
+    memInits++;
+  }
+
+  @Override
+  public void vmemmapPopulatePrintLast() {
+    lastPrinted++;
   }
 
   @Override
