@@ -7,8 +7,12 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.mockito.ArgumentMatchers.any;
 import static org.mockito.Mockito.when;
 
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.vmemmap.sparse.MmInitBench.Block;
 import org.vmemmap.sparse.MmInitBench.Ram;
 import org.vmemmap.types.DevPagemap;
@@ -16,6 +20,7 @@ import org.vmemmap.types.DevPagemap.MemoryType;
 import org.vmemmap.types.Migratetype;
 import org.vmemmap.types.MmConfig;
 import org.vmemmap.types.Mmzone;
+import org.vmemmap.types.Series;
 import org.vmemmap.types.ZoneType;
 
 /** Struct pages of device memory, as the captured kernels show them. */
@@ -303,5 +308,129 @@ class MmInitDeviceTest {
     assertThrows(
         IllegalStateException.class,
         () -> lone.memmapInitZoneDevice(bench.zone(0, ZoneType.ZONE_DEVICE), START, 512, pgmap(9)));
+  }
+
+  // ---- the series ----
+
+  /** 1 GiB with a shared memmap, of which 128 struct pages are its own. */
+  private static MmInitBench shared1G(Series series) {
+    MmInitBench bench = bench(MmConfig.debianX86().withSeries(series));
+    bench.mapMemmap(START, START + 128);
+    long shared = bench.machine.cpu().translate(bench.page(START + 64).va(), false);
+    for (long pfn = START + 128; pfn < START + 262144; pfn += 64) {
+      bench.map(bench.page(pfn).va(), shared, bench.mm.pgtable().pageKernelRo());
+    }
+    optimise(bench, true);
+    return bench;
+  }
+
+  /** Before patch 6 the pageblocks of visited struct pages only. Expect one of 512. */
+  @Test
+  void memmapInitZoneDevice_beforePatch6_setsVisitedPageblocks() {
+    MmInitBench bench = shared1G(Series.at(5));
+
+    init(bench, 262144, pgmap(18));
+
+    assertEquals(Map.of(START, MOVABLE), bench.pageblocks);
+    MmInitBench single = bench(MmConfig.debianX86().withSeries(Series.at(5)));
+    single.mapMemmap(START, START + 40000);
+    init(single, 40000, pgmap(0));
+    assertEquals(79, single.pageblocks.size());
+  }
+
+  /** A device in a boot section, before the fix. Expect the second half of its tails unwritten. */
+  @Test
+  void compoundNrPages_earlySectionBeforeTheFix_leavesTails() {
+    MmInitBench bench = bench(MmConfig.debianX86().withSeries(Series.at(0)));
+    bench.mapMemmap(START, START + 512);
+    bench.makeSection(
+        40, Mmzone.SECTION_MARKED_PRESENT | Mmzone.SECTION_HAS_MEM_MAP | Mmzone.SECTION_IS_EARLY);
+    optimise(bench, true);
+
+    init(bench, 512, pgmap(9));
+
+    assertArrayEquals(
+        new long[] {DEVICE, MASK_2M, 0, TAIL_MAPPING, 0, 0, REF_0, 0}, bench.words(START + 127));
+    assertArrayEquals(new long[8], bench.words(START + 128));
+  }
+
+  /**
+   * Sections with orders, patches 34 to 41: whether a section shares decides.
+   *
+   * <p>Expect 64 struct pages where it does and all 512 where it does not.
+   */
+  @Test
+  void compoundNrPages_bySection_asksWhetherItShares() {
+    for (boolean shares : new boolean[] {true, false}) {
+      MmInitBench bench = bench(MmConfig.debianX86().withSeries(Series.at(34)));
+      bench.mapMemmap(START, START + 512);
+      when(bench.vmemmap.daxBySection()).thenReturn(true);
+      when(bench.vmemmap.sharesTails(START)).thenReturn(shares);
+
+      init(bench, 512, pgmap(9));
+
+      long[] tail = {DEVICE, MASK_2M, 0, TAIL_MAPPING, 0, 0, REF_0, 0};
+      assertArrayEquals(tail, bench.words(START + 63));
+      assertArrayEquals(shares ? new long[8] : tail, bench.words(START + 64));
+      assertArrayEquals(shares ? new long[8] : tail, bench.words(START + 511));
+    }
+  }
+
+  /** Since patch 42 the section's count is asked for. Expect as many struct pages. */
+  @Test
+  void memmapInitZoneDevice_patch42_writesAsManyAsCounted() {
+    MmInitBench bench = bench(MmConfig.debianX86().withSeries(Series.at(42)));
+    bench.mapMemmap(START, START + 512);
+    when(bench.vmemmap.sectionVmemmapPageStructs(START, 512)).thenReturn(64L);
+
+    init(bench, 512, pgmap(9));
+
+    assertArrayEquals(
+        new long[] {DEVICE, MASK_2M, 0, TAIL_MAPPING, 0, 0, REF_0, 0}, bench.words(START + 63));
+    assertArrayEquals(new long[8], bench.words(START + 64));
+  }
+
+  /** Other CPUs are let in at each section's start. Expect one for each of two sections. */
+  @Test
+  void memmapInitZoneDevice_sections_letOthersRun() {
+    MmInitBench bench = bench();
+    bench.mapMemmap(START, START + 65536);
+    optimise(bench, false);
+    List<Long> yields = new ArrayList<>();
+    bench
+        .machine
+        .yields()
+        .listen(
+            (what, where) -> {
+              if (what.equals("cond_resched") && where < START + 65536) {
+                yields.add(where);
+              }
+            });
+
+    init(bench, 65536, pgmap(9));
+    // Once for the struct pages of each section, then once for its pageblocks.
+    List<Long> wanted = List.of(START, START + 32768, START, START + 32768);
+    assertEquals(wanted, yields);
+
+    yields.clear();
+    init(bench, 65536, pgmap(0));
+    assertEquals(wanted, yields);
+  }
+
+  /** Each kind of device memory. Expect a reference for generic memory only. */
+  @ParameterizedTest
+  @EnumSource(MemoryType.class)
+  void memmapInitZoneDevice_type_decidesAboutTheReference(MemoryType type) {
+    for (int size : new int[] {64, 72}) {
+      MmInitBench bench = bench(MmConfig.debianX86().withSizeofStructPage(size));
+      bench.mapMemmap(START, START + 512);
+      DevPagemap pgmap = pgmap(0);
+      pgmap.type = type;
+
+      init(bench, 512, pgmap);
+
+      boolean generic = type == MemoryType.MEMORY_DEVICE_GENERIC;
+      assertEquals(generic ? REF_1 : REF_0, bench.words(START + 7)[6]);
+    }
   }
 }

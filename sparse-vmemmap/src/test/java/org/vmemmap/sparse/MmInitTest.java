@@ -4,14 +4,18 @@ package org.vmemmap.sparse;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.mockito.ArgumentMatchers.any;
 import static org.mockito.ArgumentMatchers.anyBoolean;
+import static org.mockito.ArgumentMatchers.anyInt;
 import static org.mockito.ArgumentMatchers.notNull;
 import static org.mockito.Mockito.inOrder;
 import static org.mockito.Mockito.mock;
 import static org.mockito.Mockito.never;
+import static org.mockito.Mockito.times;
 import static org.mockito.Mockito.verify;
 import static org.mockito.Mockito.when;
 
@@ -27,8 +31,10 @@ import org.vmemmap.types.Errno;
 import org.vmemmap.types.KernelBug;
 import org.vmemmap.types.Migratetype;
 import org.vmemmap.types.MmConfig;
+import org.vmemmap.types.Page;
 import org.vmemmap.types.PageFlagsLayout;
 import org.vmemmap.types.PgData;
+import org.vmemmap.types.Series;
 import org.vmemmap.types.Zone;
 import org.vmemmap.types.ZoneType;
 
@@ -512,5 +518,204 @@ class MmInitTest {
     bench.mmInit.pageAllocInitLate();
 
     assertTrue(bench.log().contains("Memory: 124000K/131072K available (3072K reserved, 0K cma-reserved)"));
+  }
+
+  // ---- the order before 7.3 ----
+
+  /**
+   * A boot of 7.1.
+   *
+   * <pre>
+   *   cma | bootmem | sections | zones | late hook | struct pages
+   * </pre>
+   *
+   * Expect HugeTLB before the zones, sections before them, and its struct pages not at the end.
+   */
+  @Test
+  void boot_phases_comeInTheOrderOf71() {
+    MmConfig config = MmConfig.debianX86().withSeries(Series.profile("7.1"));
+    MmInitBench bench =
+        new MmInitBench(config, SECTION_8, new Ram(0x5000_0000L, 0x5800_0000L, 1));
+    HugetlbBootHooks hugetlb = mock(HugetlbBootHooks.class);
+    bench.mmInit.setHugetlbHooks(hugetlb);
+
+    bench.early().late();
+
+    InOrder order = inOrder(hugetlb, bench.pageAlloc, bench.sparse, bench.slab);
+    order.verify(hugetlb).hugetlbCmaReserve();
+    order.verify(hugetlb).hugetlbBootmemAlloc();
+    order.verify(bench.sparse).sparseInit();
+    order.verify(bench.pageAlloc).zoneInitFreeLists(bench.zone(0, ZoneType.ZONE_DMA32));
+    order.verify(bench.sparse).sparseVmemmapInitNidLate(0);
+    order.verify(bench.sparse).sparseVmemmapInitNidLate(1);
+    order
+        .verify(bench.pageAlloc)
+        .initPageblockMigratetype(bench.page(0x40000), Migratetype.MIGRATE_MOVABLE, false);
+    order.verify(bench.pageAlloc).freePagesCore(bench.page(0x40000), 10, false);
+    order.verify(bench.slab).setAvailable();
+    verify(bench.sparse, never()).memblocksPresent();
+    verify(hugetlb, never()).hugetlbBootmemStructPageInit();
+    verify(bench.vmemmap).memInit();
+  }
+
+  /** Sections are present before HugeTLB takes its pages, since patch 27. Expect that order. */
+  @Test
+  void boot_patch27_presentsSectionsFirst() {
+    for (int patches : new int[] {26, 27}) {
+      MmConfig config = MmConfig.debianX86().withSeries(Series.at(patches));
+      MmInitBench bench = new MmInitBench(config, SECTION_8);
+      HugetlbBootHooks hugetlb = mock(HugetlbBootHooks.class);
+      bench.mmInit.setHugetlbHooks(hugetlb);
+
+      bench.early();
+
+      InOrder order = inOrder(hugetlb, bench.sparse);
+      order.verify(bench.sparse, times(patches == 26 ? 0 : 1)).memblocksPresent();
+      order.verify(hugetlb).hugetlbCmaReserve();
+      order.verify(bench.sparse).sparseInit();
+      verify(bench.sparse, never()).sparseVmemmapInitNidLate(anyInt());
+    }
+  }
+
+  // ---- CMA ----
+
+  private static SmallMachine withReservedBlock() {
+    SmallMachine m = SmallMachine.small();
+    m.memblock.memblockReserve(128L << 20, 2L << 20);
+    return m.boot();
+  }
+
+  /**
+   * A reserved pageblock of a CMA area goes to the page allocator for the first time.
+   *
+   * <pre>
+   *   32768        33280
+   *   |RRRRRRRRRRRR|      ->   free, CMA
+   * </pre>
+   *
+   * Expect one free block of 512 pages, managed and counted as CMA.
+   */
+  @Test
+  void initCmaReservedPageblock_block_becomesFreeCma() {
+    SmallMachine m = withReservedBlock();
+    Zone zone = m.zone(0, ZoneType.ZONE_DMA32);
+    long managed = zone.managedPages;
+    long free = m.pageAlloc.nrFreePages(zone);
+    Page page = m.mm.model().pfnToPage(32768);
+    assertTrue(m.mm.flags().pageReserved(page));
+
+    m.mmInit.initCmaReservedPageblock(page);
+
+    assertEquals(managed + 512, zone.managedPages);
+    assertEquals(free + 512, m.pageAlloc.nrFreePages(zone));
+    assertEquals(512, zone.cmaPages);
+    assertFalse(m.mm.flags().pageReserved(m.mm.struct().add(page, 511)));
+    assertEquals(
+        Migratetype.MIGRATE_CMA, m.pageAlloc.getPfnblockMigratetype(page, 32768));
+    assertEquals(9, m.pageAlloc.buddyOrder(page));
+    assertEquals(List.of(), m.warnings());
+  }
+
+  /** A block whose pages are in use. Expect type and counters, and the pages left alone. */
+  @Test
+  void initCmaPageblock_inUse_onlyCounts() {
+    SmallMachine m = withReservedBlock();
+    Zone zone = m.zone(0, ZoneType.ZONE_DMA32);
+    long managed = zone.managedPages;
+    long free = m.pageAlloc.nrFreePages(zone);
+    Page page = m.mm.model().pfnToPage(32768);
+
+    m.mmInit.initCmaPageblock(page);
+
+    assertEquals(managed + 512, zone.managedPages);
+    assertEquals(free, m.pageAlloc.nrFreePages(zone));
+    assertEquals(512, zone.cmaPages);
+    assertTrue(m.mm.flags().pageReserved(page));
+    assertEquals(
+        Migratetype.MIGRATE_CMA, m.pageAlloc.getPfnblockMigratetype(page, 32768));
+  }
+
+  // ---- answers ----
+
+  /** Pfns in zones, in none, and of another node. Expect the zone that spans it, or none. */
+  @Test
+  void pfnToZone_node_findsWhatSpansIt() {
+    MmInitBench bench =
+        MmInitBench.debian(SECTION_8, new Ram(0x1_0000_0000L, 0x1_0800_0000L, 1)).layOutZones();
+
+    assertSame(bench.zone(0, ZoneType.ZONE_DMA32), bench.mmInit.pfnToZone(0x40000, 0));
+    assertSame(bench.zone(0, ZoneType.ZONE_DMA32), bench.mmInit.pfnToZone(0x47fff, 0));
+    assertNull(bench.mmInit.pfnToZone(0x48000, 0));
+    assertNull(bench.mmInit.pfnToZone(0x3ffff, 0));
+    assertNull(bench.mmInit.pfnToZone(0x40000, 1));
+    assertSame(bench.zone(1, ZoneType.ZONE_NORMAL), bench.mmInit.pfnToZone(0x100000, 1));
+  }
+
+  /** What zones and nodes of a boot say. Expect nodes with memory, free pages and the last pfn. */
+  @Test
+  void boot_counts_areThoseOfMemblock() {
+    MmInitBench bench =
+        MmInitBench.debian(SECTION_8, new Ram(0x5000_0000L, 0x5800_0000L, 3))
+            .reserve(0x4000_0000L, 0x4000_1800L)
+            .early();
+
+    assertEquals(List.of(0, 3), bench.mmInit.nodesWithMemory());
+    assertEquals(2 * 32768 - 2, bench.mmInit.nrKernelPages());
+    assertEquals(2 * 32768 - 2, bench.mmInit.nrAllPages());
+    assertEquals(0x57fff, bench.mmInit.highestMemmapPfn());
+  }
+
+  /** A node is set up a second time. Expect the warning. */
+  @Test
+  void freeAreaInitNode_again_warns() {
+    MmInitBench bench = MmInitBench.debian(SECTION_8);
+    bench.mm.nodes().nodeData(0).nrZones = 1;
+
+    bench.early();
+
+    assertEquals(
+        List.of("free_area_init_node: pgdat->nr_zones"), bench.mm.printk().warnings());
+  }
+
+  /** A node that is known and has no memory. Expect its line, and zones of nothing. */
+  @Test
+  void freeAreaInitNode_memoryless_saysSo() {
+    MmInitBench bench = MmInitBench.debian(SECTION_8);
+    PgData empty = bench.mm.nodes().nodeData(2);
+    Zone normal = bench.zone(2, ZoneType.ZONE_NORMAL);
+    normal.spannedPages = 7;
+    normal.zoneStartPfn = 7;
+    normal.presentPages = 7;
+    normal.presentEarlyPages = 7;
+    empty.nodeSpannedPages = 7;
+    empty.nodePresentPages = 7;
+    empty.firstDeferredPfn = 7;
+
+    bench.early();
+
+    assertTrue(bench.log().contains("Initmem setup node 2 as memoryless"));
+    assertEquals(0, normal.spannedPages + normal.zoneStartPfn);
+    assertEquals(0, normal.presentPages + normal.presentEarlyPages);
+    assertEquals(0, empty.nodeSpannedPages + empty.nodePresentPages);
+    assertEquals(Long.MAX_VALUE, empty.firstDeferredPfn);
+    assertFalse(normal.initialized);
+    assertEquals(List.of(0), bench.mmInit.nodesWithMemory());
+  }
+
+  /** A page of a boot section that is reserved, whatever its state. Expect it initialised anew. */
+  @Test
+  void initPageFromNid_again_initialises() {
+    MmInitBench bench = MmInitBench.debian(SECTION_8).early();
+    bench.mm.struct().setFlags(bench.page(0x40200), 0);
+    bench.pageblocks.clear();
+
+    bench.mmInit.initDeferredPage(0x40200, 0);
+    assertEquals(0, bench.words(0x40200)[0]);
+    bench.mmInit.initPageFromNid(0x40200, 0);
+
+    assertEquals(ZoneType.ZONE_DMA32, bench.mm.inline().pageZone(bench.page(0x40200)).idx());
+    assertEquals(Map.of(0x40200L, new Block(Migratetype.MIGRATE_MOVABLE, false)), bench.pageblocks);
+    bench.mmInit.initSinglePage(bench.page(0x40201), 0x40201, ZoneType.ZONE_NORMAL, 0);
+    assertEquals(2L << 51 | 0x7_ffff_c000_0000L, bench.words(0x40201)[0]);
   }
 }
