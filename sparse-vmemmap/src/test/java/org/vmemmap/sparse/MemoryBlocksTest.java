@@ -764,8 +764,8 @@ class MemoryBlocksTest {
         .registerMemoryNotifier(
             (action, arg) ->
                 action == MemoryBlock.MEM_GOING_ONLINE
-                        || arg.startPfn() != START >>> 12
-                            && action == MemoryBlock.MEM_GOING_OFFLINE
+                        || (arg.startPfn() != START >>> 12
+                            && action == MemoryBlock.MEM_GOING_OFFLINE)
                     ? NotifierChain.NOTIFY_BAD
                     : NotifierChain.NOTIFY_OK);
 

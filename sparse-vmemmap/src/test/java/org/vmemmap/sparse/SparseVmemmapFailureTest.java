@@ -35,6 +35,9 @@ class SparseVmemmapFailureTest {
   /** A section 1 TiB up, whose root of mem_section does not exist yet. */
   private static final long FAR_PFN = 8192 * SECTION;
 
+  /** Pages whose memmap has a pmd table of its own, 512 MiB, and a root of mem_section. */
+  private static final long FAR_STEP = 256 * SECTION;
+
   private static final int ORDER_2M = 9;
   private static final int ORDER_1G = 18;
 
@@ -57,6 +60,10 @@ class SparseVmemmapFailureTest {
   /** One chunk that is added and removed. */
   private record Chunk(
       long pfn, long nrPages, @Nullable VmemAltmap altmap, @Nullable DevPagemap pgmap) {
+    Chunk moved(long step) {
+      return new Chunk(pfn + step, nrPages, altmap, pgmap);
+    }
+
     int add(SmallMachine m) {
       return m.addSection(pfn, nrPages, altmap, pgmap);
     }
@@ -80,11 +87,18 @@ class SparseVmemmapFailureTest {
 
   /** Runs the chunk in both modes with every n; returns how many additions failed. */
   private int failEachAllocation(Chunk chunk) {
+    return failEachAllocation(chunk, 0);
+  }
+
+  /** The same, each run {@code step} pages further: what an earlier run left is not met again. */
+  private int failEachAllocation(Chunk first, long step) {
     List<Long> before = books();
     int refused = 0;
+    Chunk chunk = first;
     for (Mode mode : Mode.values()) {
       boolean failed = true;
       for (int n = 1; failed; n++) {
+        chunk = chunk.moved(step);
         mode.arm(m, n);
         int rc = chunk.add(m);
         failed = m.machine.faults().failed() > 0;
@@ -148,13 +162,13 @@ class SparseVmemmapFailureTest {
   }
 
   /**
-   * A section with leaves, in a place without mem_section root and tables.
+   * A section with leaves, each time in a place without mem_section root and tables.
    *
    * <p>Expect a failed block alone to fall back to base pages and succeed, all else to be undone.
    */
   @Test
   void sparseAddSection_leaves_eachFailureRollsBackOrFallsBack() {
-    assertTrue(failEachAllocation(new Chunk(FAR_PFN, SECTION, null, null)) > 0);
+    assertTrue(failEachAllocation(new Chunk(FAR_PFN, SECTION, null, null), FAR_STEP) > 0);
   }
 
   /** A section out of an altmap. Expect no fallback: what fails is refused, the altmap is whole. */
