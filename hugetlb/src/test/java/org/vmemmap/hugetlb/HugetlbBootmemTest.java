@@ -24,16 +24,27 @@ import org.vmemmap.types.StructPage;
 /** The pools at boot: gigantic pages from memblock, the others from the page allocator. */
 final class HugetlbBootmemTest {
   private static final long GIB = PoolMachine.GIB;
-  private static final long PAGES_1G = 262144;
-  private static final String NR_1G =
-      "/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages";
+  private static final long SIZE = 128 * PoolMachine.MIB;
+  private static final long PAGES = 32768;
+  private static final String NR_128M =
+      "/sys/kernel/mm/hugepages/hugepages-131072kB/nr_hugepages";
+
+  /** Gigantic pages as large as a section, so that a machine can be small. */
+  private static HugetlbArch sizes() {
+    return HugetlbArch.of(PoolMachine.SIZE_2M, SIZE);
+  }
+
+  private static PoolMachine large() {
+    return new PoolMachine(
+        PoolMachine.config(), sizes(), new PoolMachine.Ram(0, 4 * SIZE, 0));
+  }
 
   private static PoolMachine twoLargeNodes() {
     return new PoolMachine(
         PoolMachine.config(),
-        PoolMachine.sizes(),
-        new PoolMachine.Ram(0, 3 * GIB, 0),
-        new PoolMachine.Ram(3 * GIB, 5 * GIB, 1));
+        sizes(),
+        new PoolMachine.Ram(0, 3 * SIZE, 0),
+        new PoolMachine.Ram(3 * SIZE, 5 * SIZE, 1));
   }
 
   private static List<String> hugetlbLog(PoolMachine pool) {
@@ -43,19 +54,19 @@ final class HugetlbBootmemTest {
   // ---------------------------------------------------------------- gigantic
 
   /**
-   * Two pages of 1 GiB of four, not optimised. Expect them in the pool with tails of their own, and
+   * Two pages of 128 MiB of four, not optimised. Expect them in the pool with tails of their own, and
    * their blocks movable.
    */
   @Test
   void boot_giganticPages_areInThePool() {
-    PoolMachine pool = PoolMachine.large().cmdline("hugepagesz=1G", "hugepages=2").boot();
-    Hstate h = pool.hstate(GIB);
+    PoolMachine pool = large().cmdline("hugepagesz=128M", "hugepages=2").boot();
+    Hstate h = pool.hstate(SIZE);
     assertEquals(2, h.freeHugePages);
-    assertEquals(2 * PAGES_1G, pool.owned(Owner.HUGEPAGE));
+    assertEquals(2 * PAGES, pool.owned(Owner.HUGEPAGE));
     Folio folio = pool.folio(pool.freePfns(h, 0).get(0));
     assertEquals(0x8, pool.mm.struct().priv(folio.page()));
-    assertEquals(18, pool.mm.inline().folioOrder(folio));
-    Page last = pool.mm.flags().folioPage(folio, PAGES_1G - 1);
+    assertEquals(15, pool.mm.inline().folioOrder(folio));
+    Page last = pool.mm.flags().folioPage(folio, PAGES - 1);
     assertEquals(folio.page(), pool.mm.flags().compoundHead(last));
     assertEquals(0, pool.mm.struct().refcount(last));
     assertEquals(last.va() + 8, pool.mm.struct().word(last, 16));
@@ -65,10 +76,9 @@ final class HugetlbBootmemTest {
     assertEquals(List.of(), pool.warnings());
   }
 
-  /** The same with hugetlb_free_vmemmap=on. Expect 4095 shared pages of memmap for each. */
+  /** Two of 1 GiB, optimised. Expect 4095 shared pages of memmap for each. */
   @Test
   void boot_giganticPagesOptimized_share4095Pages() {
-    PoolMachine plain = PoolMachine.large().boot();
     PoolMachine pool =
         PoolMachine.large()
             .cmdline("hugetlb_free_vmemmap=on", "hugepagesz=1G", "hugepages=2")
@@ -78,24 +88,22 @@ final class HugetlbBootmemTest {
     assertTrue(pool.optimized(folio));
     assertEquals(4095, pool.readOnlyPages(folio, h));
     assertEquals(2, new HashSet<>(pool.frames(folio, h)).size());
-    assertEquals(
-        plain.mm.vmstat().nrMemmapBootPages() - 2 * 4095,
-        pool.mm.vmstat().nrMemmapBootPages());
+    assertEquals(4 * 4096 - 2 * 4095, pool.mm.vmstat().nrMemmapBootPages());
     assertEquals(1, pool.owned(Owner.SHARED_TAIL));
-    Page last = pool.mm.flags().folioPage(folio, PAGES_1G - 1);
+    Page last = pool.mm.flags().folioPage(folio, 8 * PAGES - 1);
     assertEquals(folio.page(), pool.mm.flags().compoundHead(last));
   }
 
   /**
-   * An optimised boot page is freed again. Expect 4095 frames made at run time, and the memory with
+   * An optimised boot page is freed again. Expect 511 frames made at run time, and the memory with
    * the page allocator.
    */
   @Test
   void shrink_bootPage_isRestoredAndFreed() {
     PoolMachine pool = bootPageOptimized(false);
-    assertEquals(0, pool.system.sysfs().write(NR_1G, "0"));
-    assertEquals("0", pool.system.sysfs().read(NR_1G));
-    assertEquals(4095, pool.mm.vmstat().nrMemmapPages());
+    assertEquals(0, pool.system.sysfs().write(NR_128M, "0"));
+    assertEquals("0", pool.system.sysfs().read(NR_128M));
+    assertEquals(511, pool.mm.vmstat().nrMemmapPages());
     assertEquals(0, pool.owned(Owner.HUGEPAGE));
     assertEquals(0, pool.pageAlloc.badPageReports());
   }
@@ -108,11 +116,11 @@ final class HugetlbBootmemTest {
   @Test
   void shrink_bootPageWithChecks_findsTheStrayReference() {
     PoolMachine pool = bootPageOptimized(true);
-    Folio folio = pool.folio(pool.freePfns(pool.hstate(GIB), 0).get(0));
+    Folio folio = pool.folio(pool.freePfns(pool.hstate(SIZE), 0).get(0));
     assertEquals(1, pool.mm.struct().refcount(pool.mm.flags().folioPage(folio, 100)));
-    assertEquals(0, pool.system.sysfs().write(NR_1G, "0"));
+    assertEquals(0, pool.system.sysfs().write(NR_128M, "0"));
     assertTrue(pool.pageAlloc.badPageReports() > 0);
-    assertEquals(PAGES_1G, pool.owned(Owner.HUGEPAGE));
+    assertEquals(PAGES, pool.owned(Owner.HUGEPAGE));
   }
 
   /** init_on_alloc, which is on by default, brings the checks with it. */
@@ -120,9 +128,9 @@ final class HugetlbBootmemTest {
     PoolMachine pool =
         new PoolMachine(
                 PoolMachine.config().withDebugVm(false),
-                PoolMachine.sizes(),
-                new PoolMachine.Ram(0, 4 * GIB, 0))
-            .cmdline("hugetlb_free_vmemmap=on", "hugepagesz=1G", "hugepages=1");
+                sizes(),
+                new PoolMachine.Ram(0, 4 * SIZE, 0))
+            .cmdline("hugetlb_free_vmemmap=on", "hugepagesz=128M", "hugepages=1");
     pool.mmInit.earlyInitOnAlloc(checks ? "1" : "0");
     return pool.boot();
   }
@@ -130,42 +138,42 @@ final class HugetlbBootmemTest {
   /** A gigantic page at run time. Expect a contiguous block, optimised as at boot. */
   @Test
   void setPool_giganticAtRunTime_isFoundAndOptimized() {
-    PoolMachine pool = PoolMachine.large().cmdline("hugetlb_free_vmemmap=on").boot();
-    Hstate h = pool.hstate(GIB);
+    PoolMachine pool = large().cmdline("hugetlb_free_vmemmap=on").boot();
+    Hstate h = pool.hstate(SIZE);
     assertEquals(
         0, pool.system.resize().nrHugepagesStoreCommon0(h, PoolMachine.NO_NODE, 1));
     assertEquals(1, h.nrHugePages);
     Folio folio = pool.folio(pool.freePfns(h, 0).get(0));
-    assertEquals(4095, pool.readOnlyPages(folio, h));
+    assertEquals(511, pool.readOnlyPages(folio, h));
     assertEquals(0, pool.mm.refs().folioRefCount(folio));
     assertEquals(List.of(), pool.warnings());
   }
 
-  /** Nine pages of 1 GiB of a machine with four. Expect three and the kernel's message. */
+  /** Nine pages of a machine that has room for four. Expect three and the kernel's message. */
   @Test
   void boot_moreGiganticPagesThanMemory_saysSo() {
-    PoolMachine pool = PoolMachine.large().cmdline("hugepagesz=1G", "hugepages=9").boot();
-    assertEquals(3, pool.hstate(GIB).nrHugePages);
+    PoolMachine pool = large().cmdline("hugepagesz=128M", "hugepages=9").boot();
+    assertEquals(3, pool.hstate(SIZE).nrHugePages);
     assertTrue(
         hugetlbLog(pool)
             .contains(
-                "HugeTLB: allocating 9 of page size 1.00 GiB failed.  Only allocated 3"
+                "HugeTLB: allocating 9 of page size 128 MiB failed.  Only allocated 3"
                     + " hugepages."));
   }
 
   /** Two pages without a node on two nodes. Expect one on each. */
   @Test
   void boot_twoNodes_goesRound() {
-    PoolMachine pool = twoLargeNodes().cmdline("hugepagesz=1G", "hugepages=2").boot();
-    assertEquals(1, pool.hstate(GIB).nrHugePagesNode[0]);
-    assertEquals(1, pool.hstate(GIB).nrHugePagesNode[1]);
+    PoolMachine pool = twoLargeNodes().cmdline("hugepagesz=128M", "hugepages=2").boot();
+    assertEquals(1, pool.hstate(SIZE).nrHugePagesNode[0]);
+    assertEquals(1, pool.hstate(SIZE).nrHugePagesNode[1]);
   }
 
   /** Five pages on node 1, which has two. Expect two, none elsewhere, and the node's message. */
   @Test
   void boot_nodeHasTooFew_saysSo() {
-    PoolMachine pool = twoLargeNodes().cmdline("hugepagesz=1G", "hugepages=1:5").boot();
-    Hstate h = pool.hstate(GIB);
+    PoolMachine pool = twoLargeNodes().cmdline("hugepagesz=128M", "hugepages=1:5").boot();
+    Hstate h = pool.hstate(SIZE);
     long got = h.nrHugePagesNode[1];
     assertEquals(0, h.nrHugePagesNode[0]);
     assertTrue(got == 1 || got == 2, "got=" + got);
@@ -173,15 +181,15 @@ final class HugetlbBootmemTest {
     assertTrue(
         hugetlbLog(pool)
             .contains(
-                "HugeTLB: allocating 5 of page size 1.00 GiB failed node1.  Only allocated "
+                "HugeTLB: allocating 5 of page size 128 MiB failed node1.  Only allocated "
                     + got + " hugepages."));
   }
 
   /**
-   * The movable zone starts in the middle of the third GiB.
+   * The movable zone starts in the middle of the third quarter.
    *
    * <pre>
-   *   0         1G         2G    2.5G     3G         4G
+   *   0         128M       256M  320M     384M       512M
    *   | image   |  page    |  x  |   x    |   page   |     x: in two zones, given back
    * </pre>
    *
@@ -189,24 +197,24 @@ final class HugetlbBootmemTest {
    */
   @Test
   void boot_pageInTwoZones_isGivenBack() {
-    PoolMachine pool = PoolMachine.large().cmdline("hugepagesz=1G", "hugepages=3");
-    pool.mmInit.cmdlineParseKernelcore("2560M");
+    PoolMachine pool = large().cmdline("hugepagesz=128M", "hugepages=3");
+    pool.mmInit.cmdlineParseKernelcore("320M");
     pool.boot();
-    assertEquals(2, pool.hstate(GIB).nrHugePages);
+    assertEquals(2, pool.hstate(SIZE).nrHugePages);
     assertEquals(
         List.of(
-            "HugeTLB: freed 1 cross-zone hugepages of size 1.00 GiB on node 0.",
-            "HugeTLB: allocating 3 of page size 1.00 GiB failed.  Only allocated 2 hugepages."),
+            "HugeTLB: freed 1 cross-zone hugepages of size 128 MiB on node 0.",
+            "HugeTLB: allocating 3 of page size 128 MiB failed.  Only allocated 2 hugepages."),
         hugetlbLog(pool).subList(0, 2));
   }
 
   /** No memory for the second page. Expect one page, and the message. */
   @Test
   void boot_secondAllocationFails_keepsTheFirst() {
-    PoolMachine pool = PoolMachine.large().cmdline("hugepagesz=1G", "hugepages=2");
+    PoolMachine pool = large().cmdline("hugepagesz=128M", "hugepages=2");
     pool.failFrom(2, "memblock_alloc_hugetlb");
     pool.boot();
-    assertEquals(1, pool.hstate(GIB).nrHugePages);
+    assertEquals(1, pool.hstate(SIZE).nrHugePages);
   }
 
   /** Struct pages of 80 bytes: a tail holds a pointer. Expect the last tail to lead to its head. */
@@ -215,12 +223,12 @@ final class HugetlbBootmemTest {
     PoolMachine pool =
         new PoolMachine(
                 PoolMachine.config().withSizeofStructPage(80),
-                PoolMachine.sizes(),
-                new PoolMachine.Ram(0, 3 * GIB, 0))
-            .cmdline("hugepagesz=1G", "hugepages=1")
+                sizes(),
+                new PoolMachine.Ram(0, 3 * SIZE, 0))
+            .cmdline("hugepagesz=128M", "hugepages=1")
             .boot();
-    Folio folio = pool.folio(pool.freePfns(pool.hstate(GIB), 0).get(0));
-    Page last = pool.mm.flags().folioPage(folio, PAGES_1G - 1);
+    Folio folio = pool.folio(pool.freePfns(pool.hstate(SIZE), 0).get(0));
+    Page last = pool.mm.flags().folioPage(folio, PAGES - 1);
     assertEquals(folio.va() + 1, pool.mm.struct().word(last, StructPage.COMPOUND_INFO));
     assertEquals(folio.page(), pool.mm.flags().compoundHead(last));
   }
@@ -228,16 +236,16 @@ final class HugetlbBootmemTest {
   /** CMA areas exist, but not for boot pages. Expect no boot page and one message. */
   @Test
   void boot_cmaEnabled_skipsGiganticPages() {
-    PoolMachine pool = PoolMachine.large();
+    PoolMachine pool = large();
     HugetlbCma cma =
         new HugetlbCma() {
           @Override
           public long hugetlbCmaTotalSize() {
-            return GIB;
+            return SIZE;
           }
         };
     HugetlbSystem system = system(pool, pool.mmInit, cma);
-    system.earlyParam("hugepagesz", "1G");
+    system.earlyParam("hugepagesz", "128M");
     system.earlyParam("hugepages", "1");
     system.bootmem().hugetlbBootmemAlloc();
     assertEquals(
@@ -253,7 +261,7 @@ final class HugetlbBootmemTest {
         pool.sparseVmemmap,
         pool.sparse,
         mmInit,
-        PoolMachine.sizes(),
+        sizes(),
         cma);
   }
 
@@ -361,13 +369,13 @@ final class HugetlbBootmemTest {
    */
   @Test
   void allocBootmem_otherNodeAndTwoZones_warns() {
-    PoolMachine pool = PoolMachine.large();
+    PoolMachine pool = large();
     pool.mm.nodes().nodeData(0);
     MmInit mmInit = mock(MmInit.class);
     when(mmInit.earlyPfnToNid(anyLong())).thenReturn(1);
     when(mmInit.pfnRangeIntersectsZones(anyInt(), anyLong(), anyLong())).thenReturn(true);
     HugetlbSystem system = system(pool, mmInit, HugetlbCma.NONE);
-    system.earlyParam("hugepagesz", "1G");
+    system.earlyParam("hugepagesz", "128M");
     system.earlyParam("hugepages", "0:1");
 
     system.bootmem().hugetlbBootmemAlloc();
@@ -376,7 +384,7 @@ final class HugetlbBootmemTest {
         List.of("alloc_bootmem_huge_page: nid_request != NUMA_NO_NODE && nid != nid_request"),
         pool.warnings());
     assertEquals(
-        "HugeTLB: freed 1 cross-zone hugepages of size 1.00 GiB on node 0.",
+        "HugeTLB: freed 1 cross-zone hugepages of size 128 MiB on node 0.",
         hugetlbLog(pool).get(0));
     assertEquals(0, pool.owned(Owner.HUGEPAGE));
   }
@@ -413,15 +421,15 @@ final class HugetlbBootmemTest {
   /** A boot page that starts inside a page block. Expect a warning. */
   @Test
   void gather_notPageblockAligned_warns() {
-    PoolMachine pool = PoolMachine.large().boot();
-    long crooked = PAGES_1G + 64;
-    plantBootPage(pool, crooked, pool.hstate(GIB));
+    PoolMachine pool = large().boot();
+    long crooked = PAGES + 64;
+    plantBootPage(pool, crooked, pool.hstate(SIZE));
     pool.system.bootmem().hugetlbBootmemStructPageInit();
     assertTrue(
         pool.warnings()
             .contains(
                 "hugetlb_bootmem_init_migratetype: !pageblock_aligned(folio_pfn(folio))"));
-    assertFalse(pool.freePfns(pool.hstate(GIB), 0).isEmpty());
+    assertFalse(pool.freePfns(pool.hstate(SIZE), 0).isEmpty());
   }
 
   /** Puts a huge_bootmem_page at the pfn on node 0's list, with one reference. */

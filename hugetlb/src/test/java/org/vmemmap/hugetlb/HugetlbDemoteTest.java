@@ -210,7 +210,7 @@ final class HugetlbDemoteTest {
   }
 
   /**
-   * A boot page of 1 GiB in a zone whose memmap is initialised at once: its shared tails carry a
+   * A boot page of 128 MiB in a zone whose memmap is initialised at once: its shared tails carry a
    * reference. Restored, all its tails do; demotion makes heads of them and looks at no count.
    * Expect every head but the first, which HugeTLB has frozen itself, to sit in the pool with it.
    */
@@ -219,18 +219,18 @@ final class HugetlbDemoteTest {
     PoolMachine pool =
         new PoolMachine(
             PoolMachine.config().withDebugVm(false),
-            PoolMachine.sizes(),
-            new PoolMachine.Ram(0, 4 * PoolMachine.GIB, 0));
-    pool.cmdline("hugetlb_free_vmemmap=on", "hugepagesz=1G", "hugepages=1").boot();
-    assertEquals(1, pool.hstate(PoolMachine.GIB).nrHugePages);
-    String file = "/sys/kernel/mm/hugepages/hugepages-1048576kB/demote";
+            HugetlbArch.of(PoolMachine.SIZE_2M, 128 * PoolMachine.MIB),
+            new PoolMachine.Ram(0, 512 * PoolMachine.MIB, 0));
+    pool.cmdline("hugetlb_free_vmemmap=on", "hugepagesz=128M", "hugepages=1").boot();
+    assertEquals(1, pool.hstate(128 * PoolMachine.MIB).nrHugePages);
+    String file = "/sys/kernel/mm/hugepages/hugepages-131072kB/demote";
     assertEquals(0, pool.system.sysfs().write(file, "1"));
-    assertEquals(512, pool.h2m().freeHugePages);
+    assertEquals(64, pool.h2m().freeHugePages);
     long held =
         pool.freePfns(0).stream()
             .filter(pfn -> pool.mm.refs().folioRefCount(pool.folio(pfn)) == 1)
             .count();
-    assertEquals(511, held);
+    assertEquals(63, held);
   }
 
   private static void assertPool(Hstate h, long pages) {

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.hugetlb;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.NavigableSet;
 import java.util.Set;
 import java.util.TreeSet;
@@ -19,6 +22,7 @@ import org.vmemmap.pagealloc.PageMigration;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Folio;
 import org.vmemmap.types.ListHead;
+import org.vmemmap.types.Page;
 import org.vmemmap.types.PageFlags;
 import org.vmemmap.types.StructPage;
 
@@ -196,6 +200,225 @@ final class MigrateTest {
     assertEquals(-Errno.ENOMEM, migrate(pool, old));
     assertInUse(pool, old);
     assertPool(pool, 1, 0, 0);
+  }
+
+  /**
+   * The old page has flags and a place in its mapping. Expect the new one to have those that the
+   * kernel copies, the old one to have lost what it may not keep, and last_cpupid to be handed over.
+   */
+  @Test
+  void migratePages_flags_areCopiedOrMoved() {
+    PoolMachine pool = HugetlbMigrateTest.filled(2);
+    Folio old = mapped(pool);
+    List<Integer> copied =
+        List.of(
+            PageFlags.PG_REFERENCED,
+            PageFlags.PG_WORKINGSET,
+            PageFlags.PG_OWNER_PRIV_1,
+            PageFlags.PG_DIRTY,
+            PageFlags.PG_SWAPBACKED);
+    copied.forEach(flag -> pool.mm.flags().set(old.page(), flag));
+    pool.mm.flags().set(old.page(), PageFlags.PG_ACTIVE);
+    pool.mm.flags().set(old.page(), PageFlags.PG_PRIVATE);
+    pool.mm.struct().setWord(old.page(), StructPage.INDEX, 77);
+    pool.mm.inline().folioXchgLastCpupid(old, 5);
+
+    assertEquals(0, migrate(pool, old));
+
+    Folio now = onlyActive(pool);
+    copied.forEach(flag -> assertTrue(pool.mm.flags().test(now.page(), flag), "flag " + flag));
+    assertTrue(pool.mm.flags().test(now.page(), PageFlags.PG_ACTIVE));
+    assertFalse(pool.mm.flags().test(old.page(), PageFlags.PG_ACTIVE));
+    assertFalse(pool.mm.flags().test(now.page(), PageFlags.PG_UNEVICTABLE));
+    assertFalse(pool.mm.flags().test(old.page(), PageFlags.PG_PRIVATE));
+    assertFalse(pool.mm.flags().test(now.page(), PageFlags.PG_PRIVATE));
+    assertEquals(77, pool.mm.struct().word(now.page(), StructPage.INDEX));
+    assertEquals(5, pool.mm.inline().folioXchgLastCpupid(now, 0));
+    long none = pool.mm.inline().folioXchgLastCpupid(old, 0);
+    pool.mm.inline().folioXchgLastCpupid(old, -1);
+    assertEquals(none, pool.mm.inline().folioXchgLastCpupid(old, 0));
+  }
+
+  /** The old page cannot be evicted, and has no other flag. Expect the new one to be like it. */
+  @Test
+  void migratePages_unevictable_moves() {
+    PoolMachine pool = HugetlbMigrateTest.filled(2);
+    Folio old = mapped(pool);
+    pool.mm.flags().set(old.page(), PageFlags.PG_UNEVICTABLE);
+    assertEquals(0, migrate(pool, old));
+    Folio now = onlyActive(pool);
+    assertTrue(pool.mm.flags().test(now.page(), PageFlags.PG_UNEVICTABLE));
+    assertFalse(pool.mm.flags().test(old.page(), PageFlags.PG_UNEVICTABLE));
+    for (int flag :
+        new int[] {
+          PageFlags.PG_ACTIVE,
+          PageFlags.PG_DIRTY,
+          PageFlags.PG_REFERENCED,
+          PageFlags.PG_SWAPBACKED,
+          PageFlags.PG_WORKINGSET
+        }) {
+      assertFalse(pool.mm.flags().test(now.page(), flag), "flag " + flag);
+    }
+  }
+
+  /** Two processes map the page, so it is no one's alone. Expect two mappings of the new one. */
+  @Test
+  void migratePages_mappedTwice_mapsTheNewPageTwice() {
+    PoolMachine pool = HugetlbMigrateTest.filled(2);
+    Folio old = mapped(pool);
+    Page one = pool.mm.flags().folioPage(old, 1);
+    pool.mm.struct().setHalf(one, StructPage.LARGE_MAPCOUNT, 1);
+    pool.mm.struct().setHalf(one, StructPage.ENTIRE_MAPCOUNT, 1);
+    pool.mm.refs().getPage(old.page());
+    pool.mm.flags().clear(old.page(), HugetlbRmap.PG_ANON_EXCLUSIVE);
+
+    assertEquals(0, migrate(pool, old));
+
+    Folio now = onlyActive(pool);
+    assertEquals(2, pool.system.folios().folioMapcount(now));
+    assertEquals(
+        1, pool.mm.struct().half(pool.mm.flags().folioPage(now, 1), StructPage.ENTIRE_MAPCOUNT));
+    assertEquals(2, pool.mm.refs().folioRefCount(now));
+    assertFalse(pool.mm.flags().test(now.page(), HugetlbRmap.PG_ANON_EXCLUSIVE));
+    assertEquals(-1, pool.mm.struct().half(one, StructPage.ENTIRE_MAPCOUNT));
+    assertFree(pool, old);
+  }
+
+  /** A page with an extra reference is tried ten times. Expect as many locks and as many yields. */
+  @Test
+  void migratePages_extraReference_triesTenTimes() {
+    PoolMachine pool = HugetlbMigrateTest.filled(2);
+    Folio old = mapped(pool);
+    pool.mm.refs().getPage(old.page());
+    int[] seen = new int[3];
+    pool.machine
+        .yields()
+        .listen(
+            (what, where) -> {
+              seen[0] += what.equals("folio_trylock") && where == old.va() ? 1 : 0;
+              seen[1] += what.equals("folio_unlock") && where == old.va() ? 1 : 0;
+              seen[2] += what.equals("cond_resched") && where == old.va() ? 1 : 0;
+            });
+    assertEquals(1, migrate(pool, old));
+    assertArrayEquals(new int[] {10, 10, 10}, seen);
+    assertFalse(pool.mm.flags().test(old.page(), PageFlags.PG_LOCKED));
+  }
+
+  /** Somebody has the page locked for good. Expect a wait from the fourth try on, not before. */
+  @Test
+  void migratePages_lockedForThreeTries_doesNotWaitBefore() {
+    PoolMachine pool = HugetlbMigrateTest.filled(2);
+    Folio old = mapped(pool);
+    pool.mm.flags().set(old.page(), PageFlags.PG_LOCKED);
+    List<String> steps = new ArrayList<>();
+    pool.machine
+        .yields()
+        .listen(
+            (what, where) -> {
+              if (where == old.va() && (what.equals("folio_trylock") || what.equals("cond_resched"))) {
+                steps.add(what);
+                if (steps.size() == 11) {
+                  pool.mm.flags().clear(old.page(), PageFlags.PG_LOCKED);
+                }
+              }
+            });
+    assertEquals(0, migrate(pool, old));
+    // Each pass begins with cond_resched(); the fourth tries, tries again to wait, and waits.
+    assertEquals(
+        List.of(
+            "cond_resched", "folio_trylock", "cond_resched", "folio_trylock", "cond_resched",
+            "folio_trylock", "cond_resched", "folio_trylock", "folio_trylock", "cond_resched",
+            "folio_trylock"),
+        steps);
+  }
+
+  /** An architecture with pages of 2 MiB whose leaves cannot be moved. */
+  private static final class NotMovable implements HugetlbArch {
+    @Override
+    public long hpageSize() {
+      return SIZE;
+    }
+
+    @Override
+    public boolean archHugetlbValidSize(long size) {
+      return size == SIZE;
+    }
+
+    @Override
+    public List<Long> initcallSizes() {
+      return List.of();
+    }
+
+    @Override
+    public boolean archHugetlbMigrationSupported(long size) {
+      return false;
+    }
+  }
+
+  /** Leaves of the size cannot be moved. Expect each page to be counted as one that stayed. */
+  @Test
+  void migratePages_sizeNotMovable_stays() {
+    PoolMachine pool =
+        new PoolMachine(
+                PoolMachine.config(),
+                new NotMovable(),
+                new PoolMachine.Ram(0, 256 * PoolMachine.MIB, 0))
+            .boot();
+    pool.setPool(4);
+    ListHead list = pool.mm.lists().localHead();
+    for (int i = 0; i < 2; i++) {
+      assertTrue(mover(pool).isolateFolioToList(mapped(pool), list));
+    }
+    assertEquals(2, mover(pool).migratePages(list, target(Set.of(0))));
+    assertFalse(pool.mm.lists().listEmpty(list));
+    mover(pool).putbackMovablePages(list);
+    assertTrue(pool.mm.lists().listEmpty(list));
+    assertPool(pool, 4, 2, 0);
+    active(pool).forEach(pfn -> assertInUse(pool, pool.folio(pfn)));
+  }
+
+  /** A page of a file, which has no bit 0 in its mapping. Expect the old page to forget its file. */
+  @Test
+  void migratePages_filePage_forgetsItsMapping() {
+    PoolMachine pool = HugetlbMigrateTest.filled(2);
+    Folio old = mapped(pool);
+    pool.mm.struct().setMapping(old.page(), 0x1000);
+    pool.system.folios().hugetlbSetFolioSubpool(old, 8);
+    assertEquals(0, migrate(pool, old));
+    assertEquals(0x1000, pool.mm.struct().mapping(onlyActive(pool).page()));
+    assertEquals(0, pool.mm.struct().mapping(old.page()));
+  }
+
+  /**
+   * Memory of this node only, and none left there: a contiguous range may not upset the nodes, going
+   * offline may. Expect -ENOMEM for the first, and the page on node 1 for the second.
+   */
+  @Test
+  void migratePages_nodeIsFull_goesToOthersOnlyForHotplug() {
+    PoolMachine pool = PoolMachine.twoNodes().boot();
+    pool.setPool(1);
+    Folio old = mapped(pool);
+    assertEquals(0, pool.system.resize().nrHugepagesStoreCommon0(pool.h2m(), 0, 1000));
+    while (!pool.freePfns(0).isEmpty()) {
+      pool.system.task().mapHugepage(SIZE, pool.freePfns(0).getFirst());
+    }
+    ListHead list = pool.mm.lists().localHead();
+    assertTrue(mover(pool).isolateFolioToList(old, list));
+    assertEquals(
+        -Errno.ENOMEM,
+        mover(pool)
+            .migratePages(
+                list,
+                new MigrationTarget(
+                    PoolMachine.NO_NODE, null, Gfp.KERNEL, MigrateReason.MR_CONTIG_RANGE)));
+    assertEquals(
+        0,
+        mover(pool)
+            .migratePages(
+                list,
+                new MigrationTarget(
+                    PoolMachine.NO_NODE, null, Gfp.KERNEL, MigrateReason.MR_MEMORY_HOTPLUG)));
+    assertEquals(1, pool.h2m().nrHugePagesNode[1]);
   }
 
   /** Every second page of RAM is in use. Expect a gigantic page all the same: they move. */

@@ -7,7 +7,10 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.vmemmap.types.Errno;
+import org.vmemmap.types.Pgtable;
 import org.vmemmap.types.Pmd;
 import org.vmemmap.types.Pte;
 import org.vmemmap.types.Ptr;
@@ -55,6 +58,7 @@ final class PagewalkTest {
     private int again;
     private boolean skipTables;
     private int rc;
+    private int rcOfPte;
 
     @Override
     public int pmdEntry(Ptr<Pmd> pmd, long addr, long next, Pagewalk.MmWalk walk) {
@@ -71,7 +75,7 @@ final class PagewalkTest {
     @Override
     public int pteEntry(Ptr<Pte> pte, long addr, long next, Pagewalk.MmWalk walk) {
       seen.add("pte " + (addr - BASE) / PAGE);
-      return addr == BASE + PAGE ? rc : 0;
+      return addr == BASE + PAGE ? rcOfPte : 0;
     }
   }
 
@@ -136,5 +140,95 @@ final class PagewalkTest {
     assertEquals(-Errno.EINVAL, pagewalk.walkKernelPageTableRange(BASE, BASE, new Recorder()));
     assertEquals(
         -Errno.EINVAL, pagewalk.walkKernelPageTableRange(BASE + PAGE, BASE, new Recorder()));
+  }
+
+  /** A pte callback fails. Expect its code, and nothing after it. */
+  @Test
+  void walk_pteCallbackFails_ends() {
+    Recorder recorder = new Recorder();
+    recorder.rcOfPte = -Errno.EINVAL;
+    assertEquals(
+        -Errno.EINVAL, pagewalk.walkKernelPageTableRange(BASE, BASE + 4 * PMD, recorder));
+    assertEquals(List.of("pmd 0-4", "pte 0", "pte 1"), seen);
+  }
+
+  /**
+   * Tables on both sides of where a pud and a pgd end; the leaf behind each is shown last.
+   *
+   * <pre>
+   *            end - 16K            end           end + 16K
+   *   tables   | leaf               | leaf        |
+   * </pre>
+   *
+   * Expect both leaves, the second through tables of its own.
+   */
+  @ParameterizedTest
+  @ValueSource(ints = {23, 32})
+  void walk_acrossTables_goesOnInTheNext(int shift) {
+    long end = ((BASE >>> shift) + 1) << shift;
+    mapLeaf(end - PMD);
+    mapLeaf(end);
+    seen.clear();
+    assertEquals(0, pagewalk.walkKernelPageTableRange(end - PMD, end + PMD, new Recorder()));
+    long first = (end - BASE) / PAGE;
+    assertEquals(
+        List.of("pmd " + (first - 4) + "-" + first, "pmd " + first + "-" + (first + 4)), seen);
+  }
+
+  /** The same, and the callback fails at the first leaf. Expect the second not to be shown. */
+  @ParameterizedTest
+  @ValueSource(ints = {23, 32})
+  void walk_failsBeforeTheNextTable_ends(int shift) {
+    long end = ((BASE >>> shift) + 1) << shift;
+    mapLeaf(end - PMD);
+    mapLeaf(end);
+    seen.clear();
+    Recorder recorder = new Recorder();
+    recorder.rc = -Errno.EBUSY;
+    assertEquals(
+        -Errno.EBUSY, pagewalk.walkKernelPageTableRange(end - PMD, end + PMD, recorder));
+    assertEquals(1, seen.size());
+  }
+
+  /** Maps 16 KiB at {@code va} with a leaf, with tables as they are needed. */
+  private void mapLeaf(long va) {
+    var pgtable = pool.mm.pgtable();
+    var p4d = pgtable.p4dOffset(pgtable.pgdOffsetK(va), va);
+    if (pgtable.p4dNone(pgtable.p4dpGet(p4d))) {
+      pgtable.p4dPopulateKernel(va, p4d, table());
+    }
+    var pud = pgtable.pudOffset(p4d, va);
+    if (pgtable.pudNone(pgtable.pudpGet(pud))) {
+      pgtable.pudPopulate(pud, table());
+    }
+    pgtable.setPmd(
+        pgtable.pmdOffK(va), new Pmd(pgtable.arch().mkLeaf(0x90000, 1, pgtable.pageKernel())));
+  }
+
+  /**
+   * A hole of one pud between two that are mapped, and a pud that is a leaf itself. Expect only what
+   * lies behind tables.
+   */
+  @Test
+  void walk_pudHoleAndPudLeaf_arePassedOver() {
+    long pudSize = 1L << 23;
+    long next = ((BASE >>> 23) + 1) << 23;
+    mapLeaf(next + pudSize - PMD);
+    var pgtable = pool.mm.pgtable();
+    var p4d = pgtable.p4dOffset(pgtable.pgdOffsetK(BASE), BASE);
+    pool.machine.cpu()
+        .writeLong(
+            pgtable.pudOffset(p4d, next + pudSize).va(),
+            pgtable.arch().mkLeaf(0x800000, Pgtable.PUD, pgtable.pageKernel()));
+    mapLeaf(next + 3 * pudSize);
+    seen.clear();
+    assertEquals(
+        0, pagewalk.walkKernelPageTableRange(next, next + 3 * pudSize + PMD, new Recorder()));
+    long leaf = (next + pudSize - BASE) / PAGE;
+    long last = (next + 3 * pudSize - BASE) / PAGE;
+    assertEquals(
+        List.of(
+            "pmd " + (leaf - 4) + "-" + leaf, "pmd " + last + "-" + (last + 4)),
+        seen);
   }
 }

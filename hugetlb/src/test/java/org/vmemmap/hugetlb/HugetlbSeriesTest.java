@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.hugetlb;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.HashSet;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.vmemmap.types.Folio;
+import org.vmemmap.types.KernelBug;
+import org.vmemmap.types.MmConfig;
+import org.vmemmap.types.Owner;
+import org.vmemmap.types.Page;
+import org.vmemmap.types.Series;
+import org.vmemmap.types.ZoneType;
+
+/**
+ * Boot pages at the levels of the series where HugeTLB's part in them changed. A page is as large as
+ * a section here, 128 MiB, so that a machine can be small.
+ *
+ * <pre>
+ *   0        128M      256M      384M      512M
+ *   | image   |         |  page   |  page   |     memmap: 512 pages for each quarter
+ * </pre>
+ */
+final class HugetlbSeriesTest {
+  private static final long MIB = PoolMachine.MIB;
+  private static final long SIZE = 128 * MIB;
+  private static final int PAGES = 32768;
+  private static final long MEMMAP = 512;
+
+  private static PoolMachine machine(MmConfig config, String... cmdline) {
+    return new PoolMachine(
+            config,
+            HugetlbArch.of(PoolMachine.SIZE_2M, SIZE),
+            new PoolMachine.Ram(0, 512 * MIB, 0))
+        .cmdline("hugetlb_free_vmemmap=on", "hugepagesz=128M")
+        .cmdline(cmdline);
+  }
+
+  private static PoolMachine machine(String series, String... cmdline) {
+    return machine(PoolMachine.config().withSeries(Series.named(series)), cmdline);
+  }
+
+  private static List<String> hugetlbLog(PoolMachine pool) {
+    return pool.log().stream().filter(line -> line.startsWith("HugeTLB: ")).toList();
+  }
+
+  /**
+   * Two boot pages. Expect all levels to share the tails from the start, so that boot counts one page
+   * of memmap for each, and the shared tail to keep the reference of initialisation up to patch 23.
+   */
+  @ParameterizedTest
+  @CsvSource({
+    "7.1, 1", "7.2, 1", "7.3, 1", "0, 1", "11, 1", "14, 1", "15, 1", "16, 1", "22, 1", "24, 0",
+    "27, 0", "28, 0", "30, 0", "32, 0", "38, 0", "49, 0"
+  })
+  void boot_twoPages_areSharedFromTheStart(String series, int references) {
+    PoolMachine pool = machine(series, "hugepages=2").boot();
+    Hstate h = pool.hstate(SIZE);
+    assertEquals(2, h.freeHugePages);
+    for (long pfn : pool.freePfns(h, 0)) {
+      Folio folio = pool.folio(pfn);
+      assertTrue(pool.optimized(folio));
+      assertEquals(511, pool.readOnlyPages(folio, h));
+      assertEquals(2, new HashSet<>(pool.frames(folio, h)).size());
+      Page last = pool.mm.flags().folioPage(folio, PAGES - 1);
+      assertEquals(folio.page(), pool.mm.flags().compoundHead(last));
+      assertEquals(references, pool.mm.struct().refcount(last));
+    }
+    assertEquals(2 * MEMMAP + 2, pool.mm.vmstat().nrMemmapBootPages());
+    assertEquals(2 * MEMMAP + 2, pool.owned(Owner.VMEMMAP));
+    assertEquals(0, pool.mm.vmstat().nrMemmapPages());
+    assertEquals(1, pool.owned(Owner.SHARED_TAIL));
+    assertEquals(List.of(), pool.warnings());
+  }
+
+  /**
+   * The movable zone begins in the middle of the second page.
+   *
+   * <pre>
+   *   0        128M  200M 256M      384M      512M
+   *   | image   |    x    |  page   |  page   |     x: in two zones
+   * </pre>
+   *
+   * Before patch 15 that is found out when memmap is mapped, and the wish is corrected in the end.
+   * Expect memblock to have its memory back, its memmap to be whole and the other two in the pool.
+   */
+  @ParameterizedTest
+  @ValueSource(strings = {"7.1", "7.2", "0", "11", "14"})
+  void boot_pageInTwoZonesBeforePatch15_isDiscardedLate(String series) {
+    PoolMachine pool = machine(series, "hugepages=3");
+    pool.mmInit.cmdlineParseKernelcore("200M");
+    pool.boot();
+    Hstate h = pool.hstate(SIZE);
+    assertEquals(2, h.freeHugePages);
+    assertEquals(2, h.maxHugePages);
+    assertTrue(
+        hugetlbLog(pool).contains("HugeTLB: 128 MiB page size: 1 invalid page discarded"));
+    assertEquals(2L * PAGES, pool.owned(Owner.HUGEPAGE));
+    assertEquals(2 * MEMMAP + 2, pool.mm.vmstat().nrMemmapBootPages());
+    assertEquals(List.of(), pool.warnings());
+  }
+
+  /**
+   * The same with optimisation off. Expect the page allocator to get the page in the end, base page
+   * by base page, each in the zone where it lies.
+   */
+  @ParameterizedTest
+  @ValueSource(strings = {"7.1", "7.2", "14"})
+  void boot_plainPageInTwoZones_isFreedPageByPage(String series) {
+    PoolMachine pool = machine(series, "hugetlb_free_vmemmap=off", "hugepages=3");
+    pool.mmInit.cmdlineParseKernelcore("200M");
+    pool.boot();
+    Hstate h = pool.hstate(SIZE);
+    assertEquals(2, h.maxHugePages);
+    long border = 200 * MIB / 4096;
+    for (long pfn : new long[] {PAGES, border - 1, border, 2 * PAGES - 1}) {
+      assertEquals(Owner.BUDDY, pool.machine.ledger().ownerOf(pfn));
+      assertEquals(
+          pfn < border ? ZoneType.ZONE_DMA32 : ZoneType.ZONE_MOVABLE,
+          pool.mm.inline().pageZonenum(pool.mm.model().pfnToPage(pfn)));
+    }
+    assertEquals(2L * PAGES, pool.owned(Owner.HUGEPAGE));
+    assertTrue(
+        hugetlbLog(pool).contains("HugeTLB: 128 MiB page size: 1 invalid page discarded"));
+    assertEquals(List.of(), pool.warnings());
+  }
+
+  /** The same from patch 15 on. Expect memblock to have it back before anybody gets to see it. */
+  @ParameterizedTest
+  @ValueSource(strings = {"7.3", "15", "16"})
+  void boot_pageInTwoZonesSincePatch15_isGivenBackEarly(String series) {
+    PoolMachine pool = machine(series, "hugepages=3");
+    pool.mmInit.cmdlineParseKernelcore("200M");
+    pool.boot();
+    assertEquals(2, pool.hstate(SIZE).freeHugePages);
+    assertTrue(
+        hugetlbLog(pool)
+            .contains("HugeTLB: freed 1 cross-zone hugepages of size 128 MiB on node 0."));
+    assertTrue(hugetlbLog(pool).stream().noneMatch(line -> line.contains("discarded")));
+  }
+
+  /**
+   * Before patch 16 the memmap of boot pages is mapped late, and there is no memory for the shared
+   * tail. Expect an ordinary memmap for each, and the pool to take them for optimised all the same.
+   */
+  @ParameterizedTest
+  @ValueSource(strings = {"7.1", "15"})
+  void initLate_noMemoryForTail_mapsAllOfIt(String series) {
+    PoolMachine pool = machine(series, "hugepages=2");
+    pool.failFrom(1, "vmemmap_get_tail");
+    pool.boot();
+    Hstate h = pool.hstate(SIZE);
+    Folio folio = pool.folio(pool.freePfns(h, 0).getFirst());
+    assertEquals(2, pool.machine.faults().failed());
+    assertTrue(pool.optimized(folio));
+    assertEquals(512, new HashSet<>(pool.frames(folio, h)).size());
+    assertEquals(0, pool.readOnlyPages(folio, h));
+    assertEquals(4 * MEMMAP, pool.mm.vmstat().nrMemmapBootPages());
+  }
+
+  /** Patch 16 without patch 11: no zone knows the page yet. Expect the kernel to follow a null. */
+  @Test
+  void initEarly_zonesNotKnown_isABug() {
+    PoolMachine pool = machine("7.3-11", "hugepages=2");
+    KernelBug bug = assertThrows(KernelBug.class, pool::boot);
+    assertTrue(String.valueOf(bug.getMessage()).contains("NULL pointer dereference"));
+  }
+
+  private static MmConfig withoutPreinit(String series) {
+    return PoolMachine.config().toBuilder()
+        .sparsememVmemmapPreinit(false)
+        .series(Series.named(series))
+        .build();
+  }
+
+  /**
+   * An architecture without SPARSEMEM_VMEMMAP_PREINIT. Expect boot pages to be optimised when they
+   * get to their pool, two frames made then, up to patch 29; and from the start since patch 30.
+   */
+  @ParameterizedTest
+  @CsvSource({"7.1, 1024, 2", "7.3, 1024, 2", "28, 1024, 2", "29, 1024, 2", "30, 1026, 0",
+    "49, 1026, 0"})
+  void boot_noPreinit_isOptimizedLaterUpToPatch29(String series, long boot, long run) {
+    PoolMachine pool = machine(withoutPreinit(series), "hugepages=2").boot();
+    Hstate h = pool.hstate(SIZE);
+    Folio folio = pool.folio(pool.freePfns(h, 0).getFirst());
+    assertTrue(pool.optimized(folio));
+    assertEquals(511, pool.readOnlyPages(folio, h));
+    assertEquals(boot, pool.mm.vmstat().nrMemmapBootPages());
+    assertEquals(run, pool.mm.vmstat().nrMemmapPages());
+  }
+}
