@@ -235,4 +235,220 @@ final class HugetlbParamsTest {
     assertEquals(4, params.hugepageAllocationThreads);
     assertTrue(pool.log().isEmpty());
   }
+
+  // ---------------------------------------------------------------- what a refusal leaves behind
+
+  /** A number that cannot be read does not use up the size. Expect the next number to count. */
+  @Test
+  void parse_numberAfterBadNumber_counts() {
+    parse("hugepagesz=2M", "hugepages=many", "hugepages=3");
+    assertEquals(List.of("HugeTLB: Invalid hugepages parameter many"), pool.log());
+    assertEquals(3, hstate(PoolMachine.SIZE_2M).maxHugePages);
+  }
+
+  /** The number behind a number for the default size, which is none, and then one for a size. */
+  @Test
+  void parse_numberTwiceForDefaultSize_keepsTheFirst() {
+    parse("hugepages=4", "hugepages=5", "hugepagesz=2M", "hugepages=6");
+    assertEquals(1, pool.log().size());
+    assertEquals(4, params.defaultHstateMaxHugePages);
+    assertEquals(6, hstate(PoolMachine.SIZE_2M).maxHugePages);
+  }
+
+  /** The number 0 is a number. Expect the next one to be refused all the same. */
+  @Test
+  void parse_numberZero_isANumber() {
+    parse("hugepagesz=2M", "hugepages=0", "hugepages=7");
+    assertEquals(0, hstate(PoolMachine.SIZE_2M).maxHugePages);
+    assertEquals(1, pool.log().size());
+  }
+
+  /** A bad number after an unsupported size. Expect the size's refusal to be used up by it. */
+  @Test
+  void parse_twoNumbersAfterUnsupportedSize_onlyTheFirstIsIgnored() {
+    parse("hugepagesz=3M", "hugepages=4", "hugepages=5");
+    assertEquals(5, params.defaultHstateMaxHugePages);
+  }
+
+  /** An unsupported default size. Expect its number to be ignored and a later size to be taken. */
+  @Test
+  void parse_numberAfterUnsupportedDefaultSize_isIgnored() {
+    parse("default_hugepagesz=64K", "hugepages=3", "default_hugepagesz=2M", "hugepages=4");
+    assertEquals(4, hstate(PoolMachine.SIZE_2M).maxHugePages);
+    assertTrue(params.parsedDefaultHugepagesz);
+    assertEquals(
+        List.of(
+            "HugeTLB: unsupported default_hugepagesz=64K",
+            "HugeTLB: hugepages=3 does not follow a valid hugepagesz, ignoring"),
+        pool.log());
+  }
+
+  /** The number behind a second default size. Expect it to be ignored with the size. */
+  @Test
+  void parse_numberAfterSecondDefaultSize_isIgnored() {
+    parse("default_hugepagesz=2M", "default_hugepagesz=1G", "hugepages=2");
+    assertEquals(0, hstate(PoolMachine.SIZE_2M).maxHugePages);
+    assertEquals(0, params.defaultHstateMaxHugePages);
+    assertEquals(2, pool.log().size());
+  }
+
+  /**
+   * hugepagesz= of the default size, which has a number. Expect it to be one too many; and of a size
+   * that is not the default one, too.
+   */
+  @Test
+  void parse_sizeNamedAgain_isRefusedUnlessDefaultWithoutNumber() {
+    parse("default_hugepagesz=2M", "hugepages=6", "hugepagesz=2M", "hugepages=7");
+    assertEquals(6, hstate(PoolMachine.SIZE_2M).maxHugePages);
+    assertEquals(
+        List.of(
+            "HugeTLB: hugepagesz=2M specified twice, ignoring",
+            "HugeTLB: hugepages=7 does not follow a valid hugepagesz, ignoring"),
+        pool.log());
+  }
+
+  /** The same for a size that is not the default one and has no number yet. Expect a refusal. */
+  @Test
+  void parse_otherSizeNamedAgain_isRefused() {
+    parse("hugepagesz=1G", "default_hugepagesz=2M", "hugepagesz=1G", "hugepages=7");
+    assertEquals(0, hstate(PoolMachine.GIB).maxHugePages);
+    assertEquals(2, pool.log().size());
+  }
+
+  /** The number behind a default size that is named once more. Expect it to go there. */
+  @Test
+  void parse_defaultSizeNamedAgain_isTheSizeOfTheNextNumber() {
+    parse("default_hugepagesz=2M", "hugepagesz=1G", "hugepages=1", "hugepagesz=2M", "hugepages=6");
+    assertEquals(6, hstate(PoolMachine.SIZE_2M).maxHugePages);
+    assertEquals(1, hstate(PoolMachine.GIB).maxHugePages);
+    assertEquals(List.of(), pool.log());
+  }
+
+  // ---------------------------------------------------------------- numbers for nodes
+
+  /** Numbers for nodes before any size, of which one is bad. Expect no wish, of no node. */
+  @Test
+  void parse_badNodeBeforeSize_dropsTheDefaultWishes() {
+    parse("hugepages=0:2,9:1");
+    assertEquals(0, params.defaultHstateMaxHugePages);
+    assertEquals(0, params.defaultHugepagesInNode[0]);
+    assertEquals(List.of("HugeTLB: Invalid hugepages parameter 9:1"), pool.log());
+  }
+
+  /** Node numbers at the edge: beyond all that can be, and one that is not online. */
+  @Test
+  void parse_nodeNumbers_haveToBeOnline() {
+    int nodes = params.defaultHugepagesInNode.length;
+    parse("hugepages=2:1", "hugepages=" + nodes + ":1", "hugepages=18446744073709551615:1");
+    assertEquals(
+        List.of(
+            "HugeTLB: Invalid hugepages parameter 2:1",
+            "HugeTLB: Invalid hugepages parameter " + nodes + ":1",
+            "HugeTLB: Invalid hugepages parameter 18446744073709551615:1"),
+        pool.log());
+  }
+
+  /** The same node twice. Expect the node's last number, but the sum of both. */
+  @Test
+  void parse_nodeTwice_addsUpButKeepsTheLast() {
+    parse("hugepagesz=2M", "hugepages=1:2,1:3");
+    assertEquals(3, hstate(PoolMachine.SIZE_2M).maxHugePagesNode[1]);
+    assertEquals(5, hstate(PoolMachine.SIZE_2M).maxHugePages);
+  }
+
+  /** Something else than a comma behind a node's number, and a comma with nothing behind. */
+  @Test
+  void parse_endOfNodeFormat_isWhereNoCommaIs() {
+    parse("hugepagesz=2M", "hugepages=0:2;1:3", "hugepagesz=1G", "hugepages=0:1,");
+    assertEquals(2, hstate(PoolMachine.SIZE_2M).maxHugePages);
+    assertEquals(0, hstate(PoolMachine.SIZE_2M).maxHugePagesNode[1]);
+    assertEquals(1, hstate(PoolMachine.GIB).maxHugePages);
+    assertEquals(List.of(), pool.log());
+  }
+
+  /** Letters behind a plain number. Expect the number, as sscanf() reads it. */
+  @Test
+  void parse_lettersBehindNumber_areIgnored() {
+    parse("hugepagesz=2M", "hugepages=12abc");
+    assertEquals(12, hstate(PoolMachine.SIZE_2M).maxHugePages);
+  }
+
+  /** An architecture that cannot choose the node. Expect a message, no wish, and room for another. */
+  @Test
+  void parse_nodeFormatNotSupported_saysSo() {
+    useSizes(
+        new HugetlbArch() {
+          @Override
+          public long hpageSize() {
+            return PoolMachine.SIZE_2M;
+          }
+
+          @Override
+          public boolean archHugetlbValidSize(long size) {
+            return size == PoolMachine.SIZE_2M;
+          }
+
+          @Override
+          public List<Long> initcallSizes() {
+            return List.of();
+          }
+
+          @Override
+          public boolean archHugetlbMigrationSupported(long size) {
+            return true;
+          }
+
+          @Override
+          public boolean hugetlbNodeAllocSupported() {
+            return false;
+          }
+        });
+    parse("hugepagesz=2M", "hugepages=1:2", "hugepages=3");
+    assertEquals(
+        List.of("HugeTLB: architecture can't support node specific alloc, ignoring!"),
+        pool.log());
+    assertEquals(0, hstate(PoolMachine.SIZE_2M).maxHugePagesNode[1]);
+    assertEquals(3, hstate(PoolMachine.SIZE_2M).maxHugePages);
+  }
+
+  /** A wish for the default size with nodes, taken over once. Expect it not to be taken again. */
+  @Test
+  void parse_defaultSizeWithNodes_keepsOtherNodes() {
+    parse("hugepages=0:2,1:4", "default_hugepagesz=2M");
+    assertEquals(2, hstate(PoolMachine.SIZE_2M).maxHugePagesNode[0]);
+    assertEquals(4, hstate(PoolMachine.SIZE_2M).maxHugePagesNode[1]);
+    assertEquals(6, hstate(PoolMachine.SIZE_2M).maxHugePages);
+    assertEquals(0, params.defaultHstateMaxHugePages);
+  }
+
+  // ---------------------------------------------------------------- room for parameters
+
+  /** Values that fill the room for all of them to the last byte. Expect that, and no byte more. */
+  @Test
+  void earlyParam_allTheRoom_isTaken() {
+    assertEquals(0, params.earlyParam("hugepages", "1".repeat(2000)));
+    assertEquals(-Errno.EINVAL, params.earlyParam("hugepages", "1".repeat(47)));
+    assertEquals(0, params.earlyParam("hugepages", "1".repeat(46)));
+    assertEquals(-Errno.EINVAL, params.earlyParam("hugepages", ""));
+  }
+
+  /** hugetlb_free_vmemmap= of a kernel that is built without HVO. Expect nobody to know it. */
+  @Test
+  void earlyParam_freeVmemmapNotBuiltIn_isNotOurs() {
+    pool =
+        new PoolMachine(
+            PoolMachine.config().withHugetlbOptimizeVmemmap(false),
+            PoolMachine.sizes(),
+            new PoolMachine.Ram(0, 256 * PoolMachine.MIB, 0));
+    useSizes(PoolMachine.sizes());
+    assertNull(params.earlyParam("hugetlb_free_vmemmap", "on"));
+  }
+
+  /** A number of threads in hex, and none at all. Expect the first to be read and kept. */
+  @Test
+  void hugepageAllocThreads_hex_isRead() {
+    assertEquals(0, params.earlyParam("hugepage_alloc_threads", "0x10"));
+    assertEquals(0, params.earlyParam("hugepage_alloc_threads", null));
+    assertEquals(16, params.hugepageAllocationThreads);
+  }
 }

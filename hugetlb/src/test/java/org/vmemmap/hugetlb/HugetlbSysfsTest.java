@@ -2,12 +2,18 @@
 package org.vmemmap.hugetlb;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.vmemmap.types.Errno;
+import org.vmemmap.types.Folio;
+import org.vmemmap.types.Owner;
+import org.vmemmap.types.Page;
 
 /** The files in /proc/sys/vm and /sys. */
 final class HugetlbSysfsTest {
@@ -101,5 +107,90 @@ final class HugetlbSysfsTest {
             .boot();
     assertNull(none.system.sysfs().read(PoolMachine.NR_HUGEPAGES));
     assertEquals(-Errno.ENOENT, none.system.sysfs().write(PoolMachine.NR_HUGEPAGES, "1"));
+  }
+
+  /** A second of two pages is promised, and one in use is surplus. Expect the files to say so. */
+  @Test
+  void read_promisesAndSurplus_areShown() {
+    assertEquals(0, sysfs.write(DIR + "nr_hugepages", "3"));
+    assertEquals(0, pool.system.reserve().hugetlbAcctMemory(pool.h2m(), 1));
+    assertEquals("1", sysfs.read(DIR + "resv_hugepages"));
+    long pfn = pool.system.task().mapHugepage(PoolMachine.SIZE_2M, pool.freePfns(1).getFirst());
+    assertTrue(pfn > 0);
+    assertEquals(0, sysfs.write(DIR + "nr_hugepages", "0"));
+    assertEquals("2", sysfs.read(DIR + "nr_hugepages"));
+    assertEquals("2", sysfs.read(DIR + "nr_hugepages_mempolicy"));
+    assertEquals("2", sysfs.read(DIR + "surplus_hugepages"));
+    assertEquals("1", sysfs.read(DIR + "free_hugepages"));
+    assertEquals("0", sysfs.read(PoolMachine.NR_HUGEPAGES));
+    assertEquals("0", sysfs.read("/proc/sys/vm/nr_hugepages_mempolicy"));
+    assertEquals("1", sysfs.read(NODE_DIR + "nr_hugepages"));
+    assertEquals("1", sysfs.read(NODE_DIR + "surplus_hugepages"));
+    assertEquals("0", sysfs.read(NODE_DIR + "free_hugepages"));
+  }
+
+  /** The files for a memory policy. Expect them to do what the plain ones do. */
+  @Test
+  void write_mempolicyFiles_changeThePool() {
+    assertEquals(0, sysfs.write(DIR + "nr_hugepages_mempolicy", "3"));
+    assertEquals("3", sysfs.read(DIR + "nr_hugepages_mempolicy"));
+    assertEquals(0, sysfs.write("/proc/sys/vm/nr_hugepages_mempolicy", "2"));
+    assertEquals("2", sysfs.read("/proc/sys/vm/nr_hugepages_mempolicy"));
+    assertEquals(2, pool.h2m().nrHugePages);
+  }
+
+  /** Writes of no bytes. Expect 0 and no change, for each file that can be written. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "hugepages-1048576kB/nr_hugepages",
+        "hugepages-1048576kB/nr_hugepages_mempolicy",
+        "hugepages-1048576kB/nr_overcommit_hugepages",
+        "hugepages-1048576kB/demote",
+        "hugepages-1048576kB/demote_size"
+      })
+  void write_noBytes_doesNothing(String file) {
+    assertEquals(0, sysfs.write("/sys/kernel/mm/hugepages/" + file, ""));
+  }
+
+  /** The demote files exist for the size that has a smaller one only, and on its nodes. */
+  @Test
+  void demoteFiles_existWhereThereIsASmallerSize() {
+    String gigantic = "/sys/kernel/mm/hugepages/hugepages-1048576kB/";
+    String node = "/sys/devices/system/node/node1/hugepages/hugepages-1048576kB/";
+    assertEquals("2048kB", sysfs.read(gigantic + "demote_size"));
+    assertEquals("2048kB", sysfs.read(node + "demote_size"));
+    assertEquals(0, sysfs.write(node + "demote", "0"));
+    assertEquals(0, sysfs.write(gigantic + "demote_size", "2M"));
+    assertNull(sysfs.read(gigantic + "demote"));
+    assertNull(sysfs.read(DIR + "demote_size"));
+    assertEquals(-Errno.ENOENT, sysfs.write(DIR + "demote_size", "2M"));
+    assertEquals(-Errno.ENOENT, sysfs.write(DIR + "demote", "1"));
+    assertEquals(-Errno.ENOENT, sysfs.write(node + "colour", "1"));
+  }
+
+  /** A bad number for the limit, in both files. Expect the code, and the limit as it was. */
+  @Test
+  void write_overcommitBadNumber_keepsTheLimit() {
+    assertEquals(0, sysfs.write(DIR + "nr_overcommit_hugepages", "3"));
+    assertEquals(
+        -Errno.ERANGE, sysfs.write(DIR + "nr_overcommit_hugepages", "18446744073709551616"));
+    assertEquals(-Errno.EINVAL, sysfs.write("/proc/sys/vm/nr_overcommit_hugepages", "many"));
+    assertEquals("3", sysfs.read(DIR + "nr_overcommit_hugepages"));
+  }
+
+  /** A write leaves work to the worker: it shrinks while the page comes back. Expect it done. */
+  @Test
+  void write_anyFile_letsTheWorkerRun() {
+    PoolMachine optimizing = PoolMachine.optimizing();
+    optimizing.h2m().nrOvercommitHugePages = 1;
+    HugetlbReserve reserve = optimizing.system.reserve();
+    Page page = reserve.hugetlbAllocFolio(optimizing.h2m(), 0, 0);
+    assertFalse(page.isErr());
+    optimizing.mm.refs().putPageTestzero(page);
+    optimizing.hugetlb.freeHugeFolio(new Folio(page));
+    assertEquals(512, optimizing.owned(Owner.HUGEPAGE));
+    assertEquals(0, optimizing.system.sysfs().write(DIR + "nr_overcommit_hugepages", "1"));
+    assertEquals(0, optimizing.owned(Owner.HUGEPAGE));
   }
 }

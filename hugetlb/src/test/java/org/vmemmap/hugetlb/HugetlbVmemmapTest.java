@@ -15,9 +15,11 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.vmemmap.machine.MachineFault;
 import org.vmemmap.types.Folio;
+import org.vmemmap.types.ListHead;
 import org.vmemmap.types.MmConfig;
 import org.vmemmap.types.Owner;
 import org.vmemmap.types.Page;
+import org.vmemmap.types.PageFlags;
 import org.vmemmap.types.StructPage;
 import org.vmemmap.types.ZoneType;
 
@@ -404,5 +406,209 @@ final class HugetlbVmemmapTest {
     assertEquals(0, pool.vmemmap.writeSysctl("7"));
     assertTrue(pool.vmemmap.vmemmapOptimizeEnabled());
     assertNotNull(pool.system.sysfs().read("/proc/sys/vm/hugetlb_optimize_vmemmap"));
+  }
+
+  // ---------------------------------------------------------------- the order of steps
+
+  /** What the kernel does to the folio's memmap, as offsets from its start where it is inside. */
+  private static List<String> steps(PoolMachine pool, Folio folio, Runnable what) {
+    List<String> steps = new ArrayList<>();
+    pool.machine
+        .yields()
+        .listen(
+            (step, where) -> {
+              long offset = where - folio.va();
+              boolean inside = offset >= 0 && offset < 32768;
+              if (step.startsWith("lock init_mm") || step.startsWith("unlock init_mm")) {
+                steps.add(step.replace(" init_mm.page_table_lock", ""));
+              } else if (inside && !step.equals("walk")) {
+                steps.add(step.replace(" init_mm", "") + " " + offset / 4096);
+              } else if (step.equals("set_pmd") || step.equals("smp_wmb")) {
+                steps.add(step);
+              }
+            });
+    what.run();
+    pool.machine.yields().listen(null);
+    return steps;
+  }
+
+  /**
+   * One hugepage is optimised, two leaves of four pages each. For each leaf it is looked at, a table
+   * is filled, the barrier, the table, a flush; then its pages are mapped anew. Expect that order,
+   * the head page behind a barrier, and a flush of all at the end.
+   */
+  @Test
+  void optimizeFolio_steps_areInTheKernelsOrder() {
+    PoolMachine pool = PoolMachine.optimizing();
+    Folio folio = pool.freshFolio();
+    assertEquals(
+        List.of(
+            "mmap_read_lock 0",
+            "lock", "unlock", "set_pte 0", "set_pte 1", "set_pte 2", "set_pte 3",
+            "lock", "smp_wmb", "set_pmd", "flush_range 0", "unlock",
+            "smp_wmb 0", "set_pte 0", "set_pte 1", "set_pte 2", "set_pte 3",
+            "lock", "unlock", "set_pte 4", "set_pte 5", "set_pte 6", "set_pte 7",
+            "lock", "smp_wmb", "set_pmd", "flush_range 4", "unlock",
+            "set_pte 4", "set_pte 5", "set_pte 6", "set_pte 7",
+            "mmap_read_unlock 0", "flush_range 0"),
+        steps(
+            pool, folio, () -> pool.vmemmap.hugetlbVmemmapOptimizeFolio(pool.h2m(), folio)));
+  }
+
+  /** It is restored. Expect each page to be mapped behind a barrier, and one flush of the tails. */
+  @Test
+  void restoreFolio_steps_areInTheKernelsOrder() {
+    PoolMachine pool = PoolMachine.optimizing();
+    Folio folio = pool.freshFolio();
+    pool.vmemmap.hugetlbVmemmapOptimizeFolio(pool.h2m(), folio);
+    assertEquals(
+        List.of(
+            "mmap_read_lock 1",
+            "lock", "unlock",
+            "smp_wmb 1", "set_pte 1", "smp_wmb 2", "set_pte 2", "smp_wmb 3", "set_pte 3",
+            "lock", "unlock",
+            "smp_wmb 4", "set_pte 4", "smp_wmb 5", "set_pte 5", "smp_wmb 6", "set_pte 6",
+            "smp_wmb 7", "set_pte 7",
+            "mmap_read_unlock 1", "flush_range 1"),
+        steps(
+            pool, folio, () -> pool.vmemmap.hugetlbVmemmapRestoreFolio(pool.h2m(), folio)));
+  }
+
+  /** A CPU has used each page of the memmap before. Expect it to see what the tables say after. */
+  @Test
+  void optimizeAndRestore_translationsCached_areNotUsedAfterwards() {
+    PoolMachine pool = PoolMachine.optimizing();
+    Folio folio = pool.freshFolio();
+    assertCpuSeesTables(pool, folio);
+    pool.vmemmap.hugetlbVmemmapOptimizeFolio(pool.h2m(), folio);
+    assertCpuSeesTables(pool, folio);
+    assertEquals(0, pool.vmemmap.hugetlbVmemmapRestoreFolio(pool.h2m(), folio));
+    assertCpuSeesTables(pool, folio);
+    assertEquals(0, pool.setPool(3));
+    List<Folio> folios = pool.freePfns(0).stream().map(pool::folio).toList();
+    folios.forEach(each -> assertCpuSeesTables(pool, each));
+    assertEquals(0, pool.setPool(0));
+    folios.forEach(each -> assertCpuSeesTables(pool, each));
+  }
+
+  private static void assertCpuSeesTables(PoolMachine pool, Folio folio) {
+    for (long va = folio.va(); va < folio.va() + 32768; va += 4096) {
+      assertEquals(pool.frame(va), pool.machine.cpu().translate(va, false) / 4096);
+    }
+  }
+
+  // ---------------------------------------------------------------- page tables
+
+  /** The frames that are page tables, of which HugeTLB has made some with a struct page of a type. */
+  private static List<Page> tables(PoolMachine pool) {
+    List<Page> pages = new ArrayList<>();
+    for (long pfn = 0; pfn < 65536; pfn++) {
+      if (pool.machine.ledger().ownerOf(pfn) == Owner.PAGE_TABLE) {
+        pages.add(pool.mm.model().pfnToPage(pfn));
+      }
+    }
+    return pages;
+  }
+
+  /** Two leaves are split. Expect two pages that say they are tables, and the kernel's own. */
+  @Test
+  void splitPmd_table_saysWhatItIs() {
+    PoolMachine pool = PoolMachine.optimizing();
+    List<Page> before = tables(pool);
+    pool.vmemmap.hugetlbVmemmapOptimizeFolio(pool.h2m(), pool.freshFolio());
+    List<Page> made = tables(pool).stream().filter(page -> !before.contains(page)).toList();
+    assertEquals(2, made.size());
+    for (Page page : made) {
+      assertEquals(PageFlags.PGTY_TABLE, pool.mm.struct().pageType(page) >>> 24);
+      assertTrue(pool.mm.flags().test(page, PageFlags.PG_REFERENCED));
+    }
+  }
+
+  /** A table was made for nothing. Expect its page to be free, without the marks of a table. */
+  @Test
+  void splitPmd_lostRace_clearsTheMarks() {
+    PoolMachine pool = halfMegabytes();
+    Hstate h = pool.hstate(512 << 10);
+    assertEquals(0, pool.system.sysfs().write("/proc/sys/vm/hugetlb_optimize_vmemmap", "0"));
+    assertEquals(0, pool.setPool(8));
+    assertEquals(0, pool.system.sysfs().write("/proc/sys/vm/hugetlb_optimize_vmemmap", "1"));
+    Folio first = neighbourOfNext(pool, h);
+    Folio second = new Folio(pool.mm.flags().folioPage(first, h.pagesPerHugePage()));
+    List<Page> filled = new ArrayList<>();
+    int[] locks = new int[1];
+    pool.machine
+        .yields()
+        .listen(
+            (what, where) -> {
+              if (what.equals("lock init_mm.page_table_lock") && ++locks[0] == 2) {
+                pool.machine.yields().listen(null);
+                filled.addAll(tables(pool));
+                pool.vmemmap.hugetlbVmemmapOptimizeFolio(h, second);
+              }
+            });
+    pool.vmemmap.hugetlbVmemmapOptimizeFolio(h, first);
+    filled.removeAll(tables(pool));
+    assertEquals(1, filled.size());
+    Page page = filled.getFirst();
+    assertEquals(0, pool.pageAlloc.badPageReports());
+    assertEquals(Owner.BUDDY, pool.machine.ledger().ownerOf(pool.mm.model().pageToPfn(page)));
+    assertNotEquals(PageFlags.PGTY_TABLE, pool.mm.struct().pageType(page) >>> 24);
+    assertFalse(pool.mm.flags().test(page, PageFlags.PG_REFERENCED));
+  }
+
+  // ---------------------------------------------------------------- pools that cannot be optimised
+
+  /** A build without it: one folio, and lists of folios. Expect all to be left as they are. */
+  @Test
+  void optimizeAndRestore_notBuiltIn_doNothing() {
+    PoolMachine pool = boot(PoolMachine.config().withHugetlbOptimizeVmemmap(false));
+    Folio folio = pool.freshFolio();
+    List<Long> frames = pool.frames(folio, pool.h2m());
+    pool.system.folios().set(folio, HugetlbPageFlag.HPG_VMEMMAP_OPTIMIZED);
+    assertEquals(0, pool.vmemmap.hugetlbVmemmapRestoreFolio(pool.h2m(), folio));
+    assertTrue(pool.optimized(folio));
+    pool.system.folios().clear(folio, HugetlbPageFlag.HPG_VMEMMAP_OPTIMIZED);
+    pool.vmemmap.hugetlbVmemmapOptimizeFolio(pool.h2m(), folio);
+    assertEquals(frames, pool.frames(folio, pool.h2m()));
+    ListHead list = pool.mm.lists().newHead();
+    ListHead restored = pool.mm.lists().newHead();
+    pool.mm.lists().listAdd(pool.mm.struct().lru(folio.page()), list);
+    long flushes = pool.machine.cpu().tlb().flushes();
+    pool.vmemmap.hugetlbVmemmapOptimizeFolios(pool.h2m(), list);
+    assertEquals(0, pool.vmemmap.hugetlbVmemmapRestoreFolios(pool.h2m(), list, restored));
+    assertTrue(pool.mm.lists().listEmpty(list));
+    assertEquals(pool.mm.struct().lru(folio.page()), pool.mm.lists().first(restored));
+    assertEquals(flushes, pool.machine.cpu().tlb().flushes());
+  }
+
+  /** Folios of which none is optimised. Expect all to move, a count of 0 and no flush. */
+  @Test
+  void restoreFolios_noneOptimized_movesAllWithoutFlush() {
+    PoolMachine pool = PoolMachine.optimizing();
+    ListHead list = pool.mm.lists().newHead();
+    ListHead restored = pool.mm.lists().newHead();
+    pool.mm.lists().listAdd(pool.mm.struct().lru(pool.freshFolio().page()), list);
+    pool.mm.lists().listAdd(pool.mm.struct().lru(pool.freshFolio().page()), list);
+    long flushes = pool.machine.cpu().tlb().flushes();
+    assertEquals(0, pool.vmemmap.hugetlbVmemmapRestoreFolios(pool.h2m(), list, restored));
+    assertTrue(pool.mm.lists().listEmpty(list));
+    assertEquals(flushes, pool.machine.cpu().tlb().flushes());
+  }
+
+  /** Two optimised folios. Expect both to be counted and moved, with one flush. */
+  @Test
+  void restoreFolios_twoOptimized_countsBoth() {
+    PoolMachine pool = PoolMachine.optimizing();
+    ListHead list = pool.mm.lists().newHead();
+    ListHead restored = pool.mm.lists().newHead();
+    for (int i = 0; i < 2; i++) {
+      Folio folio = pool.freshFolio();
+      pool.vmemmap.hugetlbVmemmapOptimizeFolio(pool.h2m(), folio);
+      pool.mm.lists().listAdd(pool.mm.struct().lru(folio.page()), list);
+    }
+    long flushes = pool.machine.cpu().tlb().flushes();
+    assertEquals(2, pool.vmemmap.hugetlbVmemmapRestoreFolios(pool.h2m(), list, restored));
+    assertTrue(pool.mm.lists().listEmpty(list));
+    assertEquals(flushes + 1, pool.machine.cpu().tlb().flushes());
   }
 }
