@@ -6,18 +6,28 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.mockito.ArgumentMatchers.any;
+import static org.mockito.ArgumentMatchers.anyInt;
 import static org.mockito.Mockito.mock;
+import static org.mockito.Mockito.when;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.vmemmap.pagealloc.Gfp;
+import org.vmemmap.pagealloc.PageAlloc;
+import org.vmemmap.pagealloc.PageIsolation;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Folio;
 import org.vmemmap.types.KernelBug;
 import org.vmemmap.types.ListHead;
 import org.vmemmap.types.Owner;
+import org.vmemmap.types.Page;
 import org.vmemmap.types.PageFlags;
 import org.vmemmap.types.StructPage;
 
@@ -388,6 +398,284 @@ final class HugetlbTest {
     assertEquals(-Errno.EBUSY, pool.hugetlb.dissolveFreeHugetlbFolios(0, 65536));
   }
 
+  /**
+   * Of three free pages one is persistent, two are surplus, as their memmap could not be restored once.
+   * One is dissolved. Expect a surplus page less, and the wish and the persistent page to stay; and
+   * the same counts as before when its memmap cannot be restored now.
+   */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void dissolve_nodeHasSurplus_takesASurplusPage(boolean memory) {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.setPool(3);
+    pool.failFrom(1, "alloc_vmemmap_page_list");
+    pool.setPool(0);
+    pool.machine.faults().disarm();
+    pool.setPool(1);
+    assertPool(pool.h2m(), 3, 3, 2);
+    if (!memory) {
+      pool.failFrom(1, "alloc_vmemmap_page_list");
+    }
+    int rc = pool.hugetlb.dissolveFreeHugetlbFolio(pool.folio(pool.freePfns(0).get(0)));
+    assertEquals(memory ? 0 : -Errno.ENOMEM, rc);
+    assertPool(pool.h2m(), memory ? 2 : 3, memory ? 2 : 3, memory ? 1 : 2);
+    assertEquals(memory ? 1 : 2, pool.h2m().surplusHugePagesNode[0]);
+    assertEquals(1, pool.h2m().persistentHugePages());
+    assertEquals(1, pool.h2m().maxHugePages);
+  }
+
+  /** It stops being a hugepage while its dissolver waits for the lock. Expect 0, the lock left. */
+  @Test
+  void dissolve_goneWhileWaiting_isDone() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.setPool(2);
+    Folio folio = pool.folio(pool.freePfns(0).get(0));
+    pool.machine
+        .yields()
+        .listen(
+            (what, where) -> {
+              if (what.equals("lock hugetlb_lock")) {
+                pool.machine.yields().listen(null);
+                pool.system.folios().folioClearHugetlb(folio);
+              }
+            });
+    assertEquals(0, pool.hugetlb.dissolveFreeHugetlbFolio(folio));
+    assertPool(pool.h2m(), 2, 2, 0);
+    // Would be a recursion if it were still held.
+    pool.hugetlb.hugetlbLock().lock();
+  }
+
+  /** A page of a plain memmap. Expect it to be dissolved without a restore. */
+  @Test
+  void dissolve_plainPage_isFreed() {
+    PoolMachine pool = PoolMachine.small().boot();
+    pool.setPool(1);
+    pool.failFrom(1, "alloc_vmemmap_page_list");
+    assertEquals(
+        0, pool.hugetlb.dissolveFreeHugetlbFolio(pool.folio(pool.freePfns(0).get(0))));
+    assertEquals(0, pool.owned(Owner.HUGEPAGE));
+    assertEquals(0, pool.machine.faults().failed());
+  }
+
+  /** Pages of two sizes in one range. Expect steps of the smaller size, so that none is missed. */
+  @Test
+  void dissolveRange_neighbours_areAllDissolved() {
+    PoolMachine pool = HugetlbMigrateTest.filled(4);
+    long start = pool.freePfns(0).getFirst();
+    long end = pool.freePfns(0).getLast();
+    assertEquals(0, pool.hugetlb.dissolveFreeHugetlbFolios(start, end));
+    assertEquals(List.of(end), pool.freePfns(0));
+    assertEquals(0, pool.hugetlb.dissolveFreeHugetlbFolios(end, end + 1));
+    assertPool(pool.h2m(), 0, 0, 0);
+  }
+
+  // ---------------------------------------------------------------- taking and giving
+
+  /** The first block is being isolated. Expect the page behind it to be handed out. */
+  @Test
+  void dequeue_isolatedBlock_isSkipped() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.setPool(2);
+    List<Long> pfns = pool.freePfns(0);
+    pool.hugetlb.preferForRemoval(PoolMachine.SIZE_2M, Set.of(pfns.get(0)));
+    assertEquals(
+        0,
+        pool.pageAlloc
+            .isolation()
+            .startIsolatePageRange(pfns.get(0), pfns.get(0) + PAGES, PageIsolation.Mode.OTHER));
+    assertEquals(pfns.get(1), pool.system.task().mapHugepage(PoolMachine.SIZE_2M, -1));
+  }
+
+  /** Two pages on each node. Expect the near node first, then the other; or only those allowed. */
+  @Test
+  void dequeueNodemask_nodes_areAskedInTheirOrder() {
+    PoolMachine pool = PoolMachine.twoNodes().boot();
+    pool.setPool(4);
+    Hstate h = pool.h2m();
+    pool.hugetlb.hugetlbLock().lock();
+    assertEquals(1, nodeOf(pool, pool.hugetlb.dequeueHugetlbFolioNodemask(h, 1, null)));
+    assertEquals(0, nodeOf(pool, pool.hugetlb.dequeueHugetlbFolioNodemask(h, NO_NODE, null)));
+    assertEquals(0, nodeOf(pool, pool.hugetlb.dequeueHugetlbFolioNodemask(h, 1, Set.of(0))));
+    assertNull(pool.hugetlb.dequeueHugetlbFolioNodemask(h, 1, Set.of(0)));
+    assertEquals(1, nodeOf(pool, pool.hugetlb.dequeueHugetlbFolioNodemask(h, 0, null)));
+    assertNull(pool.hugetlb.dequeueHugetlbFolioNodemask(h, 0, null));
+    pool.hugetlb.hugetlbLock().unlock();
+    assertEquals(List.of(), pool.warnings());
+  }
+
+  private static int nodeOf(PoolMachine pool, @Nullable Folio folio) {
+    return folio == null ? -1 : pool.mm.inline().folioNid(folio);
+  }
+
+  /**
+   * A page comes back from its user with all that a user may leave in it. Expect none of it to be
+   * left, and its promise to be there again.
+   */
+  @Test
+  void freeHugeFolio_usedPage_isCleanAndPromised() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.setPool(2);
+    Folio folio = new Folio(pool.system.reserve().hugetlbAllocFolio(pool.h2m(), 0, 0));
+    HugetlbFolios folios = pool.system.folios();
+    folios.hugetlbSetFolioSubpool(folio, 8);
+    folios.setHugetlbCgroup(folio, 16);
+    folios.setHugetlbCgroupRsvd(folio, 24);
+    pool.mm.struct().setMapping(folio.page(), 0x1001);
+    pool.mm.flags().set(folio.page(), PageFlags.PG_OWNER_2);
+    folios.set(folio, HugetlbPageFlag.HPG_MIGRATABLE);
+    folios.set(folio, HugetlbPageFlag.HPG_RESTORE_RESERVE);
+    pool.mm.refs().putPageTestzero(folio.page());
+
+    pool.hugetlb.freeHugeFolio(folio);
+
+    assertEquals(0, folios.hugetlbFolioSubpool(folio));
+    assertEquals(0, folios.hugetlbCgroupFromFolio(folio));
+    assertEquals(0, folios.hugetlbCgroupFromFolioRsvd(folio));
+    assertEquals(0, pool.mm.struct().mapping(folio.page()));
+    assertFalse(pool.mm.flags().test(folio.page(), PageFlags.PG_OWNER_2));
+    assertEquals(0x18, pool.mm.struct().priv(folio.page()));
+    assertEquals(1, pool.h2m().resvHugePages);
+    assertPool(pool.h2m(), 2, 2, 0);
+  }
+
+  /** A new page in which words of its last user are left. Expect HugeTLB's to be cleared. */
+  @Test
+  void initNewHugetlbFolio_leftovers_areCleared() {
+    PoolMachine pool = PoolMachine.optimizing();
+    Folio folio = pool.freshFolio();
+    HugetlbFolios folios = pool.system.folios();
+    folios.hugetlbSetFolioSubpool(folio, 8);
+    folios.setHugetlbCgroup(folio, 16);
+    folios.setHugetlbCgroupRsvd(folio, 24);
+    folios.folioClearHugetlb(folio);
+    pool.hugetlb.initNewHugetlbFolio(folio);
+    assertTrue(folios.folioTestHugetlb(folio));
+    assertEquals(0, folios.hugetlbFolioSubpool(folio));
+    assertEquals(0, folios.hugetlbCgroupFromFolio(folio));
+    assertEquals(0, folios.hugetlbCgroupFromFolioRsvd(folio));
+    ListHead lru = pool.mm.struct().lru(folio.page());
+    assertEquals(lru, pool.mm.lists().next(lru));
+  }
+
+  /** A poisoned page leaves the pool. Expect the mark of the head to go with it, once it is whole. */
+  @Test
+  void updateAndFree_poisonedPage_losesTheMark() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.setPool(1);
+    Folio folio = pool.folio(pool.freePfns(0).get(0));
+    pool.mm.flags().set(folio.page(), PageFlags.PG_HWPOISON);
+    pool.setPool(0);
+    assertFalse(pool.mm.flags().test(folio.page(), PageFlags.PG_HWPOISON));
+    assertEquals(0, pool.owned(Owner.HUGEPAGE));
+    assertEquals(0, pool.pageAlloc.badPageReports());
+  }
+
+  /** A size that can neither be made nor freed now. Expect nothing to be removed, freed or made. */
+  @Test
+  void giganticNoRuntime_operations_doNothing() {
+    PoolMachine pool = noRuntime();
+    Hstate h = pool.hstate(PoolMachine.GIB);
+    h.nrOvercommitHugePages = 1;
+    Folio folio = pool.freshFolio();
+    pool.hugetlb.hugetlbLock().lock();
+    pool.hugetlb.removeHugetlbFolio(h, folio, true);
+    pool.hugetlb.hugetlbLock().unlock();
+    assertPool(h, 0, 0, 0);
+    assertTrue(pool.system.folios().folioTestHugetlb(folio));
+    pool.hugetlb.updateAndFreeHugetlbFolio(h, folio, false);
+    assertEquals(PAGES, pool.owned(Owner.HUGEPAGE));
+    assertNull(
+        pool.hugetlb.allocSurplusHugetlbFolio(h, pool.hugetlb.htlbAllocMask(h), 0, null));
+    assertPool(h, 0, 0, 0);
+  }
+
+  /** Work for the worker: two pages at once. Expect it to be called for once, and both to go. */
+  @Test
+  void updateAndFree_atomic_leavesItToTheWorker() {
+    PoolMachine pool = PoolMachine.optimizing();
+    List<Folio> folios = List.of(pool.freshFolio(), pool.freshFolio());
+    folios.forEach(each -> pool.vmemmap.hugetlbVmemmapOptimizeFolio(pool.h2m(), each));
+    List<Long> calls = new ArrayList<>();
+    pool.machine
+        .yields()
+        .listen(
+            (what, where) -> {
+              if (what.startsWith("schedule_work")) {
+                calls.add(where);
+              }
+            });
+    folios.forEach(each -> pool.hugetlb.updateAndFreeHugetlbFolio(pool.h2m(), each, true));
+    assertEquals(List.of(folios.get(0).va()), calls);
+    assertEquals(2 * PAGES, pool.owned(Owner.HUGEPAGE));
+    pool.hugetlb.flushFreeHpageWork(pool.hstate(PoolMachine.GIB));
+    assertEquals(0, pool.owned(Owner.HUGEPAGE));
+    pool.hugetlb.updateAndFreeHugetlbFolio(pool.h2m(), pool.freshFolio(), true);
+    assertEquals(0, pool.owned(Owner.HUGEPAGE));
+  }
+
+  /** Nothing can be optimised, so nobody leaves work. Expect a flush not to look for any. */
+  @Test
+  void flushFreeHpageWork_notOptimizable_doesNotRunTheWorker() {
+    PoolMachine pool = PoolMachine.optimizing();
+    Folio folio = pool.freshFolio();
+    pool.vmemmap.hugetlbVmemmapOptimizeFolio(pool.h2m(), folio);
+    pool.hugetlb.updateAndFreeHugetlbFolio(pool.h2m(), folio, true);
+    pool.hugetlb.flushFreeHpageWork(new Hstate(pool.mm, 6));
+    assertEquals(PAGES, pool.owned(Owner.HUGEPAGE));
+    pool.hugetlb.waitForFreedHugetlbFolios();
+    assertEquals(0, pool.owned(Owner.HUGEPAGE));
+  }
+
+  /**
+   * A node that has none in spite of an effort, then has one without. Expect an effort the first time,
+   * none the second, and one again the third.
+   */
+  @Test
+  void allocBuddy_nodeWithoutMemory_isNotPressedAgain() {
+    PoolMachine pool = PoolMachine.small().boot();
+    List<Page> answers = new ArrayList<>(List.of(pool.freshFolio().page(), pool.freshFolio().page()));
+    List<Boolean> pressed = new ArrayList<>();
+    PageAlloc pageAlloc = mock(PageAlloc.class);
+    when(pageAlloc.allocFrozenPages(any(), anyInt(), anyInt(), any(), any()))
+        .thenAnswer(
+            call -> {
+              pressed.add(call.<Gfp>getArgument(0).has(Gfp.RETRY_MAYFAIL));
+              return pressed.size() == 1 ? null : answers.removeFirst();
+            });
+    Hugetlb other = with(pool, pageAlloc, pool.vmemmap);
+    Set<Integer> noretry = new TreeSet<>();
+    Gfp gfp = pool.hugetlb.htlbAllocMask(pool.h2m());
+    assertNull(other.onlyAllocFreshHugetlbFolio(pool.h2m(), gfp, 0, null, noretry));
+    assertEquals(Set.of(0), noretry);
+    assertTrue(other.onlyAllocFreshHugetlbFolio(pool.h2m(), gfp, 0, null, noretry) != null);
+    assertEquals(Set.of(), noretry);
+    assertTrue(other.onlyAllocFreshHugetlbFolio(pool.h2m(), gfp, 0, null, noretry) != null);
+    assertEquals(List.of(true, false, true), pressed);
+    assertEquals(Set.of(), noretry);
+  }
+
+  private static Hugetlb with(PoolMachine pool, PageAlloc pageAlloc, HugetlbVmemmap vmemmap) {
+    return new Hugetlb(
+        pool.mm,
+        pageAlloc,
+        PoolMachine.sizes(),
+        HugetlbCma.NONE,
+        pool.system.hstates(),
+        pool.system.folios(),
+        new HugetlbInternal(pool.mm, PoolMachine.sizes()),
+        vmemmap);
+  }
+
+  /** Where pages may lie. Expect the movable zone for those that can be moved, gigantic ones not. */
+  @Test
+  void htlbAllocMask_sizes_onlySmallOnesAreMovable() {
+    PoolMachine pool = PoolMachine.small().boot();
+    Gfp small = pool.hugetlb.htlbAllocMask(pool.h2m());
+    Gfp gigantic = pool.hugetlb.htlbAllocMask(pool.hstate(PoolMachine.GIB));
+    assertEquals(Gfp.HIGHUSER_MOVABLE.or(Gfp.COMPOUND).or(Gfp.NOWARN), small);
+    assertEquals(Gfp.HIGHUSER.or(Gfp.COMPOUND).or(Gfp.NOWARN), gigantic);
+  }
+
   // ---------------------------------------------------------------- bench hook and reports
 
   /** The bench names the pages that are to go. Expect these to go and the others to stay. */
@@ -580,17 +868,7 @@ final class HugetlbTest {
   @Test
   void updateAndFreeBulk_folioLeftBehind_warns() {
     PoolMachine pool = PoolMachine.small().boot();
-    HugetlbInternal internal = new HugetlbInternal(pool.mm, PoolMachine.sizes());
-    Hugetlb other =
-        new Hugetlb(
-            pool.mm,
-            pool.pageAlloc,
-            PoolMachine.sizes(),
-            HugetlbCma.NONE,
-            pool.system.hstates(),
-            pool.system.folios(),
-            internal,
-            mock(HugetlbVmemmap.class));
+    Hugetlb other = with(pool, pool.pageAlloc, mock(HugetlbVmemmap.class));
     ListHead list = pool.mm.lists().newHead();
     pool.mm.lists().listAdd(pool.mm.struct().lru(pool.freshFolio().page()), list);
     other.updateAndFreePagesBulk(pool.h2m(), list);
