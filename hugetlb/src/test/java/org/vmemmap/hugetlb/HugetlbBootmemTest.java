@@ -13,6 +13,8 @@ import static org.mockito.Mockito.when;
 import java.util.HashSet;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.vmemmap.sparse.MmInit;
 import org.vmemmap.types.Folio;
 import org.vmemmap.types.KernelBug;
@@ -359,6 +361,165 @@ final class HugetlbBootmemTest {
     assertEquals(
         List.of("HugeTLB: huge pages not supported, ignoring associated command-line parameters"),
         hugetlbLog(pool));
+  }
+
+  /** Pages of two gigantic sizes from one node. Expect each in its own pool, all optimised. */
+  @Test
+  void boot_twoGiganticSizes_fillTheirPools() {
+    long small = 8 * PoolMachine.MIB;
+    PoolMachine pool =
+        new PoolMachine(
+                PoolMachine.config(),
+                HugetlbArch.of(PoolMachine.SIZE_2M, small, SIZE),
+                new PoolMachine.Ram(0, 4 * SIZE, 0))
+            .cmdline(
+                "hugetlb_free_vmemmap=on", "hugepagesz=8M", "hugepages=3", "hugepagesz=128M",
+                "hugepages=1")
+            .boot();
+    for (long size : new long[] {small, SIZE}) {
+      Hstate h = pool.hstate(size);
+      assertEquals(size == SIZE ? 1 : 3, h.freeHugePages);
+      for (long pfn : pool.freePfns(h, 0)) {
+        Folio folio = pool.folio(pfn);
+        assertEquals(h, pool.system.hstates().folioHstate(folio));
+        assertTrue(pool.optimized(folio));
+        assertEquals(0, pool.mm.refs().folioRefCount(folio));
+      }
+    }
+    // 8 MiB is less than a section, so it has 32 frames at first and is optimised later.
+    assertEquals(4 * 512 - 511 - 3 * 32, pool.mm.vmstat().nrMemmapBootPages());
+    assertEquals(3, pool.mm.vmstat().nrMemmapPages());
+  }
+
+  /**
+   * A gigantic page that is less than a section, in a zone that is initialised at once: its struct
+   * pages are those of single pages, and only the first page of memmap is made to say otherwise.
+   *
+   * <pre>
+   *   memmap   | head, tails | single pages | single pages | ...
+   *              ^ written     ^ !PageTail() when it is remapped
+   * </pre>
+   *
+   * Expect one warning, and the page to be optimised all the same.
+   */
+  @Test
+  void boot_giganticPageBelowASection_warnsOfItsTails() {
+    PoolMachine pool =
+        new PoolMachine(
+                PoolMachine.config(),
+                HugetlbArch.of(PoolMachine.SIZE_2M, 8 * PoolMachine.MIB),
+                new PoolMachine.Ram(0, 256 * PoolMachine.MIB, 0))
+            .cmdline("hugetlb_free_vmemmap=on", "hugepagesz=8M", "hugepages=2")
+            .boot();
+    Hstate h = pool.hstate(8 * PoolMachine.MIB);
+    assertEquals(
+        List.of("vmemmap_remap_pte: !PageTail((const struct page *)addr)"), pool.warnings());
+    assertEquals(31, pool.readOnlyPages(pool.folio(pool.freePfns(h, 0).getFirst()), h));
+  }
+
+  /** The default size is a gigantic one. Expect a number without a size to be for it. */
+  @Test
+  void boot_giganticDefaultSize_takesTheNumber() {
+    PoolMachine pool = large().cmdline("default_hugepagesz=128M", "hugepages=2").boot();
+    assertEquals(2, pool.hstate(SIZE).freeHugePages);
+    assertEquals(pool.hstate(SIZE), pool.system.hstates().defaultHstate());
+    assertEquals("2", pool.system.sysfs().read(PoolMachine.NR_HUGEPAGES));
+  }
+
+  /**
+   * What pages can be broken into: the largest smaller size, or with CMA areas nothing for those up to
+   * HPAGE_SIZE. Sizes are 64 KiB, 2 MiB, 8 MiB and 128 MiB.
+   */
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void initHstates_sizes_knowTheNextSmaller(boolean areas) {
+    HugetlbArch arch =
+        HugetlbArch.withCma(11, PoolMachine.SIZE_2M, 65536L, 8 * PoolMachine.MIB, SIZE);
+    PoolMachine pool =
+        new PoolMachine(PoolMachine.config(), arch, new PoolMachine.Ram(0, 4 * SIZE, 0))
+            .cmdline(areas ? "hugetlb_cma=16M" : "quiet")
+            .boot();
+    assertEquals(0, pool.hstate(65536).demoteOrder);
+    assertEquals(areas ? 0 : 4, pool.h2m().demoteOrder);
+    assertEquals(9, pool.hstate(8 * PoolMachine.MIB).demoteOrder);
+    assertEquals(11, pool.hstate(SIZE).demoteOrder);
+  }
+
+  /** Three pages on two nodes at boot. Expect the next round to begin at the first node again. */
+  @Test
+  void initHstates_rounds_beginAtTheFirstNode() {
+    PoolMachine pool = twoLargeNodes().cmdline("hugepagesz=128M", "hugepages=1").boot();
+    assertEquals(1, pool.hstate(SIZE).nrHugePagesNode[0]);
+    assertEquals(0, pool.hstate(SIZE).nextNidToAlloc.nid);
+    assertEquals(0, pool.hstate(SIZE).nextNidToFree.nid);
+    assertEquals(0, pool.system.sysfs().write(NR_128M, "2"));
+    assertEquals(2, pool.hstate(SIZE).nrHugePages);
+  }
+
+  /** Eight CPUs, or a number on the command line. Expect a thread for four of them, or the number. */
+  @Test
+  void boot_threads_areAQuarterOfTheCpusUnlessGiven() {
+    PoolMachine pool = PoolMachine.small().cmdline("hugepages=1");
+    for (int i = 0; i < 6; i++) {
+      pool.machine.addCpu();
+    }
+    pool.boot();
+    assertEquals(
+        "HugeTLB: allocation took 0ms with hugepage_allocation_threads=2",
+        hugetlbLog(pool).getFirst());
+    PoolMachine given =
+        PoolMachine.small().cmdline("hugepage_alloc_threads=5", "hugepages=1").boot();
+    assertEquals(
+        "HugeTLB: allocation took 0ms with hugepage_allocation_threads=5",
+        hugetlbLog(given).getFirst());
+  }
+
+  /** More pages than there is memory, with and without HVO. Expect what HVO saves to be used. */
+  @Test
+  void boot_more2MPagesThanMemoryOptimized_getsMore() {
+    PoolMachine plain = PoolMachine.small().cmdline("hugepages=1000").boot();
+    PoolMachine pool =
+        PoolMachine.small().cmdline("hugetlb_free_vmemmap=on", "hugepages=1000").boot();
+    assertTrue(pool.h2m().nrHugePages >= plain.h2m().nrHugePages);
+    assertEquals(pool.h2m().nrHugePages, pool.h2m().maxHugePages);
+    for (long pfn : pool.freePfns(0)) {
+      assertTrue(pool.optimized(pool.folio(pfn)));
+    }
+  }
+
+  /** A CPU without hugepages and no wish for any. Expect not a word. */
+  @Test
+  void boot_noHugepagesAndNoWish_saysNothing() {
+    PoolMachine pool =
+        new PoolMachine(
+                PoolMachine.config(),
+                HugetlbArch.of(0),
+                new PoolMachine.Ram(0, 256 * PoolMachine.MIB, 0))
+            .boot();
+    assertEquals(List.of(), hugetlbLog(pool));
+    assertEquals("", pool.hugetlb.hugetlbReportMeminfo());
+    assertEquals("", pool.hugetlb.hugetlbReportNodeMeminfo(0));
+    assertEquals(0, pool.hugetlb.dissolveFreeHugetlbFolios(0, 65536));
+  }
+
+  /** A wish for the default size before any size, with nodes. Expect it for those nodes. */
+  @Test
+  void boot_implicitWishOfNodes_isAdopted() {
+    PoolMachine pool =
+        PoolMachine.twoNodes().cmdline("hugepages=0:1,1:2", "hugepagesz=1G").boot();
+    assertEquals(1, pool.h2m().nrHugePagesNode[0]);
+    assertEquals(2, pool.h2m().nrHugePagesNode[1]);
+    assertEquals(3, pool.h2m().maxHugePages);
+  }
+
+  /** A node that gets all it was to have. Expect no message, and the wish to stay. */
+  @Test
+  void boot_nodeHasEnough_saysNothing() {
+    PoolMachine pool = twoLargeNodes().cmdline("hugepagesz=128M", "hugepages=1:1").boot();
+    assertEquals(1, pool.hstate(SIZE).nrHugePagesNode[1]);
+    assertEquals(1, pool.hstate(SIZE).maxHugePages);
+    assertEquals(1, pool.hstate(SIZE).maxHugePagesNode[1]);
+    assertTrue(hugetlbLog(pool).getFirst().startsWith("HugeTLB: registered 128 MiB"));
   }
 
   // ---------------------------------------------------------------- checks

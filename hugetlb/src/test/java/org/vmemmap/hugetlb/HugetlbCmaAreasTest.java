@@ -19,6 +19,7 @@ import org.vmemmap.types.Errno;
 import org.vmemmap.types.Folio;
 import org.vmemmap.types.KernelPanic;
 import org.vmemmap.types.Owner;
+import org.vmemmap.types.Series;
 import org.vmemmap.types.Zone;
 import org.vmemmap.types.ZoneType;
 
@@ -122,6 +123,15 @@ class HugetlbCmaAreasTest {
         "1:8M,0:101% | invalid percentage 101 for node 0 / reserved 8 MiB on node 1",
         "0:8M,16M | ''",
         "1:8M,16M | cma area must be a multiple of 8 MiB",
+        "100% | reserve 512 MiB (100%), up to 256 MiB per node / reservation failed: err -12, node 0 /"
+            + " reserved 256 MiB on node 1",
+        "1:100% | reserved 256 MiB (100%) on node 1",
+        "0:100% | reservation failed: err -12, node 0",
+        "1:0%,0:8M | reserved 8 MiB on node 0",
+        "0:10%,0:8M | reserved 8 MiB on node 0",
+        "0:8M,0:10% | reserved 24 MiB (10%) on node 0",
+        "'  8M' | ''",
+        "0: 8M | ''",
         "x | ''",
         "0 | ''",
         "1:0 | ''",
@@ -236,6 +246,152 @@ class HugetlbCmaAreasTest {
     assertFalse(none.areas.hugetlbCmaExclusiveAlloc());
     assertEquals(2, h8m(none).nrHugePages);
     assertBalanced(none);
+  }
+
+  /**
+   * The movable zone begins inside of node 0's area, which lies at the end of the node.
+   *
+   * <pre>
+   *   0                    192M    220M   256M
+   *   |                    |  area  :      |     node 0; the same on node 1
+   * </pre>
+   *
+   * Expect that this is found out when it is reserved, since patch 14, and no area to be left.
+   */
+  @Test
+  void hugetlbCmaReserve_areaInTwoZones_isRefused() {
+    PoolMachine pool = machine("hugetlb_cma=128M");
+    pool.mmInit.cmdlineParseKernelcore("440M");
+    pool.boot();
+    assertEquals(
+        "reserve 128 MiB, up to 64 MiB per node / reserved area spans zones: err 0, node 0 / reserved"
+            + " area spans zones: err 0, node 1",
+        said(pool));
+    assertEquals(0, pool.areas.hugetlbCmaTotalSize());
+    assertNull(pool.areas.hugetlbCmaAllocFrozenFolio(ORDER_8M, Gfp.HIGHUSER, 0, null));
+  }
+
+  /**
+   * The same before patch 14, with a boot page from each area. Expect the areas to be kept; that one
+   * lies in two zones is found out when its page gets to the pool, and the page is not used.
+   */
+  @Test
+  void cmaValidateZones_areaInTwoZonesBeforePatch14_discardsItsPages() {
+    PoolMachine pool =
+        new PoolMachine(
+                PoolMachine.config().withSeries(Series.at(13)),
+                HugetlbArch.withCma(ORDER_8M, PoolMachine.SIZE_2M, SIZE_8M),
+                new PoolMachine.Ram(0, 256 * MIB, 0),
+                new PoolMachine.Ram(256 * MIB, 512 * MIB, 1))
+            .cmdline("hugetlb_cma=0:64M,1:8M", ONLY, "hugepagesz=8M", "hugepages=2");
+    pool.mmInit.cmdlineParseKernelcore("440M");
+    pool.boot();
+    assertEquals("reserved 64 MiB on node 0 / reserved 8 MiB on node 1", said(pool));
+    assertEquals(1, h8m(pool).nrHugePages);
+    assertEquals(1, h8m(pool).nrHugePagesNode[1]);
+    assertEquals(1, h8m(pool).maxHugePages);
+    assertTrue(
+        pool.log().contains("HugeTLB: 8.00 MiB page size: 1 invalid page discarded"));
+    var bad = pool.cma.areas().get(0).ranges().getFirst();
+    var good = pool.cma.areas().get(1).ranges().getFirst();
+    assertFalse(pool.areas.cmaValidateZones(pool.mm.model().va(bad.basePfn() * 4096)));
+    assertFalse(pool.areas.cmaValidateZones(pool.mm.model().va((bad.endPfn() - 1) * 4096)));
+    assertTrue(pool.areas.cmaValidateZones(pool.mm.model().va(good.basePfn() * 4096)));
+    assertTrue(pool.areas.cmaValidateZones(pool.mm.model().va(bad.endPfn() * 4096)));
+    assertTrue(pool.areas.cmaValidateZones(pool.mm.model().va((bad.basePfn() - 1) * 4096)));
+  }
+
+  /** Areas for pages that the page allocator has itself. Expect a warning, and the areas. */
+  @Test
+  void hugetlbCmaReserve_orderNotGigantic_warns() {
+    PoolMachine pool =
+        new PoolMachine(
+                PoolMachine.config(),
+                HugetlbArch.withCma(10, PoolMachine.SIZE_2M, SIZE_8M),
+                new PoolMachine.Ram(0, 256 * MIB, 0))
+            .cmdline("hugetlb_cma=8M")
+            .boot();
+    assertEquals(List.of("hugetlb_cma_reserve: order <= MAX_PAGE_ORDER"), pool.warnings());
+    assertEquals("reserve 8 MiB, up to 8 MiB per node / reserved 8 MiB on node 0", said(pool));
+  }
+
+  /** Three nodes share 20 MiB plus: the first two get 8 MiB each and the third the rest. */
+  @Test
+  void hugetlbCmaReserve_moreNodesThanPages_leavesTheLastOut() {
+    PoolMachine pool =
+        new PoolMachine(
+                PoolMachine.config(),
+                HugetlbArch.withCma(ORDER_8M, PoolMachine.SIZE_2M, SIZE_8M),
+                new PoolMachine.Ram(0, 128 * MIB, 0),
+                new PoolMachine.Ram(128 * MIB, 256 * MIB, 1),
+                new PoolMachine.Ram(256 * MIB, 384 * MIB, 2))
+            .cmdline("hugetlb_cma=16M")
+            .boot();
+    assertEquals(
+        "reserve 16 MiB, up to 8 MiB per node / reserved 8 MiB on node 0 / reserved 8 MiB on node 1",
+        said(pool));
+  }
+
+  /** Boot pages of a firmware list instead. Expect the areas not to serve boot. */
+  @Test
+  void hugetlbEarlyCma_archWithFirmwareList_isNever() {
+    HugetlbArch sizes = HugetlbArch.withCma(ORDER_8M, PoolMachine.SIZE_2M, SIZE_8M);
+    PoolMachine pool = machine("hugetlb_cma=16M", ONLY).boot();
+    assertTrue(pool.areas.hugetlbEarlyCma(h8m(pool)));
+    assertFalse(pool.areas.hugetlbEarlyCma(pool.h2m()));
+    HugetlbArch firmware =
+        new HugetlbArch() {
+          @Override
+          public long hpageSize() {
+            return sizes.hpageSize();
+          }
+
+          @Override
+          public boolean archHugetlbValidSize(long size) {
+            return sizes.archHugetlbValidSize(size);
+          }
+
+          @Override
+          public List<Long> initcallSizes() {
+            return sizes.initcallSizes();
+          }
+
+          @Override
+          public boolean archHugetlbMigrationSupported(long size) {
+            return true;
+          }
+
+          @Override
+          public boolean archHasHugeBootmemAlloc() {
+            return true;
+          }
+        };
+    HugetlbCmaAreas other = new HugetlbCmaAreas(pool.mm, pool.memblock, pool.cma, firmware);
+    assertEquals(0, other.earlyParam("hugetlb_cma_only", "1"));
+    assertFalse(other.hugetlbEarlyCma(h8m(pool)));
+  }
+
+  /** Names of others, and hugetlb_cma_only off again. Expect null, and the last word to count. */
+  @Test
+  void earlyParam_names_onlyItsOwn() {
+    PoolMachine pool = machine();
+    assertNull(pool.areas.earlyParam("hugetlb", "1"));
+    assertEquals(0, pool.areas.earlyParam("hugetlb_cma_only", "1"));
+    assertEquals(0, pool.areas.earlyParam("hugetlb_cma_only", "off"));
+    assertFalse(pool.areas.hugetlbCmaExclusiveAlloc());
+    assertEquals(0, pool.areas.earlyParam("hugetlb_cma_only", "1"));
+    assertEquals(-Errno.EINVAL, pool.areas.earlyParam("hugetlb_cma_only", "x"));
+    assertTrue(pool.areas.hugetlbCmaExclusiveAlloc());
+  }
+
+  /** A page goes back to an area that it is not from. Expect a warning. */
+  @Test
+  void hugetlbCmaFreeFrozenFolio_otherArea_warns() {
+    PoolMachine pool = machine("hugetlb_cma=0:8M,1:8M").boot();
+    Folio folio = pool.freshFolio();
+    pool.areas.hugetlbCmaFreeFrozenFolio(folio);
+    assertEquals(
+        List.of("hugetlb_cma_free_frozen_folio: !cma_release_frozen(...)"), pool.warnings());
   }
 
   // ---------------------------------------------------------------- run time

@@ -13,6 +13,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Folio;
 import org.vmemmap.types.Owner;
+import org.vmemmap.types.PageFlags;
 
 /**
  * Breaking free hugepages into smaller ones, on machines with pages of 4 MiB and 2 MiB.
@@ -158,6 +159,8 @@ final class HugetlbDemoteTest {
             .demotePoolHugePage(pool.h2m(), new java.util.TreeSet<>(List.of(0)), 1);
     pool.hugetlb.hugetlbLock().unlock();
     assertEquals(-Errno.EINVAL, rc);
+    assertTrue(
+        pool.log().contains("HugeTLB: NULL demote order passed to demote_pool_huge_page."));
   }
 
   /** demote_size. Expect it to take only registered sizes below the pool's own. */
@@ -231,6 +234,83 @@ final class HugetlbDemoteTest {
             .filter(pfn -> pool.mm.refs().folioRefCount(pool.folio(pfn)) == 1)
             .count();
     assertEquals(63, held);
+  }
+
+  /** One of two pages is poisoned. Expect the other to be demoted, then -EBUSY, and it to stay. */
+  @Test
+  void demoteStore_poisonedPage_isPassedOver() {
+    PoolMachine pool = filled(2);
+    long poisoned = pool.freePfns(h4m(pool), 0).getFirst();
+    pool.mm.flags().set(pool.folio(poisoned).page(), PageFlags.PG_HWPOISON);
+    assertEquals(-Errno.EBUSY, write(pool, "demote", "2"));
+    assertEquals(List.of(poisoned), pool.freePfns(h4m(pool), 0));
+    assertPool(pool.h2m(), 2);
+  }
+
+  /** Three of four pages on two nodes. Expect two of the node whose turn it is and one of the next. */
+  @Test
+  void demoteStore_twoNodes_goesOnWithTheNext() {
+    PoolMachine pool = twoNodes(4);
+    assertEquals(0, write(pool, "demote", "3"));
+    assertEquals(0, h4m(pool).nrHugePagesNode[0]);
+    assertEquals(1, h4m(pool).nrHugePagesNode[1]);
+    assertEquals(1, h4m(pool).maxHugePages);
+    assertEquals(6, pool.h2m().maxHugePages);
+    assertEquals(4, pool.h2m().nrHugePagesNode[0]);
+  }
+
+  /** The memmap of the first node's first page cannot be restored. Expect the second to be left out. */
+  @Test
+  void demoteStore_firstNodeFails_leavesTheSecond() {
+    PoolMachine pool = twoNodes(4);
+    pool.failNth(1, RESTORE);
+    assertEquals(-Errno.ENOMEM, write(pool, "demote", "4"));
+    assertEquals(4, h4m(pool).freeHugePages);
+    assertEquals(4, h4m(pool).maxHugePages);
+    assertEquals(0, pool.h2m().nrHugePages);
+    assertEquals(1, h4m(pool).nextNidToFree.nid);
+  }
+
+  /** A page of 8 MiB becomes four. Expect each to be a folio of its own that nobody ever used. */
+  @Test
+  void demoteStore_halves_areNewFolios() {
+    PoolMachine pool = HugetlbMigrateTest.filled(0);
+    String dir = "/sys/kernel/mm/hugepages/hugepages-8192kB/";
+    assertEquals(0, pool.system.sysfs().write(dir + "nr_hugepages", "1"));
+    Hstate h8m = pool.hstate(8 * PoolMachine.MIB);
+    long start = pool.freePfns(h8m, 0).getFirst();
+    pool.mm.struct().setMapping(pool.folio(start).page(), 8);
+    assertEquals(0, pool.system.sysfs().write(dir + "demote", "1"));
+    assertEquals(
+        List.of(start, start + 512, start + 1024, start + 1536), pool.freePfns(0));
+    for (long pfn : pool.freePfns(0)) {
+      Folio folio = pool.folio(pfn);
+      assertEquals(0, pool.mm.struct().mapping(folio.page()));
+      assertEquals(0x18, pool.mm.struct().priv(folio.page()));
+      assertEquals(0, pool.system.folios().hugetlbFolioSubpool(folio));
+      assertEquals(
+          folio.page(), pool.mm.flags().compoundHead(pool.mm.flags().folioPage(folio, 511)));
+    }
+    assertEquals(0, h8m.maxHugePages);
+    assertEquals(4, pool.h2m().maxHugePages);
+    assertEquals(List.of(), pool.warnings());
+  }
+
+  /** demote_size of a size that is registered, but smaller than HPAGE_SIZE. Expect -EINVAL. */
+  @Test
+  void demoteSizeStore_belowHpageSize_isInvalid() {
+    PoolMachine pool =
+        new PoolMachine(
+                PoolMachine.config(),
+                HugetlbArch.of(PoolMachine.SIZE_2M, 65536L, SIZE_4M),
+                new PoolMachine.Ram(0, 256 * PoolMachine.MIB, 0))
+            .boot();
+    assertEquals(-Errno.EINVAL, write(pool, "demote_size", "64K"));
+    assertEquals("2048kB", pool.system.sysfs().read(DIR + "demote_size"));
+    h4m(pool).demoteOrder = 4;
+    assertEquals("64kB", pool.system.sysfs().read(DIR + "demote_size"));
+    assertEquals(0, write(pool, "demote_size", "2M"));
+    assertEquals(9, h4m(pool).demoteOrder);
   }
 
   private static void assertPool(Hstate h, long pages) {

@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -289,6 +290,34 @@ final class HugetlbLockTest {
     pool.setPool(0);
     watched(pool, () -> assertEquals(0, move(pool, pool.folio(pfn))));
     assertEquals(1, pool.h2m().surplusHugePagesNode[0]);
+  }
+
+  /** Everything that asks for the lock is called without it. Expect each to say so, once. */
+  @Test
+  void assertHeld_withoutLock_warnsInEachFunction() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.setPool(3);
+    Hstate h = pool.h2m();
+    Hugetlb hugetlb = pool.hugetlb;
+    TreeSet<Integer> nodes = new TreeSet<>(Set.of(0));
+    assertNotNull(hugetlb.dequeueHugetlbFolioNodemask(h, 0, null));
+    Folio removed = hugetlb.removePoolHugetlbFolio(h, nodes, false);
+    assertNotNull(removed);
+    hugetlb.addHugetlbFolio(h, removed, false);
+    hugetlb.accountNewHugetlbFolio(h, pool.freshFolio());
+    pool.system.resize().adjustPoolSurplus(h, nodes, 1);
+    pool.system.demote().demotePoolHugePage(h, nodes, 1);
+    assertEquals(
+        List.of(
+            "dequeue_hugetlb_folio_node_exact: !lockdep_is_held(&hugetlb_lock)",
+            "remove_pool_hugetlb_folio: !lockdep_is_held(&hugetlb_lock)",
+            "remove_hugetlb_folio: !lockdep_is_held(&hugetlb_lock)",
+            "add_hugetlb_folio: !lockdep_is_held(&hugetlb_lock)",
+            "enqueue_hugetlb_folio: !lockdep_is_held(&hugetlb_lock)",
+            "account_new_hugetlb_folio: !lockdep_is_held(&hugetlb_lock)",
+            "adjust_pool_surplus: !lockdep_is_held(&hugetlb_lock)",
+            "demote_pool_huge_page: !lockdep_is_held(&hugetlb_lock)"),
+        pool.warnings());
   }
 
   /**

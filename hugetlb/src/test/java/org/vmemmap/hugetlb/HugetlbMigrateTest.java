@@ -12,6 +12,7 @@ import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.vmemmap.pagealloc.Gfp;
 import org.vmemmap.pagealloc.PageIsolation;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Folio;
@@ -254,6 +255,104 @@ final class HugetlbMigrateTest {
     assertNotNull(migrate.allocHugetlbFolioReserve(pool.h2m(), 0, null));
     assertEquals(0, pool.h2m().resvHugePages);
     assertPool(pool, 2, 1, 0);
+  }
+
+  /**
+   * A range from the middle of the first of three neighbours to the first base page of the third.
+   *
+   * <pre>
+   *   | first    | second    | third    |
+   *         ^............................^
+   * </pre>
+   *
+   * Expect one new page for each of the three; and for less of the range as many as it touches.
+   */
+  @Test
+  void replaceFree_partOfPages_replacesEachOnce() {
+    assertEquals(3, replacedIn(100, 1025));
+    assertEquals(2, replacedIn(0, 1024));
+    assertEquals(1, replacedIn(511, 512));
+    assertEquals(1, replacedIn(512, 513));
+  }
+
+  /** New pages that are made for a range whose ends are given from the first of three neighbours. */
+  private static long replacedIn(long from, long to) {
+    PoolMachine pool = filled(60);
+    List<Long> pfns = pool.freePfns(0);
+    long start =
+        pfns.stream()
+            .filter(pfn -> pfns.contains(pfn + 512) && pfns.contains(pfn + 1024))
+            .findFirst()
+            .orElseThrow();
+    pool.failFrom(Long.MAX_VALUE, BUDDY);
+    HugetlbMigrate migrate = pool.system.migrate();
+    assertEquals(0, migrate.replaceFreeHugepageFolios(start + from, start + to));
+    assertPool(pool, 60, 60, 0);
+    return pool.machine.faults().asked();
+  }
+
+  /** A compound page of somebody else and a page in use lie in the range. Expect them to be left. */
+  @Test
+  void replaceFree_othersPages_areLeft() {
+    PoolMachine pool = filled(1);
+    Folio used = inUse(pool);
+    pool.setPool(2);
+    Folio other = pool.freshFolio();
+    pool.system.folios().folioClearHugetlb(other);
+    assertEquals(0, pool.system.migrate().replaceFreeHugepageFolios(0, 65536));
+    assertEquals(1, pool.mm.refs().folioRefCount(used));
+    assertEquals(9, pool.mm.inline().folioOrder(other));
+    assertPool(pool, 2, 1, 0);
+  }
+
+  /** Node 0 has no page left. Expect one of node 1 where the caller lets it, else none. */
+  @Test
+  void allocNodemask_nodeIsFull_goesElsewhereOnlyIfAllowed() {
+    PoolMachine pool = PoolMachine.twoNodes().boot();
+    assertEquals(0, pool.system.resize().nrHugepagesStoreCommon0(pool.h2m(), 0, 1000));
+    while (!pool.freePfns(0).isEmpty()) {
+      inUse(pool);
+    }
+    HugetlbMigrate migrate = pool.system.migrate();
+    Gfp gfp = pool.hugetlb.htlbAllocMask(pool.h2m());
+    assertNull(migrate.allocHugetlbFolioNodemask(pool.h2m(), 0, null, gfp, false));
+    Folio folio =
+        Objects.requireNonNull(
+            migrate.allocHugetlbFolioNodemask(pool.h2m(), 0, null, gfp, true));
+    assertEquals(1, pool.mm.inline().folioNid(folio));
+    assertEquals(1, pool.mm.refs().folioRefCount(folio));
+  }
+
+  /** All free pages are promised. Expect a page for a moved user from elsewhere. */
+  @Test
+  void allocNodemask_allPromised_leavesThem() {
+    PoolMachine pool = filled(1);
+    assertEquals(0, pool.system.reserve().hugetlbAcctMemory(pool.h2m(), 1));
+    assertNotNull(allocNodemask(pool, pool.h2m()));
+    assertPool(pool, 2, 1, 0);
+  }
+
+  /** Pages of which the pool knows nothing, and whose flag says nothing. Expect no isolation. */
+  @Test
+  void folioIsolate_notMovable_isRefused() {
+    PoolMachine pool = filled(1);
+    Folio folio = inUse(pool);
+    ListHead list = pool.mm.lists().localHead();
+    HugetlbMigrate migrate = pool.system.migrate();
+    assertFalse(migrate.folioTestHugetlbMigratable(folio));
+    assertFalse(migrate.folioIsolateHugetlb(folio, list));
+    pool.system.folios().set(folio, HugetlbPageFlag.HPG_MIGRATABLE);
+    assertTrue(migrate.folioTestHugetlbMigratable(folio));
+    pool.system.folios().folioClearHugetlb(folio);
+    assertFalse(migrate.folioIsolateHugetlb(folio, list));
+    pool.system.folios().folioSetHugetlb(folio);
+    assertTrue(migrate.folioIsolateHugetlb(folio, list));
+    assertFalse(migrate.folioTestHugetlbMigratable(folio));
+    migrate.folioPutbackHugetlb(folio);
+    assertTrue(migrate.folioTestHugetlbMigratable(folio));
+    assertEquals(
+        pool.mm.struct().lru(folio.page()),
+        pool.mm.lists().first(pool.h2m().hugepageActivelist()));
   }
 
   private static @org.jspecify.annotations.Nullable Folio allocNodemask(

@@ -196,4 +196,48 @@ final class HugetlbSeriesTest {
     assertEquals(boot, pool.mm.vmstat().nrMemmapBootPages());
     assertEquals(run, pool.mm.vmstat().nrMemmapPages());
   }
+
+  /** Each of two nodes has a page in two zones. Expect both to be discarded, and to be counted. */
+  @Test
+  void boot_twoPagesInTwoZones_areBothCounted() {
+    PoolMachine pool =
+        new PoolMachine(
+                PoolMachine.config().withSeries(Series.at(14)),
+                HugetlbArch.of(PoolMachine.SIZE_2M, SIZE),
+                new PoolMachine.Ram(0, 256 * MIB, 0),
+                new PoolMachine.Ram(256 * MIB, 512 * MIB, 1))
+            .cmdline("hugetlb_free_vmemmap=on", "hugepagesz=128M", "hugepages=3");
+    pool.mmInit.cmdlineParseKernelcore("400M");
+    pool.boot();
+    assertEquals(1, pool.hstate(SIZE).maxHugePages);
+    assertTrue(
+        hugetlbLog(pool).contains("HugeTLB: 128 MiB page size: 2 invalid pages discarded"));
+  }
+
+  /**
+   * Sections of boot pages know from patch 22 on which order they hold. Expect that of the page for
+   * its own sections only, whoever sets it.
+   */
+  @ParameterizedTest
+  @CsvSource({"7.3, 0", "21, 0", "22, 15", "27, 15", "28, 15", "49, 15"})
+  void boot_sectionsOfAPage_knowItsOrder(String series, int order) {
+    PoolMachine pool = machine(series, "hugepages=1").boot();
+    long page = pool.freePfns(pool.hstate(SIZE), 0).getFirst();
+    for (long pfn = 0; pfn < 4L * PAGES; pfn += PAGES) {
+      assertEquals(pfn == page ? order : 0, pool.mm.mmzone().pfnToSectionOrder(pfn));
+    }
+  }
+
+  /** Optimisation is off at boot. Expect whole memmap for the boot page at every level. */
+  @ParameterizedTest
+  @ValueSource(strings = {"7.1", "15", "7.3", "28", "49"})
+  void boot_switchedOff_mapsAll(String series) {
+    PoolMachine pool = machine(series, "hugetlb_free_vmemmap=off", "hugepages=1").boot();
+    Hstate h = pool.hstate(SIZE);
+    Folio folio = pool.folio(pool.freePfns(h, 0).getFirst());
+    assertTrue(!pool.optimized(folio));
+    assertEquals(512, new HashSet<>(pool.frames(folio, h)).size());
+    assertEquals(4 * MEMMAP, pool.mm.vmstat().nrMemmapBootPages());
+    assertEquals(0, pool.owned(Owner.SHARED_TAIL));
+  }
 }

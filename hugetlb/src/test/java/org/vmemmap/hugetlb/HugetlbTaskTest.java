@@ -10,6 +10,7 @@ import org.junit.jupiter.api.Test;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Folio;
 import org.vmemmap.types.Owner;
+import org.vmemmap.types.Page;
 import org.vmemmap.types.PageFlags;
 import org.vmemmap.types.StructPage;
 
@@ -168,5 +169,156 @@ final class HugetlbTaskTest {
     pool.hugetlb.waitForFreedHugetlbFolios();
     assertEquals(0, h.nrHugePages);
     assertEquals(0, pool.owned(Owner.HUGEPAGE));
+  }
+
+  /** The memory of the page holds something. Expect zeros in all of it once it is mapped. */
+  @Test
+  void map_dirtyPage_isCleared() {
+    pool.setPool(1);
+    long pfn = pool.freePfns(0).get(0);
+    long va = pool.mm.model().pageAddress(pool.folio(pfn).page());
+    pool.machine.cpu().writeLong(va, -1);
+    pool.machine.cpu().writeLong(va + SIZE - 8, -1);
+    pool.mm.struct().setWord(pool.folio(pfn).page(), StructPage.INDEX, 7);
+    pool.system.task().mapHugepage(SIZE, -1);
+    assertEquals(0, pool.machine.cpu().readLong(va));
+    assertEquals(0, pool.machine.cpu().readLong(va + SIZE - 8));
+    assertEquals(0, pool.mm.struct().word(pool.folio(pfn).page(), StructPage.INDEX));
+    assertEquals(
+        0,
+        pool.mm
+            .struct()
+            .half(pool.mm.flags().folioPage(pool.folio(pfn), 1), StructPage.ENTIRE_MAPCOUNT));
+    assertTrue(pool.system.folios().folioTestAnon(pool.folio(pfn)));
+  }
+
+  /** Sizes and pfns that are not those of the page. Expect -EINVAL, and the page still mapped. */
+  @Test
+  void unmap_otherSizeOrNoMemory_isRefused() {
+    pool.setPool(1);
+    long pfn = pool.system.task().mapHugepage(SIZE, -1);
+    assertEquals(-Errno.EINVAL, pool.system.task().unmapHugepage(PoolMachine.GIB, pfn));
+    assertEquals(-Errno.EINVAL, pool.system.task().unmapHugepage(3 * SIZE, pfn));
+    assertEquals(-Errno.EINVAL, pool.system.task().unmapHugepage(SIZE, 1L << 30));
+    assertEquals(-Errno.EBUSY, pool.system.task().mapHugepage(SIZE, 1L << 30));
+    assertEquals(1, pool.mm.refs().folioRefCount(pool.folio(pfn)));
+    assertEquals(0, pool.system.task().unmapHugepage(SIZE, pfn));
+  }
+
+  /** Somebody holds the page when it is unmapped. Expect it not to be free before he lets go. */
+  @Test
+  void unmap_heldPage_staysWithItsHolder() {
+    pool.setPool(1);
+    long pfn = pool.system.task().mapHugepage(SIZE, -1);
+    pool.mm.refs().getPage(pool.folio(pfn).page());
+    assertEquals(0, pool.system.task().unmapHugepage(SIZE, pfn));
+    assertEquals(0, h.freeHugePages);
+    assertEquals(1, pool.mm.refs().folioRefCount(pool.folio(pfn)));
+    assertEquals(0, pool.system.folios().folioMapcount(pool.folio(pfn)));
+  }
+
+  /** The only page is promised to another. Expect -ENOSPC, or a surplus page where that is allowed. */
+  @Test
+  void allocFolio_allPromised_isSurplusOrNone() {
+    pool.setPool(1);
+    HugetlbReserve reserve = pool.system.reserve();
+    assertEquals(0, reserve.hugetlbAcctMemory(h, 1));
+    Page none = reserve.hugetlbAllocFolio(h, 0, 0);
+    assertTrue(none.isErr());
+    assertEquals(-Errno.ENOSPC, none.ptrErr());
+    h.nrOvercommitHugePages = 1;
+    Folio folio = new Folio(reserve.hugetlbAllocFolio(h, 0, 0));
+    assertEquals(1, pool.mm.refs().folioRefCount(folio));
+    assertEquals(1, h.surplusHugePages);
+    assertEquals(1, h.freeHugePages);
+    assertEquals(1, h.resvHugePages);
+    assertEquals(
+        pool.mm.struct().lru(folio.page()), pool.mm.lists().first(h.hugepageActivelist()));
+    assertFalse(pool.system.folios().test(folio, HugetlbPageFlag.HPG_RESTORE_RESERVE));
+    Folio promised =
+        new Folio(
+            reserve.hugetlbAllocFolio(h, 0, HugetlbReserve.HUGETLB_ALLOC_USE_GLOBAL_RESERVATIONS));
+    assertTrue(pool.system.folios().test(promised, HugetlbPageFlag.HPG_RESTORE_RESERVE));
+    assertEquals(0, h.resvHugePages);
+  }
+
+  /** No page more, and one page less than none. Expect 0 and nothing changed. */
+  @Test
+  void acctMemory_zero_isNothing() {
+    pool.setPool(1);
+    assertEquals(0, pool.system.reserve().hugetlbAcctMemory(h, 0));
+    assertEquals(0, h.resvHugePages);
+    assertEquals(0, pool.system.reserve().hugetlbAcctMemory(h, 1));
+    assertEquals(1, h.resvHugePages);
+  }
+
+  /**
+   * Two surplus pages are being made for a promise, and meanwhile a page of the pool comes back. Expect
+   * one of the two to be free again, and all accounts right.
+   */
+  @Test
+  void acctMemory_pageComesBackMeanwhile_freesTheOneTooMany() {
+    pool.setPool(1);
+    Folio used = new Folio(pool.system.reserve().hugetlbAllocFolio(h, 0, 0));
+    h.nrOvercommitHugePages = 2;
+    boolean[] done = {false};
+    pool.machine
+        .faults()
+        .failFrom(
+            1,
+            site -> {
+              if (site.equals("alloc_buddy_frozen_folio") && !done[0]) {
+                done[0] = true;
+                pool.mm.refs().putPageTestzero(used.page());
+                pool.hugetlb.freeHugeFolio(used);
+              }
+              return false;
+            });
+    assertEquals(0, pool.system.reserve().hugetlbAcctMemory(h, 2));
+    pool.hugetlb.waitForFreedHugetlbFolios();
+    assertEquals(2, h.resvHugePages);
+    assertEquals(2, h.freeHugePages);
+    assertEquals(2, h.nrHugePages);
+    assertEquals(1, h.surplusHugePages);
+    assertEquals(2 * 512, pool.owned(Owner.HUGEPAGE));
+  }
+
+  /**
+   * A surplus page is being made for a promise, and meanwhile the only free page is taken. Expect
+   * another try, which makes a second one.
+   */
+  @Test
+  void acctMemory_pageTakenMeanwhile_makesAnother() {
+    pool.setPool(1);
+    h.nrOvercommitHugePages = 2;
+    boolean[] done = {false};
+    pool.machine
+        .faults()
+        .failFrom(
+            1,
+            site -> {
+              if (site.equals("alloc_buddy_frozen_folio") && !done[0]) {
+                done[0] = true;
+                assertFalse(pool.system.reserve().hugetlbAllocFolio(h, 0, 0).isErr());
+              }
+              return false;
+            });
+    assertEquals(0, pool.system.reserve().hugetlbAcctMemory(h, 2));
+    assertEquals(2, h.resvHugePages);
+    assertEquals(2, h.freeHugePages);
+    assertEquals(2, h.surplusHugePages);
+  }
+
+  /** The pool is to be empty, but two of its three pages are promised and one is in use. */
+  @Test
+  void shrink_promisedPages_stayAsSurplus() {
+    pool.setPool(4);
+    pool.system.task().mapHugepage(SIZE, -1);
+    assertEquals(0, pool.system.reserve().hugetlbAcctMemory(h, 2));
+    assertEquals(0, pool.setPool(0));
+    assertEquals(3, h.nrHugePages);
+    assertEquals(2, h.freeHugePages);
+    assertEquals(3, h.surplusHugePages);
+    assertEquals(0, h.maxHugePages);
   }
 }
