@@ -7,13 +7,16 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.HashSet;
 import java.util.List;
+import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.vmemmap.types.Folio;
 import org.vmemmap.types.KernelBug;
+import org.vmemmap.types.MemSection;
 import org.vmemmap.types.MmConfig;
+import org.vmemmap.types.Mmzone;
 import org.vmemmap.types.Owner;
 import org.vmemmap.types.Page;
 import org.vmemmap.types.Series;
@@ -239,5 +242,82 @@ final class HugetlbSeriesTest {
     assertEquals(512, new HashSet<>(pool.frames(folio, h)).size());
     assertEquals(4 * MEMMAP, pool.mm.vmstat().nrMemmapBootPages());
     assertEquals(0, pool.owned(Owner.SHARED_TAIL));
+  }
+
+  /**
+   * What is left of a boot page's memmap has to be registered, so that it can be freed. Its section is
+   * passed over at boot up to patch 27, so HugeTLB registers it. Expect the first page of memmap only,
+   * and nothing since patch 28 or in 7.3, which forgets such information.
+   */
+  @ParameterizedTest
+  @CsvSource({"7.1, 3:64", "0, 3:64", "15, 3:64", "27, 2:64", "28, ''", "49, ''", "7.3, ''"})
+  void boot_optimizedPage_isRegisteredByHugetlb(String series, String expected) {
+    PoolMachine pool = machine(series, "hugepages=1").withBootmemInfo().boot();
+    assertEquals(1, pool.hstate(SIZE).freeHugePages);
+    assertEquals(expected, String.join(" ", pool.registered));
+  }
+
+  /** Pages of 2 MiB at run time, on both sides of patch 32. Expect one shared tail for them. */
+  @ParameterizedTest
+  @ValueSource(strings = {"31", "32", "49"})
+  void getTail_atRunTime_isMadeInEitherPlace(String series) {
+    PoolMachine pool = machine(series).boot();
+    assertEquals(0, pool.owned(Owner.SHARED_TAIL));
+    assertEquals(0, pool.setPool(3));
+    assertEquals(1, pool.owned(Owner.SHARED_TAIL));
+    for (long pfn : pool.freePfns(0)) {
+      assertEquals(7, pool.readOnlyPages(pool.folio(pfn), pool.h2m()));
+    }
+    assertEquals(0, pool.setPool(0));
+    assertEquals(List.of(), pool.warnings());
+  }
+
+  /**
+   * Before patch 16 the late hook maps what the early hook has claimed. A page of 8 MiB is less than a
+   * section, so it was not. Expect its memmap to be mapped with its section's and optimised later.
+   */
+  @ParameterizedTest
+  @ValueSource(strings = {"14", "7.3"})
+  void boot_pageNotClaimed_isMappedWithItsSection(String series) {
+    PoolMachine pool =
+        new PoolMachine(
+                PoolMachine.config().withSeries(Series.named(series)),
+                HugetlbArch.of(PoolMachine.SIZE_2M, 8 * MIB, SIZE),
+                new PoolMachine.Ram(0, 512 * MIB, 0))
+            .cmdline(
+                "hugetlb_free_vmemmap=on", "hugepagesz=8M", "hugepages=3", "hugepagesz=128M",
+                "hugepages=1")
+            .boot();
+    assertEquals(3, pool.hstate(8 * MIB).freeHugePages);
+    assertEquals(1, pool.hstate(SIZE).freeHugePages);
+    assertEquals(4 * 512 - 511 - 3 * 32, pool.mm.vmstat().nrMemmapBootPages());
+    assertEquals(3, pool.mm.vmstat().nrMemmapPages());
+  }
+
+  /** A page of two sections. Expect both to be marked, and each to have its own memmap. */
+  @ParameterizedTest
+  @ValueSource(strings = {"7.1", "7.3"})
+  void boot_pageOfTwoSections_marksBoth(String series) {
+    PoolMachine pool =
+        new PoolMachine(
+                PoolMachine.config().withSeries(Series.named(series)),
+                HugetlbArch.of(PoolMachine.SIZE_2M, 2 * SIZE),
+                new PoolMachine.Ram(0, 768 * MIB, 0))
+            .cmdline("hugetlb_free_vmemmap=on", "hugepagesz=256M", "hugepages=1")
+            .boot();
+    Hstate h = pool.hstate(2 * SIZE);
+    long page = pool.freePfns(h, 0).getFirst();
+    assertEquals(1023, pool.readOnlyPages(pool.folio(page), h));
+    assertEquals(6 * MEMMAP - 1023, pool.mm.vmstat().nrMemmapBootPages());
+    for (long pfn = 0; pfn < 6L * PAGES; pfn += PAGES) {
+      MemSection section =
+          Objects.requireNonNull(
+              pool.mm.mmzone().nrToSection(pool.mm.mmzone().pfnToSectionNr(pfn)));
+      boolean inside = pfn == page || pfn == page + PAGES;
+      assertEquals(inside, pool.mm.mmzone().preinitedVmemmapSection(section));
+      // The word holds the memmap less the section's first pfn, which is the same for all.
+      assertEquals(
+          pool.mm.model().vmemmapBase(), section.sectionMemMap & Mmzone.SECTION_MAP_MASK);
+    }
   }
 }

@@ -611,4 +611,74 @@ final class HugetlbVmemmapTest {
     assertTrue(pool.mm.lists().listEmpty(list));
     assertEquals(flushes + 1, pool.machine.cpu().tlb().flushes());
   }
+
+  // ---------------------------------------------------------------- lists of folios
+
+  /** Range flushes while the pool grows to three pages. */
+  private static long rangeFlushes(PoolMachine pool) {
+    long[] flushes = new long[1];
+    pool.machine
+        .yields()
+        .listen((what, where) -> flushes[0] += what.equals("flush_range") ? 1 : 0);
+    assertEquals(0, pool.setPool(3));
+    pool.machine.yields().listen(null);
+    return flushes[0];
+  }
+
+  /**
+   * A list is split first, without flushes of single leaves. When the first table fails, the rest is
+   * left to the remap, which flushes each of six leaves. Expect none and six.
+   */
+  @Test
+  void splitFolios_list_needsNoFlushOfItsParts() {
+    assertEquals(0, rangeFlushes(PoolMachine.optimizing()));
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.failNth(1, "vmemmap_split_pmd");
+    assertEquals(6, rangeFlushes(pool));
+    for (long pfn : pool.freePfns(0)) {
+      assertTrue(pool.optimized(pool.folio(pfn)));
+    }
+  }
+
+  /** The shared tail is filled. Expect the frame behind it to be left alone. */
+  @Test
+  void getTail_frameBehind_isNotWritten() {
+    PoolMachine pool = PoolMachine.optimizing();
+    Folio folio = pool.freshFolio();
+    long words = 4096 / 8;
+    pool.vmemmap.hugetlbVmemmapOptimizeFolio(pool.h2m(), folio);
+    long tail = pool.frames(folio, pool.h2m()).get(1);
+    long behind = pool.mm.model().va((tail + 1) * 4096);
+    assertNotEquals(
+        pool.machine.cpu().readLong(behind - words * 8 + 8), pool.machine.cpu().readLong(behind + 8));
+  }
+
+  /**
+   * Folios of two zones in one list. The tail of the second zone cannot be had at first, but the first
+   * folios' old memmap can be freed. Expect another try, and all to be optimised.
+   */
+  @Test
+  void optimizeFolios_noTailForSecondZone_triesAgainWithFreedPages() {
+    PoolMachine pool = PoolMachine.small().cmdline("hugetlb_free_vmemmap=on");
+    pool.mmInit.cmdlineParseKernelcore("128M");
+    pool.boot();
+    assertEquals(0, pool.system.sysfs().write("/proc/sys/vm/hugetlb_optimize_vmemmap", "0"));
+    pool.setPool(1000);
+    assertEquals(0, pool.system.sysfs().write("/proc/sys/vm/hugetlb_optimize_vmemmap", "1"));
+    List<Long> pfns = pool.freePfns(0);
+    Folio low = pool.folio(pfns.getFirst());
+    Folio high = pool.folio(pfns.getLast());
+    assertNotEquals(pool.mm.inline().folioZone(low), pool.mm.inline().folioZone(high));
+    ListHead list = pool.mm.lists().newHead();
+    for (Folio folio : List.of(low, high)) {
+      pool.mm.lists().listDel(pool.mm.struct().lru(folio.page()));
+      pool.mm.lists().listAddTail(pool.mm.struct().lru(folio.page()), list);
+    }
+    pool.failNth(2, "vmemmap_get_tail");
+    pool.vmemmap.hugetlbVmemmapOptimizeFolios(pool.h2m(), list);
+    assertEquals(1, pool.machine.faults().failed());
+    assertTrue(pool.optimized(low));
+    assertTrue(pool.optimized(high));
+    assertEquals(2, pool.owned(Owner.SHARED_TAIL));
+  }
 }

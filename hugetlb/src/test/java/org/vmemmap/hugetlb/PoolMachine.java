@@ -70,6 +70,10 @@ final class PoolMachine {
   final Hugetlb hugetlb;
   final HugetlbVmemmap vmemmap;
   private final long maxPfn;
+  private boolean keepsBootmemInfo;
+
+  /** What was registered of the boot memmap, as {@code section:struct pages}. */
+  final List<String> registered = new ArrayList<>();
 
   PoolMachine(MmConfig config, HugetlbArch arch, Ram... ram) {
     maxPfn = List.of(ram).stream().mapToLong(Ram::end).max().orElse(0) / PAGE;
@@ -138,6 +142,12 @@ final class PoolMachine {
       String[] parts = parameter.split("=", 2);
       system.earlyParam(parts[0], parts.length > 1 ? parts[1] : null);
     }
+    return this;
+  }
+
+  /** Lets the architecture register boot memmap, as x86 does; called before {@link #boot}. */
+  PoolMachine withBootmemInfo() {
+    keepsBootmemInfo = true;
     return this;
   }
 
@@ -299,6 +309,16 @@ final class PoolMachine {
     public boolean pmdSetHuge(Ptr<Pmd> pmd, long paddr, Prot prot) {
       mm.pgtable().setPmd(pmd, new Pmd(mm.pgtable().arch().mkLeaf(paddr, Pgtable.PMD, prot)));
       return true;
+    }
+
+    @Override
+    public boolean haveBootmemInfoNode() {
+      return keepsBootmemInfo;
+    }
+
+    @Override
+    public void registerPageBootmemMemmap(long sectionNr, Page map, long nrPages) {
+      registered.add(sectionNr + ":" + nrPages);
     }
 
     @Override
