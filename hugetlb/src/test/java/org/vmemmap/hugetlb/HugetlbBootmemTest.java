@@ -363,6 +363,53 @@ final class HugetlbBootmemTest {
         hugetlbLog(pool));
   }
 
+  /**
+   * A page from boot beside one that is made at run time, both with whole memmap. Expect their struct
+   * pages to hold the same words; those that point into the memmap lead as far from their own page.
+   */
+  @Test
+  void boot_structPages_areThoseOfRunTime() {
+    PoolMachine pool = large().cmdline("hugepagesz=128M", "hugepages=1").boot();
+    Hstate h = pool.hstate(SIZE);
+    Folio boot = pool.folio(pool.freePfns(h, 0).getFirst());
+    assertEquals(0, pool.system.sysfs().write(NR_128M, "2"));
+    List<Long> pfns = pool.freePfns(h, 0);
+    Folio run =
+        pool.folio(pfns.stream().filter(p -> !boot.equals(pool.folio(p))).findFirst().orElseThrow());
+    for (long i : new long[] {0, 1, 2, 3, 4, 62, 63, 64, 65, 127, 128, 129, PAGES - 1}) {
+      for (int offset = 0; offset < 64; offset += 8) {
+        boolean listWord = i == 0 && (offset == 8 || offset == 16);
+        assertTrue(
+            listWord || word(pool, boot, i, offset) == word(pool, run, i, offset),
+            "page=" + i + " offset=" + offset);
+      }
+    }
+  }
+
+  /** A word of a page of the folio; an address near the page as the distance from it. */
+  private static long word(PoolMachine pool, Folio folio, long i, int offset) {
+    Page page = pool.mm.flags().folioPage(folio, i);
+    long word = pool.mm.struct().word(page, offset);
+    return Math.abs(word - page.va()) < 64 ? word - page.va() : word;
+  }
+
+  /** A boot page right after it was taken. Expect all but its first base page not to be initialised. */
+  @Test
+  void allocBootmem_tails_areNotForMmInit() {
+    PoolMachine pool = large();
+    HugetlbSystem system = system(pool, pool.mmInit, HugetlbCma.NONE);
+    system.earlyParam("hugepagesz", "128M");
+    system.earlyParam("hugepages", "1");
+    pool.mm.nodes().nodeData(0);
+    system.bootmem().hugetlbBootmemAlloc();
+    List<String> noinit =
+        pool.memblock.reservedRanges().stream()
+            .filter(range -> range.noinit())
+            .map(range -> Long.toHexString(range.start()) + "-" + Long.toHexString(range.end()))
+            .toList();
+    assertEquals(List.of("18001000-20000000"), noinit);
+  }
+
   /** Pages of two gigantic sizes from one node. Expect each in its own pool, all optimised. */
   @Test
   void boot_twoGiganticSizes_fillTheirPools() {

@@ -187,6 +187,96 @@ final class HugetlbTest {
     assertTrue(pool.h2m().nrHugePagesNode[1] > 50);
   }
 
+  /** A build without ARCH_HAS_GIGANTIC_PAGE. Expect a gigantic pool not to grow, with the locks left. */
+  @Test
+  void setMaxHugePages_noGigantic_isInvalidOnlyToGrow() {
+    PoolMachine pool =
+        new PoolMachine(
+                PoolMachine.config().toBuilder().gigantic(false).build(),
+                PoolMachine.sizes(),
+                new PoolMachine.Ram(0, 256 * PoolMachine.MIB, 0))
+            .boot();
+    Hstate h = pool.hstate(PoolMachine.GIB);
+    List<String> locks = new ArrayList<>();
+    pool.machine
+        .yields()
+        .listen(
+            (what, where) -> {
+              if (what.contains("lock hugetlb_lock") || what.contains("lock resize_lock")) {
+                locks.add(what);
+              }
+            });
+    assertEquals(-Errno.EINVAL, pool.system.resize().nrHugepagesStoreCommon0(h, NO_NODE, 1));
+    assertEquals(
+        List.of(
+            "lock resize_lock", "lock hugetlb_lock", "unlock hugetlb_lock", "unlock resize_lock"),
+        locks);
+    assertEquals(0, pool.system.resize().nrHugepagesStoreCommon0(h, NO_NODE, 0));
+    assertEquals(0, pool.setPool(1));
+    assertPool(pool.h2m(), 1, 1, 0);
+  }
+
+  /**
+   * Node 0 has one page and node 1 two, of which one is surplus. Expect pages to be made surplus on
+   * nodes that have others, persistent on nodes that have surplus ones, and 0 when there is none left.
+   */
+  @Test
+  void adjustPoolSurplus_nodes_takeTheirTurns() {
+    PoolMachine pool = PoolMachine.twoNodes().boot();
+    Hstate h = pool.h2m();
+    assertEquals(0, pool.system.resize().nrHugepagesStoreCommon0(h, 0, 1));
+    assertEquals(0, pool.system.resize().nrHugepagesStoreCommon0(h, 1, 2));
+    TreeSet<Integer> nodes = new TreeSet<>(Set.of(0, 1));
+    HugetlbResize resize = pool.system.resize();
+    pool.hugetlb.hugetlbLock().lock();
+    h.addSurplusHugePages(1, 1);
+    assertEquals(1, resize.adjustPoolSurplus(h, nodes, 1));
+    assertEquals(1, resize.adjustPoolSurplus(h, nodes, 1));
+    assertEquals(1, h.surplusHugePagesNode[0]);
+    assertEquals(2, h.surplusHugePagesNode[1]);
+    assertEquals(0, resize.adjustPoolSurplus(h, nodes, 1));
+    assertPool(h, 3, 3, 3);
+    assertEquals(0, resize.adjustPoolSurplus(h, new TreeSet<>(), -1));
+    for (int i = 0; i < 3; i++) {
+      assertEquals(1, resize.adjustPoolSurplus(h, nodes, -1));
+    }
+    assertEquals(0, resize.adjustPoolSurplus(h, nodes, -1));
+    assertPool(h, 3, 3, 0);
+    pool.hugetlb.hugetlbLock().unlock();
+  }
+
+  /** The pool grows by pages that were surplus and by new ones. Expect no more new ones than needed. */
+  @Test
+  void grow_surplusAndNew_addUp() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.setPool(2);
+    pool.failFrom(1, "alloc_vmemmap_page_list");
+    pool.setPool(0);
+    pool.machine.faults().disarm();
+    assertPool(pool.h2m(), 2, 2, 2);
+    assertEquals(0, pool.setPool(5));
+    assertPool(pool.h2m(), 5, 5, 0);
+    assertEquals(5, pool.h2m().maxHugePages);
+  }
+
+  /** Fewer on one node only. Expect the other to keep its pages, and pages in use to be surplus there. */
+  @Test
+  void shrink_oneNode_leavesTheOther() {
+    PoolMachine pool = PoolMachine.twoNodes().boot();
+    Hstate h = pool.h2m();
+    pool.setPool(6);
+    pool.system.task().mapHugepage(PoolMachine.SIZE_2M, pool.freePfns(1).getFirst());
+    assertEquals(0, pool.system.resize().nrHugepagesStoreCommon0(h, 1, 0));
+    assertEquals(3, h.nrHugePagesNode[0]);
+    assertEquals(1, h.nrHugePagesNode[1]);
+    assertEquals(1, h.surplusHugePagesNode[1]);
+    assertEquals(0, h.surplusHugePagesNode[0]);
+    assertEquals(3, h.maxHugePages);
+    assertEquals(0, pool.system.resize().nrHugepagesStoreCommon0(h, 1, 1));
+    assertEquals(0, h.surplusHugePages);
+    assertEquals(4, h.maxHugePages);
+  }
+
   // ---------------------------------------------------------------- restore fails
 
   /** No memory for any memmap page while shrinking. Expect all pages to be surplus, none lost. */
