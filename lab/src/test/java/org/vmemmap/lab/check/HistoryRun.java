@@ -14,10 +14,12 @@ import org.vmemmap.types.Series;
  * it can be called from outside of the class loader that has loaded it.
  *
  * <pre>
- *   sweep SCENARIO WORLD LEVEL    check sweep: each allocation fails, and all from it on
- *   random SEED WORLD LEVEL       check random, from that seed on
- *   races NAME                    check races, within the scenario's bound
- *   ... first RUNS                no more runs than that
+ *   sweep SCENARIO WORLD LEVEL      check sweep: each allocation fails, and all from it on
+ *   sweep ... SITE                  the same from the SITE-th allocation on
+ *   debug-vm SCENARIO WORLD LEVEL   the scenario on a kernel with CONFIG_DEBUG_VM, nothing fails
+ *   random SEED WORLD LEVEL         check random, from that seed on
+ *   races NAME                      check races, within the scenario's bound
+ *   ... first RUNS                  up to that run; runs are counted as if all had been done
  * </pre>
  *
  * Returns the rule that is broken, nothing for none; the number of runs up to there; the report.
@@ -38,9 +40,10 @@ public final class HistoryRun implements Function<String, List<String>> {
     Deviation found =
         switch (words[0]) {
           case "sweep" -> sweep(words);
+          case "debug-vm" -> debugVm(words);
           case "races" -> races(words);
           case "random" -> random(words);
-          default -> throw new IllegalArgumentException(check + ": wanted sweep, races or random");
+          default -> throw new IllegalArgumentException(check + ": wanted sweep, debug-vm, races or random");
         };
     return found == null
         ? List.of("", Long.toString(runs), "")
@@ -51,11 +54,21 @@ public final class HistoryRun implements Function<String, List<String>> {
     return deviation != null && !deviation.known();
   }
 
+  private static Scenario scenario(String[] words) {
+    return Scenario.standard(words[1], List.of(World.of(words[2])))
+        .getFirst()
+        .at(Series.named(words[3]));
+  }
+
+  private @Nullable Deviation debugVm(String[] words) {
+    Scenario plain = scenario(words);
+    Scenario checking = plain.withSpec(plain.spec().withConfig(plain.spec().config().withDebugVm(true)));
+    runs++;
+    return Trial.run(checking, Selection.NONE, String.join(" ", words)).deviation();
+  }
+
   private @Nullable Deviation sweep(String[] words) {
-    Scenario scenario =
-        Scenario.standard(words[1], List.of(World.of(words[2])))
-            .getFirst()
-            .at(Series.named(words[3]));
+    Scenario scenario = scenario(words);
     String replay =
         "vmemmap check sweep %s --world %s --at %s".formatted(words[1], words[2], words[3]);
     Runs all = new Runs(scenario, replay, (site, selection) -> {});
@@ -65,7 +78,9 @@ public final class HistoryRun implements Function<String, List<String>> {
       return clean.known() ? null : clean;
     }
     int steps = all.clean().sites().size();
-    for (int n = 1; n <= steps; n++) {
+    int first = words.length > 4 ? Integer.parseInt(words[4]) : 1;
+    runs += 2L * (first - 1);
+    for (int n = first; n <= steps; n++) {
       for (Selection failing : List.of(Selection.only(n), Selection.from(n))) {
         if (runs++ == most) {
           runs = most;
@@ -93,7 +108,8 @@ public final class HistoryRun implements Function<String, List<String>> {
   /** From power-on each time, and as drawn: nothing is made smaller. */
   private @Nullable Deviation random(String[] words) {
     RandomWorlds worlds = new RandomWorlds(World.list(words[2]), Series.named(words[3]), STEPS);
-    for (long seed = Long.parseLong(words[1]); runs < most; seed++) {
+    long seed = Long.parseLong(words[1]);
+    for (runs = seed - 1; runs < most; seed++) {
       runs++;
       Deviation found =
           Trial.run(worlds.scenario(seed), worlds.replay(seed), machine -> {}).deviation();

@@ -111,7 +111,7 @@ class HistoryTest {
     for (Bug bug : found) {
       List<String> result = result(bug);
       out.append(row(bug)).append(" | `").append(command(bug)).append("` | ");
-      out.append(run(bug, result.get(1))).append(" | `").append(result.get(0)).append("` |\n");
+      out.append(result.get(1)).append(" | `").append(result.get(0)).append("` |\n");
     }
     return out.append("\n").append(found.size()).append(" of ").append(Bug.all().size())
         .append(" are found.\n").toString();
@@ -138,17 +138,12 @@ class HistoryTest {
     return "| [" + bug.subject() + "](" + file + ")" + commit + " | " + bug.about() + " | " + classes;
   }
 
-  /** Random runs are counted from seed 1, wherever the test begins. */
-  private static long run(Bug bug, String runs) {
-    String[] words = bug.check().split(" ", -1);
-    return Long.parseLong(runs) + (words[0].equals("random") ? Long.parseLong(words[1]) - 1 : 0);
-  }
-
   /** As on the command line. */
   private static String command(Bug bug) {
     String[] words = bug.check().split(" ", -1);
     return switch (words[0]) {
       case "sweep" -> "sweep %s --world %s --at %s".formatted(words[1], words[2], words[3]);
+      case "debug-vm" -> "debug-vm %s --world %s --at %s".formatted(words[1], words[2], words[3]);
       case "random" -> "random --world %s --at %s".formatted(words[2], words[3]);
       default -> "races " + words[1];
     };
