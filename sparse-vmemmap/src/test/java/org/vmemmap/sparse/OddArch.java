@@ -56,6 +56,12 @@ final class OddArch implements ArchVmemmap, ArchHotplug {
   /** Starts of the ranges that {@link #flushCacheVmap} heard of. */
   final List<Long> flushed = new ArrayList<>();
 
+  /** {@code memremap_compat_align()}. */
+  long compatAlign = 2 << 20;
+
+  /** What {@link #registerMemoryNotifiers} was given. */
+  @Nullable MemoryBlocks notified;
+
   /** Calls of {@link #memInit}. */
   int memInits;
 
@@ -109,6 +115,16 @@ final class OddArch implements ArchVmemmap, ArchHotplug {
   @Override
   public void registerPageBootmemMemmap(long sectionNr, Page map, long nrPages) {
     registered.add(sectionNr);
+  }
+
+  @Override
+  public long memremapCompatAlign() {
+    return compatAlign;
+  }
+
+  @Override
+  public void registerMemoryNotifiers(MemoryBlocks blocks) {
+    notified = blocks;
   }
 
   @Override
