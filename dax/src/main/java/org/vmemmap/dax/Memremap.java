@@ -291,7 +291,7 @@ public final class Memremap implements DevPagemapLookup {
     hotplug.locks().memHotplugBegin();
     int error =
         isPrivate
-            ? hotplug.addPages(zone.nid(), startPfn, nrPages, params)
+            ? hotplug.archAddPages(zone.nid(), startPfn, nrPages, params)
             : hotplug.archAddMemory(zone.nid(), range.start(), range.len(), params);
     if (error == 0) {
       hotplug.movePfnRangeToZone(

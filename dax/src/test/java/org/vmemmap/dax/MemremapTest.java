@@ -13,10 +13,13 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.vmemmap.machine.MachineFault;
+import org.vmemmap.sparse.ArchHotplug;
+import org.vmemmap.sparse.MemoryHotplug.MhpParams;
 import org.vmemmap.types.DevPagemap;
 import org.vmemmap.types.DevPagemap.MemoryType;
 import org.vmemmap.types.DevPagemap.Ops;
@@ -28,6 +31,7 @@ import org.vmemmap.types.MmConfig;
 import org.vmemmap.types.Owner;
 import org.vmemmap.types.PageFlags;
 import org.vmemmap.types.StructPage;
+import org.vmemmap.types.VmemAltmap;
 import org.vmemmap.types.Zone;
 import org.vmemmap.types.ZoneType;
 
@@ -729,5 +733,193 @@ class MemremapTest {
     assertEquals(1, pgmap.ref);
     assertEquals(List.of(folio), freed);
     assertEquals(0, m.mapping(GIB));
+  }
+
+  /** What an architecture is asked for; the direct map ends at 3 GiB. */
+  private final class Recorder implements ArchHotplug {
+    final List<String> calls = new ArrayList<>();
+
+    @Override
+    public int archAddMemory(int nid, long start, long size, MhpParams params) {
+      calls.add("arch_add_memory");
+      return m.hotplug.addPages(nid, start / PAGE, size / PAGE, params);
+    }
+
+    @Override
+    public int addPages(int nid, long startPfn, long nrPages, MhpParams params) {
+      calls.add("add_pages");
+      return m.hotplug.addPages(nid, startPfn, nrPages, params);
+    }
+
+    @Override
+    public void archRemoveMemory(
+        long start, long size, @Nullable VmemAltmap altmap, @Nullable DevPagemap pgmap) {
+      calls.add("arch_remove_memory");
+      m.hotplug.removePages(start / PAGE, size / PAGE, altmap, pgmap);
+    }
+
+    @Override
+    public Range archGetMappableRange() {
+      return new Range(0, 3 * GIB - 1);
+    }
+  }
+
+  /**
+   * Memory that the CPU can reach, and private memory behind the end of the direct map.
+   *
+   * <pre>
+   *   1G [ generic ]      3G | direct map ends      4G [ private ]
+   * </pre>
+   *
+   * Expect the direct map for the first only, and -EINVAL for generic memory behind its end.
+   */
+  @Test
+  void memremap_private_needsNoDirectMap() {
+    Recorder arch = new Recorder();
+    m.hotplug.setArch(arch);
+    DevPagemap generic = m.device(GIB, SECTION, 0);
+    assertEquals(0, map(generic));
+    memremap.memunmapPages(generic);
+    assertEquals(List.of("arch_add_memory", "arch_remove_memory"), arch.calls);
+    arch.calls.clear();
+
+    DevPagemap far = m.device(4 * GIB, SECTION, 0);
+    assertEquals(-Errno.EINVAL, map(far));
+    far.type = MemoryType.MEMORY_DEVICE_PRIVATE;
+    far.ops = new Ops(folio -> {}, () -> {});
+    far.owner = this;
+    assertEquals(0, map(far));
+    memremap.memunmapPages(far);
+    assertEquals(List.of("add_pages"), arch.calls);
+    assertEquals(0, m.mm.vmstat().nrMemmapPages());
+  }
+
+  /** Folios of the largest order of a kernel without gigantic ones. Expect it, and no larger. */
+  @Test
+  void memremap_largestFolio_isTheLimit() {
+    DaxMachine plain =
+        new DaxMachine(
+                MmConfig.debianX86().toBuilder()
+                    .gigantic(false)
+                    .deferredStructPageInit(false)
+                    .build())
+            .boot();
+    Memremap its = plain.dax.memremap();
+
+    assertEquals(-Errno.EINVAL, its.memremapPages(plain.device(GIB, SECTION, 11), 0));
+    assertEquals(
+        plain.mm.model().va(GIB), its.memremapPages(plain.device(GIB, SECTION, 10), 0));
+    assertEquals(
+        List.of("memremap_pages: requested folio size unsupported"), plain.warnings());
+  }
+
+  /** Node 0 is asked for, which has no memory. Expect it all the same: it is a node. */
+  @Test
+  void memremap_nodeZero_isANode() {
+    m.mm.nodes().nodeSetOnline(5);
+    m.mm.nodes().nodeData(5).nodePresentPages = 1;
+    m.mm.nodes().nodeData(0).nodePresentPages = 0;
+    assertEquals(0, map(m.device(GIB, SECTION, 0)));
+    assertEquals(0, m.mm.inline().pageToNid(m.page(GIB)));
+  }
+
+  /**
+   * A driver fails at one range and tries another with the same pgmap.
+   *
+   * <pre>
+   *   1G + 1M [ misaligned ]      2G [ mapped ]
+   * </pre>
+   *
+   * Expect no pfn of the first to belong to the device.
+   */
+  @Test
+  void memremap_otherRangeAfterAFailure_firstIsNobodys() {
+    DevPagemap pgmap = m.device(GIB, MIB, 0);
+    assertEquals(-Errno.EINVAL, map(pgmap));
+    assertEquals(1, pgmap.nrRange);
+    pgmap.ranges = new Range[] {new Range(2 * GIB, 2 * GIB + SECTION - 1)};
+
+    assertEquals(0, map(pgmap));
+
+    assertNull(memremap.getDevPagemap(GIB / PAGE));
+    assertTrue(memremap.belongsToDevice(2 * GIB / PAGE));
+  }
+
+  /** The same with a range that no kernel can address. */
+  @Test
+  void memremap_otherRangeAfterOneTooFar_firstIsNobodys() {
+    m.hotplug.setArch(new Recorder());
+    DevPagemap pgmap = m.device(4 * GIB, SECTION, 0);
+    assertEquals(-Errno.EINVAL, map(pgmap));
+    pgmap.ranges = new Range[] {new Range(2 * GIB, 2 * GIB + SECTION - 1)};
+
+    assertEquals(0, map(pgmap));
+
+    assertNull(memremap.getDevPagemap(4 * GIB / PAGE));
+    assertEquals(SECTION / PAGE, m.owned(Owner.DEVICE));
+  }
+
+  /** Two ranges. Expect a reference for each page of both, and none before the second's start. */
+  @Test
+  void memremap_twoRanges_referencesOfBoth() {
+    DevPagemap pgmap = m.device(GIB, SECTION, 0);
+    pgmap.ranges = new Range[] {pgmap.ranges[0], new Range(2 * GIB, 2 * GIB + SECTION - 1)};
+    pgmap.nrRange = 2;
+
+    assertEquals(0, map(pgmap));
+
+    assertEquals(1 + 2 * SECTION / PAGE, pgmap.ref);
+    assertTrue(memremap.pgmapPfnValid(pgmap, (2 * GIB + SECTION) / PAGE - 1));
+    assertFalse(memremap.pgmapPfnValid(pgmap, 2 * GIB / PAGE - 1));
+  }
+
+  /** Private memory whose driver cannot free a folio. Expect a WARN, and the references kept. */
+  @Test
+  void freeZoneDeviceFolio_noFunction_keepsTheReferences() {
+    DevPagemap pgmap = m.device(GIB, SECTION, 0);
+    assertEquals(0, map(pgmap));
+    pgmap.type = MemoryType.MEMORY_DEVICE_PRIVATE;
+    long refs = pgmap.ref;
+
+    memremap.freeZoneDeviceFolio(new Folio(m.page(GIB)));
+
+    assertEquals(refs, pgmap.ref);
+    assertEquals(1, m.warnings().size());
+  }
+
+  /** Four dirty pages become one folio. Expect the last of them cleaned like the first. */
+  @Test
+  void zoneDevicePageInit_dirtyTails_areCleaned() {
+    DevPagemap pgmap = privateDevice();
+    long last = GIB + 3 * PAGE;
+    m.mm.struct().setWord(m.page(last), StructPage.INDEX, 7);
+    m.mm.struct().setFlags(m.page(last), m.mm.struct().flags(m.page(last)) | 0x82);
+
+    memremap.zoneDevicePageInit(m.page(GIB), pgmap, 2);
+
+    assertEquals(0, m.mm.struct().word(m.page(last), StructPage.INDEX));
+    assertEquals(0, m.mm.struct().flags(m.page(last)) & 0xff);
+    assertEquals(m.mm.flags().tailMapping(), m.mapping(last));
+  }
+
+  /**
+   * A device in the section that RAM ends in.
+   *
+   * <pre>
+   *   section 2   | RAM 16M |   | device 16M |   online as a whole
+   * </pre>
+   *
+   * Expect RAM to be online and the device's pages not, until the device goes.
+   */
+  @Test
+  void pfnToOnlinePage_deviceBesideRam_isNotOnline() {
+    long start = 2 * SECTION + 64 * MIB;
+    DevPagemap pgmap = m.device(start, 16 * MIB, 0);
+    assertEquals(0, map(pgmap));
+
+    assertEquals(m.page(2 * SECTION), m.hotplug.pfnToOnlinePage(2 * SECTION / PAGE));
+    assertNull(m.hotplug.pfnToOnlinePage(start / PAGE));
+    assertFalse(m.mm.mmzone().pfnOnline(start / PAGE));
+    assertTrue(m.mm.mmzone().pfnOnline(2 * SECTION / PAGE));
   }
 }

@@ -447,6 +447,17 @@ public final class MemoryHotplug {
         : arch.archAddMemory(nid, start, size, params);
   }
 
+  /**
+   * {@code add_pages()} of the architecture: the memmap alone, for memory that the CPU cannot
+   * address. 0 or a negative error code.
+   */
+  @Kernel(file = "include/linux/memory_hotplug.h", symbol = "add_pages")
+  public int archAddPages(int nid, long startPfn, long nrPages, MhpParams params) {
+    return arch == null
+        ? addPages(nid, startPfn, nrPages, params)
+        : arch.addPages(nid, startPfn, nrPages, params);
+  }
+
   /** {@code arch_remove_memory()} of the architecture. Bytes. */
   @Kernel(file = "include/linux/memory_hotplug.h", symbol = "arch_remove_memory", patches = {2})
   public void archRemoveMemory(
