@@ -760,4 +760,163 @@ class BusTest {
     assertEquals(List.of(new Range(4 * GIB, 4 * GIB + 4 * MIB - 1)), devDax.ranges());
     assertEquals(9, devDax.region().id());
   }
+
+  /**
+   * A device grows into a gap behind its first range, which is not its last.
+   *
+   * <pre>
+   *   before   | dax0.0 |  gap   | dax0.0 |
+   *   after    | dax0.0 | dax0.0 | dax0.0 |     three ranges, the new one last
+   * </pre>
+   *
+   * Expect a range of its own, as page offsets must stay in ascending order.
+   */
+  @Test
+  void sizeStore_gapBehindAnEarlierRange_isANewRange() {
+    DevDax first = grownAround(region());
+    assertEquals(0, bus.sizeStore(m.devDax(DAX1), 0));
+
+    assertEquals(0, bus.sizeStore(first, 8 * MIB));
+
+    assertEquals(List.of(GIB, GIB + 4 * MIB, GIB + 2 * MIB), starts(first));
+    assertEquals(GIB + 2 * MIB, bus.daxPgoffToPhys(first, 1536, 2 * MIB));
+  }
+
+  /** A device of two ranges loses both at once. Expect all of it free. */
+  @Test
+  void sizeStore_zero_dropsAllRanges() {
+    DaxRegion region = region();
+    DevDax first = grownAround(region);
+
+    assertEquals(0, bus.sizeStore(first, 0));
+
+    assertEquals(List.of(), first.ranges());
+    assertEquals(510 * MIB, bus.daxRegionAvailSize(region));
+  }
+
+  /** Somebody has the end of what is to be cut off. Expect -EBUSY, and the size as it was. */
+  @Test
+  void sizeStore_endInUse_isRefused() {
+    DaxRegion region = region();
+    DevDax devDax = m.devDax(DAX0);
+    Resource entry = Objects.requireNonNull(region.res.child);
+    Resource user = new Resource(GIB + 256 * MIB, GIB + 512 * MIB - 1, "user", 0, 0);
+    assertEquals(0, m.iomem.requestResource(entry, user));
+
+    assertEquals(-Errno.EBUSY, bus.sizeStore(devDax, 2 * MIB));
+    assertEquals(512 * MIB, Bus.devDaxSize(devDax));
+  }
+
+  /** The note for a mapping's end cannot be made. Expect -ENOMEM, and no range or mapping left. */
+  @Test
+  void sizeStore_noMemoryForTheMappingsEnd_unchanged() {
+    DaxRegion region = region();
+    DevDax devDax = empty(DAX0);
+    m.failNth(1, "__devm_add_action");
+
+    assertEquals(-Errno.ENOMEM, bus.sizeStore(devDax, 2 * MIB));
+
+    assertEquals(List.of(), devDax.ranges());
+    assertEquals(512 * MIB, bus.daxRegionAvailSize(region));
+    assertEquals(0, bus.sizeStore(devDax, 2 * MIB));
+  }
+
+  /**
+   * Devices are deleted that are not the seed, then the seed. Expect the region to forget its seed
+   * only then.
+   */
+  @Test
+  void deleteStore_seed_isForgotten() {
+    DaxRegion region = region();
+    empty(DAX0);
+    assertEquals(0, bus.createStore(region, 1));
+    assertEquals(0, bus.createStore(region, 1));
+    DevDax seed = m.devDax(DAX1);
+    assertEquals(seed, region.seed);
+
+    assertEquals(0, bus.deleteStore(region, "dax0.2"));
+    assertEquals(seed, region.seed);
+    assertEquals(0, bus.deleteStore(region, DAX1));
+    assertNull(region.seed);
+  }
+
+  /** A device that processes may open goes with its region. Expect it dead, and nothing mapped. */
+  @Test
+  void unregisterDevDax_alive_isKilled() {
+    DaxRegion region = region();
+    DevDax devDax = m.devDax(DAX0);
+    devDax.daxDev.runDax();
+
+    region.dev.devresReleaseAll();
+
+    assertFalse(devDax.daxDev.daxAlive());
+    assertEquals(0, region.ida.cardinality());
+  }
+
+  /**
+   * The first device of a dynamic region cannot be made, at each step. Expect number 0 and the range
+   * to be free again.
+   */
+  @ParameterizedTest
+  @ValueSource(strings = {"alloc_resource", "alloc_dev_dax_range", "alloc_dax"})
+  void devmCreateDevDax_firstFails_numberIsFree(String site) {
+    DaxRegion dynamic = dynamicRegion();
+    m.failNth(1, site);
+
+    assertEquals(
+        -Errno.ENOMEM,
+        bus.devmCreateDevDax(new Bus.DevDaxData(dynamic, null, 2 * MIB, -1, false)).error());
+
+    assertEquals(0, dynamic.ida.cardinality());
+    assertEquals(4 * MIB, bus.daxRegionAvailSize(dynamic));
+  }
+
+  private DaxRegion dynamicRegion() {
+    Device parent = new Device("p", 0);
+    parent.setDriver(this);
+    DaxRegion made =
+        Objects.requireNonNull(
+            bus.allocDaxRegion(
+                parent, 8, new Range(4 * GIB, 4 * GIB + 4 * MIB - 1), 0, 2 * MIB, 0));
+    assertEquals(made, parent.drvdata());
+    return made;
+  }
+
+  /** A device's first mapping cannot be made. Expect the error, though the device stays. */
+  @Test
+  void devmCreateDevDax_noMapping_isAnError() {
+    DaxRegion dynamic = dynamicRegion();
+    m.failNth(1, "devm_register_dax_mapping");
+
+    assertEquals(
+        -Errno.ENOMEM,
+        bus.devmCreateDevDax(new Bus.DevDaxData(dynamic, null, 2 * MIB, -1, false)).error());
+    assertNotNull(bus.find("dax8.0"));
+  }
+
+  /** Number 0 for a device of a dynamic region. Expect the WARN, as for any number. */
+  @Test
+  void devmCreateDevDax_numberZero_warns() {
+    DaxRegion dynamic = dynamicRegion();
+    assertEquals(
+        -Errno.EINVAL,
+        bus.devmCreateDevDax(new Bus.DevDaxData(dynamic, null, 0, 0, false)).error());
+    assertEquals(
+        List.of("__devm_create_dev_dax: static id specified to dynamic region"), m.warnings());
+  }
+
+  /** A static device whose address space cannot be had. Expect the copy of its pgmap back. */
+  @Test
+  void devmCreateDevDax_noAddressSpace_givesThePgmapBack() {
+    DaxRegion fixed = staticRegion();
+    DevPagemap pgmap = m.device(4 * GIB, 4 * MIB, 0);
+    long objects = m.slab.objectsInUse();
+    m.failNth(1, "alloc_dax");
+
+    assertEquals(
+        -Errno.ENOMEM,
+        bus.devmCreateDevDax(new Bus.DevDaxData(fixed, pgmap, 4 * MIB, 0, false)).error());
+
+    assertEquals(objects, m.slab.objectsInUse());
+  }
 }

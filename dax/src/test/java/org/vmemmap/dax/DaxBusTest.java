@@ -665,4 +665,23 @@ class DaxBusTest {
     assertEquals(-Errno.ENODEV, m.dax.memunmap("A"));
     assertEquals(List.of(), m.dax.bound());
   }
+
+  /** A device whose number is far away. Expect 64 tries to make it, and no more. */
+  @Test
+  void bind_hmemFarNumber_givesUp() {
+    DaxMachine m = softReserved(GIB, 512 * MIB);
+    assertEquals(0, m.dax.bind(DAX, HMEM, GIB, 2 * MIB, 2 * MIB, MEM));
+
+    assertEquals(
+        -Errno.ENODEV, m.dax.bind("dax0.70", HMEM, GIB + 2 * MIB, 2 * MIB, 2 * MIB, MEM));
+    assertEquals(1 + 64, m.dax.bus().devices().size());
+  }
+
+  /** The range of a plain mapping. Expect its first and last byte. */
+  @Test
+  void memremap_range_isExact() {
+    DaxMachine m = new DaxMachine().boot();
+    assertEquals(0, m.dax.memremap("A", GIB, 128 * MIB, 0, null, 0));
+    assertEquals(new Range(GIB, GIB + 128 * MIB - 1), m.pgmap("A").ranges[0]);
+  }
 }

@@ -460,4 +460,60 @@ class DeviceDaxTest {
     assertEquals(
         "e820_pmem: failed to register legacy persistent memory ranges", p.log().getLast());
   }
+
+  /**
+   * A fault of 2 MiB on struct pages that are not compound. Expect mapping and index in each of the
+   * 512 before the WARN, and none behind.
+   */
+  @Test
+  void fault_singlePagesByAPmd_setsEachBeforeItWarns() {
+    DevDax devDax = bound(4 * MIB, 4 * KIB);
+    devDax.align = 2 * MIB;
+
+    assertEquals(VM_FAULT_SIGBUS, driver.devDaxHugeFault(devDax, 0, 0, PMD_ORDER));
+
+    assertEquals(5, m.mm.struct().word(m.page(GIB + 20 * KIB), StructPage.INDEX));
+    assertEquals(511, m.mm.struct().word(m.page(GIB + 2 * MIB - 4 * KIB), StructPage.INDEX));
+    assertEquals(devDax.daxDev.mapping(), m.mapping(GIB + 2 * MIB - 4 * KIB));
+    assertEquals(0, m.mapping(GIB + 2 * MIB));
+  }
+
+  /** Unbound while a process has it mapped. Expect the process to have nothing left. */
+  @Test
+  void unbind_mapped_processHasNothingLeft() {
+    DevDax devDax = bound(4 * MIB, 2 * MIB);
+    assertEquals(0, m.dax.mapDevice(DAX));
+    assertEquals(1, devDax.daxDev.mapped().size());
+
+    assertEquals(0, m.dax.unbind(DAX));
+
+    assertEquals(List.of(), devDax.daxDev.mapped());
+  }
+
+  /** A range whose region is made and whose device is not. Expect no region to be left of it. */
+  @Test
+  void registerHmem_noDevice_noRegion() {
+    m.failNth(1, "__devm_create_dev_dax");
+    assertEquals(0, m.dax.registerHmem());
+    assertEquals(List.of(), m.dax.bus().regions());
+    assertEquals(List.of(), m.dax.bus().devices());
+  }
+
+  /** The note for a region's number cannot be made. Expect the number to be free again. */
+  @Test
+  void registerHmem_noNote_numberIsFree() {
+    m.failNth(1, "__devm_add_action");
+    assertEquals(-Errno.ENOMEM, m.dax.registerHmem());
+
+    assertEquals(0, m.dax.registerNamespace(4 * GIB, 384 * MIB, 0));
+    assertEquals(0, m.dax.bind(DAX, Source.PMEM, 4 * GIB, 0, 2 * MIB, MapTo.MEM));
+  }
+
+  /** Node 0 is gone. Expect the nearest that has memory instead. */
+  @Test
+  void numaMapToOnlineNode_nodeZeroGone_isAnother() {
+    m.mm.nodes().nodeSetOnline(5);
+    m.mm.nodes().nodeSetOffline(0);
+    assertEquals(5, Hmem.numaMapToOnlineNode(m.mm, 0));
+  }
 }

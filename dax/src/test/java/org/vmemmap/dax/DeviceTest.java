@@ -143,4 +143,28 @@ class DeviceTest {
     assertEquals(-Errno.EFAULT, ndns.readBytes(8184, words));
     assertEquals(List.of("nsio_rw_bytes: request out of range"), m.warnings());
   }
+
+  /** The first bytes of a namespace are in use. Expect a line with the range, and -EBUSY. */
+  @Test
+  void nsioEnable_inUse_saysSo() {
+    Resource res = new Resource(GIB, 2 * GIB - 1, "n", Resource.IORESOURCE_MEM, 0);
+    NdNamespaceIo ndns = new NdNamespaceIo(m.mm, m.iomem, "namespace0.0", 0, res);
+    m.occupy(GIB);
+
+    assertEquals(-Errno.EBUSY, ndns.devmNsioEnable(dev, 8192));
+    assertTrue(
+        m.log().getLast().startsWith("dev: could not reserve region [mem 0x40000000-0x7fffffff"));
+  }
+
+  /** Two words written where one is enabled. Expect -EFAULT, and neither written. */
+  @Test
+  void nsioWriteBytes_overTheEnd_isRefused() {
+    Resource res = new Resource(GIB, 2 * GIB - 1, "n", Resource.IORESOURCE_MEM, 0);
+    NdNamespaceIo ndns = new NdNamespaceIo(m.mm, m.iomem, "namespace0.0", 0, res);
+    assertEquals(0, ndns.devmNsioEnable(dev, 8192));
+    assertEquals(0, ndns.writeBytes(8184, new long[] {5}));
+
+    assertEquals(-Errno.EFAULT, ndns.writeBytes(8184, new long[] {6, 7}));
+    assertEquals(5, m.machine.memory().getLong(GIB + 8184));
+  }
 }

@@ -536,4 +536,58 @@ class KmemTest {
     assertEquals(0, m.dax.unbindKmem(START));
     assertNull(h.groups().memoryGroupFindById(0));
   }
+
+  /** The state of a device that the driver has left. Expect -ENOENT, and none to show. */
+  @Test
+  void state_unbound_isGone() {
+    assertEquals(0, bind(START, SECTION));
+    assertEquals(0, m.dax.unbindKmem(START));
+    assertEquals(-Errno.ENOENT, store("online"));
+    assertNull(state());
+  }
+
+  /** Both ranges go online again, and the first cannot. Expect both regions given back. */
+  @Test
+  void state_onlineFailsAtTheFirst_givesBothBack() {
+    twoRanges();
+    assertEquals(0, bindTwoRanges());
+    assertEquals(0, store("unplugged"));
+    failAll("device_register");
+
+    assertEquals(-Errno.ENOMEM, store("online"));
+
+    assertEquals("unplugged", state());
+    assertFalse(claimed(START));
+    assertFalse(claimed(START + 512 * MIB));
+  }
+
+  /**
+   * Two regions of soft-reserved memory, of which one is asked for. Expect the driver to take the
+   * other as well, when it is loaded.
+   */
+  @Test
+  void bindKmem_driverLoaded_takesAllThatIsIts() {
+    m.withSoftReserved(START, SECTION).withSoftReserved(START + 4 * SECTION, SECTION);
+    assertEquals(0, m.dax.registerHmem());
+
+    assertEquals(0, bind(START, SECTION));
+
+    assertEquals("offline", m.dax.kmemState(DAX));
+    assertEquals("offline", m.dax.kmemState("dax1.0"));
+    assertEquals("offline", block(START + 4 * SECTION));
+  }
+
+  /** A device that is no driver's of RAM by its type. Expect it to be taken by its name. */
+  @Test
+  void bindKmem_deviceOfAnotherType_isTakenByName() {
+    var range = new org.vmemmap.types.DevPagemap.Range(START, START + SECTION - 1);
+    assertEquals(0, m.dax.bindGiven(DAX, range, 2 * MIB, range, null, 0));
+    assertEquals(-Errno.EBUSY, bind(START, SECTION));
+    assertEquals(0, m.dax.unbind(DAX));
+
+    assertEquals(0, bind(START, SECTION));
+
+    assertEquals("offline", state());
+    assertEquals("offline", block(START));
+  }
 }

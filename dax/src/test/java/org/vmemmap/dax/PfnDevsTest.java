@@ -698,4 +698,216 @@ class PfnDevsTest {
     assertEquals(dev, least.claim);
     assertEquals(-Errno.EBUSY, pfnDevs.namespaceStore(ndPfn, namespace(5 * GIB, GIB)));
   }
+
+  /** Another device of the same namespace, which keeps the settings of the first. */
+  private NdPfn second(Mode mode, long align) {
+    ndns.claim = null;
+    NdPfn other = pfnDevs.ndPfnDevinit(new NdPfn(dev, true));
+    assertEquals(0, pfnDevs.modeStore(other, mode));
+    assertEquals(0, pfnDevs.alignStore(other, align));
+    assertEquals(0, pfnDevs.uuidStore(other, UUID));
+    assertEquals(0, pfnDevs.namespaceStore(other, ndns));
+    return other;
+  }
+
+  /** A namespace that has a block already, with the memmap in the device. Expect it used as it is. */
+  @Test
+  void setup_blockThere_isUsed() {
+    NdPfn first = written(Mode.PFN_MODE_PMEM);
+    NdPfn other = second(Mode.PFN_MODE_PMEM, 2 * MIB);
+
+    DevPagemap pgmap = setup(other, 0);
+
+    assertEquals(block(first).dataoff(), block(other).dataoff());
+    assertEquals(first.npfns(), other.npfns());
+    assertTrue(pgmap.altmapValid);
+  }
+
+  /** The same, and somebody else uses the namespace by now. Expect -EBUSY. */
+  @Test
+  void setup_blockThereButMemmapTaken_busy() {
+    written(Mode.PFN_MODE_PMEM);
+    ndns.devmNsioDisable(dev);
+    assertEquals(0, ndns.devmNsioEnable(dev, 8 * KIB));
+    NdPfn other = second(Mode.PFN_MODE_PMEM, 2 * MIB);
+    m.occupy(4 * GIB + MIB);
+    setup(other, -Errno.EBUSY);
+  }
+
+  /** A namespace without a block, whose memmap's place is taken. Expect -EBUSY, and no block. */
+  @Test
+  void setup_memmapTaken_busy() {
+    NdPfn ndPfn = ndPfn(ndns, Mode.PFN_MODE_PMEM, 2 * MIB);
+    m.occupy(4 * GIB + MIB);
+    setup(ndPfn, -Errno.EBUSY);
+    assertEquals(0, m.machine.memory().getLong(4 * GIB + 4096));
+  }
+
+  /** A block that fits the device but not its settings. Expect refusal, and the block to stay. */
+  @Test
+  void setup_blockOfOtherSettings_staysAsItIs() {
+    NdPfn first = written(Mode.PFN_MODE_RAM);
+    long checksum = block(first).checksum();
+    NdPfn other = second(Mode.PFN_MODE_RAM, 4 * KIB);
+
+    setup(other, -Errno.EOPNOTSUPP);
+
+    assertEquals(checksum, m.machine.memory().getLong(4 * GIB + 4096 + 511 * 8));
+  }
+
+  /** Something else where the block goes. Expect a block without any of it. */
+  @Test
+  void setup_garbage_isOverwritten() {
+    NdPfn ndPfn = ndPfn(ndns, Mode.PFN_MODE_RAM, 2 * MIB);
+    long[] garbage = new long[512];
+    java.util.Arrays.fill(garbage, -1);
+    assertEquals(0, ndns.writeBytes(4096, garbage));
+
+    setup(ndPfn, 0);
+
+    assertEquals(0, block(ndPfn).startPad());
+    assertEquals(0, block(ndPfn).words()[100]);
+    assertEquals(0, m.machine.memory().getLong(4 * GIB + 4096 + 100 * 8));
+  }
+
+  /** A namespace that cannot be used. Expect nothing to be written into it. */
+  @Test
+  void setup_refused_writesNothing() {
+    setup(ndPfn(namespace(4 * GIB + MIB, GIB), Mode.PFN_MODE_RAM, 2 * MIB), -Errno.EINVAL);
+    assertEquals(0, m.machine.memory().getLong(4 * GIB + MIB + 4096));
+    assertEquals(0, m.machine.memory().getLong(4 * GIB + MIB + 4096 + 511 * 8));
+  }
+
+  /** Where the memmap goes was not chosen. Expect nothing to be written. */
+  @Test
+  void setup_noMode_writesNothing() {
+    NdPfn ndPfn = ndPfn(ndns, Mode.PFN_MODE_NONE, 2 * MIB);
+    setup(ndPfn, -Errno.ENXIO);
+    assertEquals(0, m.machine.memory().getLong(4 * GIB + 4096 + 511 * 8));
+    assertEquals(
+        -Errno.ENXIO,
+        pfnDevs.nvdimmSetupPfn0(ndPfn, new NdPfnSb(), ndns, new DevPagemap(0)));
+  }
+
+  /**
+   * A namespace whose block and memmap end exactly where a page of 2 MiB does.
+   *
+   * <pre>
+   *   4G      +8K                            +2M
+   *   | block | 64 bytes for each of n pages | data      n = 32640
+   * </pre>
+   *
+   * Expect the data right there, and not a page later.
+   */
+  @Test
+  void setup_memmapEndsAtAPage_dataFollows() {
+    NdPfn ndPfn = ndPfn(namespace(4 * GIB, 128 * MIB - 504 * KIB), Mode.PFN_MODE_PMEM, 2 * MIB);
+    setup(ndPfn, 0);
+    assertEquals(2 * MIB, block(ndPfn).dataoff());
+    assertEquals(2 * MIB - 504 * KIB, block(ndPfn).endTrunc());
+    assertEquals((124 * MIB) / 4096, block(ndPfn).npfns());
+    assertFalse(m.log().stream().anyMatch(line -> line.contains("truncated")));
+  }
+
+  /** Struct pages of 72 bytes. Expect the line that says why they cannot be in the device. */
+  @Test
+  void setup_largeStructPage_saysWhy() {
+    DaxMachine large =
+        new DaxMachine(
+            MmConfig.debianX86()
+                .withSizeofStructPage(72)
+                .withHugetlbOptimizeVmemmap(false)
+                .withDeferredStructPageInit(false));
+    PfnDevs devs = new PfnDevs(large.mm, large.dax.memremap(), new Bus.ThpSizes(true, true));
+    Resource res = new Resource(4 * GIB, 5 * GIB - 1, "n", Resource.IORESOURCE_MEM, 0);
+    NdNamespaceIo its = new NdNamespaceIo(large.mm, large.iomem, "namespace0.0", 0, res);
+    NdPfn ndPfn = devs.ndPfnDevinit(new NdPfn(dev, true));
+    ndPfn.mode = Mode.PFN_MODE_PMEM;
+    ndPfn.uuid = UUID;
+    ndPfn.ndns = its;
+    assertEquals(0, its.devmNsioEnable(dev, 8 * KIB));
+
+    assertEquals(-Errno.EINVAL, devs.nvdimmSetupPfn(ndPfn, new DevPagemap(0)));
+
+    assertEquals(
+        "dax0.0: Memory debug options prevent using pmem for the page map",
+        large.log().getLast());
+  }
+
+  /** A valid block whose data overlaps it. Expect -EINVAL, though the block itself is sound. */
+  @Test
+  void setup_dataOverTheBlock_einval() {
+    NdPfn first = ndPfn(ndns, Mode.PFN_MODE_RAM, 4 * KIB);
+    setup(first, 0);
+    NdPfn other = second(Mode.PFN_MODE_RAM, 4 * KIB);
+    assertEquals(0, validate(sb -> sb.setDataoff(4 * KIB), first));
+
+    setup(other, -Errno.EINVAL);
+  }
+
+  /** Padding at both ends. Expect struct pages for what lies between. */
+  @Test
+  void setupPfn_padding_isLeftOut() {
+    NdPfn ndPfn = written(Mode.PFN_MODE_RAM);
+    block(ndPfn).setStartPad(2 * MIB);
+    block(ndPfn).setEndTrunc(4 * MIB);
+    DevPagemap pgmap = new DevPagemap(0);
+    assertEquals(0, pfnDevs.nvdimmSetupPfn0(ndPfn, block(ndPfn), ndns, pgmap));
+    assertEquals(new Range(4 * GIB + 2 * MIB, 5 * GIB - 4 * MIB - 1), pgmap.ranges[0]);
+    assertEquals(1, pgmap.nrRange);
+  }
+
+  /** One page as large as the namespace. Expect it to fit, with its data at the very start. */
+  @Test
+  void validate_pageAsLargeAsTheNamespace_fits() {
+    NdPfn ndPfn = written(Mode.PFN_MODE_RAM);
+    ndPfn.align = GIB;
+    assertEquals(
+        0,
+        validate(
+            sb -> {
+              sb.setAlign(GIB);
+              sb.setDataoff(0);
+            },
+            ndPfn));
+  }
+
+  /** Padding and offset that make up for each other. Expect the start to be what is wrong then. */
+  @Test
+  void validate_paddingMakesUpForTheOffset_startIsWrong() {
+    NdPfn ndPfn = written(Mode.PFN_MODE_RAM);
+    expectReason(
+        ndPfn,
+        sb -> {
+          sb.setDataoff(2 * MIB + 4 * KIB);
+          sb.setStartPad(2 * MIB - 4 * KIB);
+        },
+        "resource start misaligned");
+  }
+
+  /**
+   * A namespace that begins and ends inside 2 MiB, with a block that cuts it to whole ones.
+   *
+   * <pre>
+   *   4G + 512K   4G + 2M            5G      5G + 512K
+   *   | padding   | ...              |  cut  |
+   * </pre>
+   *
+   * Expect it to be fine.
+   */
+  @Test
+  void validate_paddingToWholePages_isFine() {
+    NdPfn ndPfn = written(Mode.PFN_MODE_RAM);
+    NdNamespaceIo odd = namespace(4 * GIB + 512 * KIB, GIB);
+    NdPfnSb sb = block(ndPfn);
+    sb.setStartPad(2 * MIB - 512 * KIB);
+    sb.setEndTrunc(512 * KIB);
+    sb.setChecksum(sb.sbChecksum());
+    ndns.devmNsioDisable(dev);
+    assertEquals(0, odd.devmNsioEnable(dev, 8 * KIB));
+    assertEquals(0, odd.writeBytes(4096, sb.words()));
+    ndPfn.ndns = odd;
+
+    assertEquals(0, pfnDevs.ndPfnValidate(ndPfn, NdPfnSb.DAX_SIG));
+  }
 }
