@@ -405,6 +405,60 @@ class HashVmemmapTest {
     assertEquals(0, bench.arch.init64().idleTablePages());
   }
 
+  /**
+   * Freed nodes are used up, and the rest of the page that was being carved comes next.
+   *
+   * <pre>
+   *   next -> 64 freed -> the rest of the page
+   * </pre>
+   *
+   * Expect two devices to get 128 nodes, and each of them to be found again.
+   */
+  @Test
+  void list_freedNodesUsedUp_pageGoesOn() {
+    PowerpcBench bench = recycled();
+
+    assertEquals(0, bench.add(GIB, SECTION));
+    assertEquals(0, bench.add(GIB + SECTION, SECTION));
+    assertEquals(1024 + 128, bench.arch.init64().vmemmapList().size());
+    bench.remove(GIB, SECTION);
+    bench.remove(GIB + SECTION, SECTION);
+
+    assertEquals(1024, bench.arch.init64().vmemmapList().size());
+    assertEquals(1024, bolted(bench).blocks().size());
+  }
+
+  /**
+   * Pages of nodes are no memmap. 1 GiB of RAM takes 4096 small blocks or a large one, 170 nodes fit
+   * in a page. Expect 24 pages of nodes more among the reserved memory of boot, and one that is made
+   * later with the slabs.
+   */
+  @Test
+  void list_pagesOfNodes_areData() {
+    PowerpcBench small = new PowerpcBench(PowerpcGeometry.hash(12), false, GIB, true).boot();
+    assertEquals(
+        24, small.owned(Owner.RESERVED) - PowerpcBench.hash16m().owned(Owner.RESERVED));
+
+    PowerpcBench bench = PowerpcBench.hash16m();
+    useUpNodes(bench);
+    long slabs = bench.owned(Owner.SLAB);
+    assertEquals(0, bench.arch.init64().vmemmapPopulate(far(bench), far(bench) + MIB, 0, null));
+    assertEquals(slabs + 1, bench.owned(Owner.SLAB));
+  }
+
+  /** Two blocks side by side that nothing valid lies in. Expect only the one that is asked for to go. */
+  @Test
+  void free_oneOfTwoBlocks_theOtherStays() {
+    PowerpcBench bench = PowerpcBench.hash4k();
+    long start = far(bench);
+    assertEquals(0, bench.arch.init64().vmemmapPopulate(start, start + 2 * PAGE_4K, 0, null));
+
+    bench.arch.init64().vmemmapFree(start, start + PAGE_4K, null);
+
+    assertNull(bolted(bench).block(start));
+    assertEquals(start + PAGE_4K, block(bench, start + PAGE_4K).va());
+  }
+
   /** A machine that has had a device already, so that free nodes are there. */
   private static PowerpcBench recycled() {
     PowerpcBench bench = PowerpcBench.hash4k();

@@ -11,6 +11,8 @@ import static org.vmemmap.arch.powerpc.PowerpcBench.MIB;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.vmemmap.sparse.HotplugSystem;
 import org.vmemmap.sparse.MemoryBlock;
 import org.vmemmap.sparse.NotifierChain;
@@ -285,6 +287,62 @@ class PseriesHotplugMemoryTest {
 
     assertEquals(-Errno.EINVAL, dlpar.dlparMemoryRemoveByIc(1, drc));
     assertTrue(bench.log().contains("Failed memory block lookup for LMB 0x80000000"));
+    assertQuiet();
+  }
+
+  /**
+   * LMBs whose node the firmware gives, and some for which it gives none that is possible. Expect
+   * the first online node for those.
+   */
+  @ParameterizedTest
+  @CsvSource({"-1, 0", "0, 0", "1, 1", "255, 255", "256, 0"})
+  void add_node_isTheFirmwaresIfPossible(int given, int node) {
+    int drc = dlpar.addRoom(START, LMB, given);
+
+    assertEquals(0, dlpar.dlparMemoryAddByIc(1, drc));
+
+    assertEquals(
+        node, bench.mm.inline().pageToNid(bench.mm.model().pfnToPage(bench.pfn(START))));
+    assertQuiet();
+  }
+
+  /** LMBs come and go twice. Expect nothing to pile up, memory blocks included. */
+  @Test
+  void addAndRemove_again_takesNoMoreMemory() {
+    int drc = room();
+    assertEquals(0, dlpar.dlparMemoryAddByIc(4, drc));
+    assertEquals(0, dlpar.dlparMemoryRemoveByIc(4, drc));
+    long objects = bench.slab.objectsInUse();
+
+    assertEquals(0, dlpar.dlparMemoryAddByIc(4, drc));
+    assertEquals(0, dlpar.dlparMemoryRemoveByIc(4, drc));
+
+    assertEquals(objects, bench.slab.objectsInUse());
+    assertQuiet();
+  }
+
+  /**
+   * Two LMBs have gone by an earlier request; a later one for three fails at the third.
+   *
+   * <pre>
+   *   LMB    0     1     2
+   *          gone  gone  refuses
+   * </pre>
+   *
+   * Expect the first two to stay away, as that request did not take them.
+   */
+  @Test
+  void remove_fails_leavesWhatAnEarlierRequestTook() {
+    int drc = room();
+    assertEquals(0, dlpar.dlparMemoryAddByIc(3, drc));
+    assertEquals(0, dlpar.dlparMemoryRemoveByIc(2, drc));
+    refuse(MemoryBlock.MEM_GOING_OFFLINE, 2);
+
+    assertEquals(-Errno.EINVAL, dlpar.dlparMemoryRemoveByIc(3, drc));
+
+    assertNull(state(0));
+    assertNull(state(1));
+    assertEquals("online", state(2));
     assertQuiet();
   }
 }

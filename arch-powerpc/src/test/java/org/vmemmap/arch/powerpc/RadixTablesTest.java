@@ -422,4 +422,25 @@ class RadixTablesTest {
     assertEquals(Owner.BUDDY, bench.machine.ledger().ownerOf(frame));
     assertEquals(0, altmap.alloc);
   }
+
+  /** Compound pages far away, and no memory for a table on the way. Expect -ENOMEM. */
+  @ParameterizedTest
+  @CsvSource({"pud_alloc_one", "__alloc_for_pmdcache", "__alloc_for_ptecache"})
+  void compound_noTableOnTheWay_isRefused(String site) {
+    long start = far();
+    bench.failNth(1, site);
+
+    assertEquals(-Errno.ENOMEM, compound(start, start + 32 * KIB));
+    assertEquals(NONE, bench.level(start));
+    assertEquals(0, compound(start, start + 32 * KIB));
+    assertEquals(2, bench.frames(start, start + 32 * KIB));
+  }
+
+  private int compound(long start, long end) {
+    return bench
+        .arch
+        .init64()
+        .vmemmapPopulateCompoundPages(
+            bench.vmemmap, bench.pfn(1L << 46), start, end, 0, PowerpcBench.pgmap(ORDER_2M));
+  }
 }
