@@ -919,4 +919,20 @@ class BusTest {
 
     assertEquals(objects, m.slab.objectsInUse());
   }
+
+  /** The node that a region's memory would be on as RAM. Expect it as given, and for its devices. */
+  @Test
+  void allocDaxRegion_node_isKept() {
+    Device parent = new Device("p", 0);
+    parent.setDriver(this);
+    DaxRegion made =
+        Objects.requireNonNull(
+            bus.allocDaxRegion(
+                parent, 8, new Range(4 * GIB, 4 * GIB + 4 * MIB - 1), 3, 2 * MIB, 0));
+    assertEquals(0, bus.devmCreateDevDax(new Bus.DevDaxData(made, null, 0, -1, false)).error());
+
+    assertEquals(3, made.targetNode());
+    assertEquals(3, m.devDax("dax8.0").targetNode);
+    assertEquals(0, m.devDax("dax8.0").dev.numaNode());
+  }
 }

@@ -516,4 +516,24 @@ class DeviceDaxTest {
     m.mm.nodes().nodeSetOffline(0);
     assertEquals(5, Hmem.numaMapToOnlineNode(m.mm, 0));
   }
+
+  /** A namespace's device that cannot be made, and one without a namespace. Expect the errors. */
+  @Test
+  void daxPmemProbe_noDeviceOrNamespace_isRefused() {
+    DaxMachine p = new DaxMachine().boot().withPmem(GIB, 384 * MIB);
+    assertEquals(0, p.dax.registerPmem());
+    p.failNth(1, "__devm_create_dev_dax");
+    assertEquals(
+        -Errno.ENOMEM, p.dax.bind(DAX, Source.PMEM, GIB, 0, 2 * MIB, MapTo.MEM));
+    p.machine.faults().disarm();
+    assertEquals(0, p.dax.bind(DAX, Source.PMEM, GIB, 0, 2 * MIB, MapTo.MEM));
+
+    PfnDevs devs = new PfnDevs(p.mm, p.dax.memremap(), new Bus.ThpSizes(true, true));
+    DaxPmem pmem = new DaxPmem(p.mm, p.iomem, devs, p.dax.bus());
+    NdPfn bare = new NdPfn(new Device("dax7.0", 0), true);
+    NdNamespaceIo none =
+        new NdNamespaceIo(p.mm, p.iomem, "namespace7.0", 0, new Resource(0, 0, "n", 0, 0));
+    assertEquals(
+        -Errno.ENODEV, pmem.daxPmemProbe(bare, new NvdimmE820.NdRegion(7, 0, 0, none)));
+  }
 }

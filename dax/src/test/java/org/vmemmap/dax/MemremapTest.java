@@ -922,4 +922,16 @@ class MemremapTest {
     assertFalse(m.mm.mmzone().pfnOnline(start / PAGE));
     assertTrue(m.mm.mmzone().pfnOnline(2 * SECTION / PAGE));
   }
+
+  /** A device that is going away, while its pages are still there. Expect no new reference. */
+  @Test
+  void getDevPagemap_dying_isNull() {
+    DevPagemap pgmap = m.device(GIB, SECTION, 0);
+    assertEquals(0, map(pgmap));
+    long refs = pgmap.ref;
+    pgmap.refDead = true;
+
+    assertNull(memremap.getDevPagemap(GIB / PAGE));
+    assertEquals(refs, pgmap.ref);
+  }
 }
