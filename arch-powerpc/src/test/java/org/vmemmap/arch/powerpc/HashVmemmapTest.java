@@ -10,11 +10,13 @@ import static org.vmemmap.arch.powerpc.PowerpcBench.GIB;
 import static org.vmemmap.arch.powerpc.PowerpcBench.KIB;
 import static org.vmemmap.arch.powerpc.PowerpcBench.MIB;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.vmemmap.machine.BoltedMappings;
 import org.vmemmap.machine.MachineFault;
+import org.vmemmap.machine.YieldPoints;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Owner;
 import org.vmemmap.types.PageFlags;
@@ -457,6 +459,97 @@ class HashVmemmapTest {
 
     assertNull(bolted(bench).block(start));
     assertEquals(start + PAGE_4K, block(bench, start + PAGE_4K).va());
+  }
+
+  /**
+   * Two blocks bolted and removed by one call each, which the kernel does for other areas.
+   *
+   * <pre>
+   *   vstart | block -> pstart | block -> pstart + 4K | vend
+   * </pre>
+   *
+   * Expect both each time, and a read-only block to refuse writes.
+   */
+  @Test
+  void bolt_twoBlocks_bothComeAndGo() {
+    PowerpcBench bench = PowerpcBench.hash4k();
+    HashUtils utils = new HashUtils(bench.mm);
+    long start = far(bench);
+    long readOnly = bench.mm.pgtable().pageKernelRo().val();
+
+    assertEquals(0, utils.htabBoltMapping(start, start + 2 * PAGE_4K, GIB, readOnly, 12));
+    assertEquals(GIB, block(bench, start).paddr());
+    assertEquals(GIB + PAGE_4K, block(bench, start + PAGE_4K).paddr());
+    assertNull(bolted(bench).block(start + 2 * PAGE_4K));
+    MachineFault fault =
+        assertThrows(MachineFault.class, () -> bench.machine.cpu().writeLong(start, 1));
+    assertEquals("write-to-read-only", fault.rule());
+
+    assertEquals(0, utils.htabRemoveMapping(start, start + 2 * PAGE_4K, 12));
+    assertNull(bolted(bench).block(start));
+    assertNull(bolted(bench).block(start + PAGE_4K));
+    assertEquals(-Errno.ENOENT, utils.htabRemoveMapping(start, start + PAGE_4K, 12));
+  }
+
+  /** A block goes that a CPU has just used. Expect no CPU to reach its frame any more. */
+  @Test
+  void remove_block_noTranslationStays() {
+    PowerpcBench bench = PowerpcBench.hash4k();
+    bench.add(GIB, SECTION);
+    long frame = bench.pfn(block(bench, bench.memmap(GIB)).paddr());
+    bench.machine.cpu().readLong(bench.memmap(GIB));
+    assertTrue(bench.machine.cpu().tlb().reaches(frame));
+
+    bench.remove(GIB, SECTION);
+
+    assertFalse(bench.machine.cpu().tlb().reaches(frame));
+  }
+
+  /**
+   * What others can see while blocks are bolted and removed.
+   *
+   * <pre>
+   *   hpte_insert            hpte_removebolted, frames moved
+   * </pre>
+   *
+   * Expect a step before each, and all frames of the block to be told of when it goes.
+   */
+  @Test
+  void boltAndRemove_steps_areSeen() {
+    PowerpcBench small = PowerpcBench.hash4k();
+    assertEquals(
+        List.of("hpte_insert", "hpte_removebolted", "moved 40000 1"), steps(small, GIB, 12));
+    PowerpcBench large = PowerpcBench.hash16m();
+    assertEquals(
+        List.of("hpte_insert", "hpte_removebolted", "moved 80000 1000"),
+        steps(large, 2 * GIB, 24));
+  }
+
+  private static List<String> steps(PowerpcBench bench, long paddr, int shift) {
+    HashUtils utils = new HashUtils(bench.mm);
+    long start = far(bench) & -(1L << shift);
+    List<String> seen = new ArrayList<>();
+    bench
+        .machine
+        .yields()
+        .listen(
+            new YieldPoints.Listener() {
+              @Override
+              public void reached(String what, long where) {
+                if (what.startsWith("hpte_") && where == start) {
+                  seen.add(what);
+                }
+              }
+
+              @Override
+              public void moved(long frame, long n) {
+                seen.add("moved %x %x".formatted(frame, n));
+              }
+            });
+    long prot = bench.mm.pgtable().pageKernel().val();
+    assertEquals(0, utils.htabBoltMapping(start, start + (1L << shift), paddr, prot, shift));
+    assertEquals(0, utils.htabRemoveMapping(start, start + (1L << shift), shift));
+    return seen;
   }
 
   /** A machine that has had a device already, so that free nodes are there. */

@@ -239,4 +239,61 @@ class Radix64kTest {
     assertEquals(0, frags.idlePages());
     assertNotEquals(0, frags.pteFragmentAlloc());
   }
+
+  /** 513 fragments of 256 bytes. Expect three pages: 256 in each of the first two. */
+  @Test
+  void fragments_moreThanTwoPages_takeAThird() {
+    PgtableFrag frags = new PgtableFrag(bench.mm, bench.pageAlloc, "test", 256);
+    long tables = bench.owned(Owner.PAGE_TABLE);
+    for (int i = 0; i < 512; i++) {
+      frags.pteFragmentAlloc();
+    }
+    assertEquals(tables + 2, bench.owned(Owner.PAGE_TABLE));
+
+    frags.pteFragmentAlloc();
+    assertEquals(tables + 3, bench.owned(Owner.PAGE_TABLE));
+  }
+
+  /** Tables from boot, which have a page of their own. Expect each page to become managed. */
+  @Test
+  void free_tablesFromBoot_pagesAreManaged() {
+    Book3s64Pgtable tables =
+        new Book3s64Pgtable(bench.mm, bench.pageAlloc, bench.slab, bench.geometry);
+    long reserved = bench.mm.model().va(2 * GIB - SECTION);
+    long total = bench.pageAlloc.totalramPages();
+
+    tables.pudFree(reserved);
+    tables.pmdFragmentFree(reserved + PAGE);
+    tables.pteFreeKernel(reserved + 2 * PAGE);
+
+    assertEquals(3, bench.pageAlloc.totalramPages() - total);
+    assertFalse(bench.mm.flags().pageReserved(bench.mm.model().virtToPage(reserved)));
+    assertEquals(0, tables.idlePages());
+  }
+
+  /**
+   * A compound page far away, whose pmd table and pte table are fragments of two pages. Expect both
+   * pages to be idle once it is gone.
+   */
+  @Test
+  void idleTablePages_bothKinds_areCounted() {
+    long start = bench.memmap(1L << 46);
+    assertEquals(
+        0,
+        bench
+            .arch
+            .init64()
+            .vmemmapPopulateCompoundPages(
+                bench.vmemmap,
+                bench.pfn(1L << 46),
+                start,
+                start + 2 * PAGE,
+                0,
+                PowerpcBench.pgmap(ORDER_1G)));
+    assertEquals(0, bench.arch.init64().idleTablePages());
+
+    bench.arch.init64().vmemmapFree(start, start + 2 * PAGE, null);
+
+    assertEquals(2, bench.arch.init64().idleTablePages());
+  }
 }
