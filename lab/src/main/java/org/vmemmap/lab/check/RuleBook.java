@@ -179,6 +179,11 @@ public final class RuleBook {
             "a zone without present pages leaves the zonelists, a node without them goes offline",
             "O(sub-sections added after boot)", "mm/memory_hotplug.c", "adjust_present_page_count"),
         new Rule(
+            "node-span",
+            "a node spans what its zones span, and no more",
+            "a node that spans nothing goes offline, and one that spans another's memory does not",
+            "O(zones)", "mm/memory_hotplug.c", "update_pgdat_span"),
+        new Rule(
             "isolated-pageblocks",
             "at rest no zone counts pageblocks that somebody isolates",
             "as long as it does, nothing that is freed goes to a CPU's list",

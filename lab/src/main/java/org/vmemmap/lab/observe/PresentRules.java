@@ -21,6 +21,7 @@ final class PresentRules {
   static final String PRESENT = "present-pages";
   static final String BLOCKS = "memory-block-references";
   static final String ISOLATED = "isolated-pageblocks";
+  static final String SPAN = "node-span";
 
   private final LabKernel kernel;
   private final Mm mm;
@@ -57,6 +58,32 @@ final class PresentRules {
           () -> "node_present_pages of node %d, against its zones,".formatted(node.nodeId()),
           node.nodePresentPages,
           present);
+      span(node);
+    }
+  }
+
+  /** From the first pfn that a zone of the node spans to behind the last. */
+  private void span(PgData node) {
+    long start = Long.MAX_VALUE;
+    long end = 0;
+    for (Zone zone : node.zones()) {
+      if (zone.spannedPages != 0) {
+        start = Math.min(start, zone.zoneStartPfn);
+        end = Math.max(end, zone.endPfn());
+      }
+    }
+    int nid = node.nodeId();
+    found.equal(
+        SPAN,
+        () -> "node_spanned_pages of node %d, against its zones,".formatted(nid),
+        node.nodeSpannedPages,
+        end == 0 ? 0 : end - start);
+    if (end != 0) {
+      found.equal(
+          SPAN,
+          () -> "node_start_pfn of node %d, against its zones,".formatted(nid),
+          node.nodeStartPfn,
+          start);
     }
   }
 

@@ -88,6 +88,7 @@ class InvariantsTest {
             PresentRules.PRESENT,
             PresentRules.BLOCKS,
             PresentRules.ISOLATED,
+            PresentRules.SPAN,
             FrameRules.REFERENCES,
             FrameRules.OWNER,
             FrameRules.BOOKED,
@@ -238,6 +239,20 @@ class InvariantsTest {
     zone.presentEarlyPages++;
     assertEquals(List.of("present-pages count=" + node.nodePresentPages), broken());
     node.nodePresentPages++;
+    assertEquals(List.of(), broken());
+  }
+
+  /** A node spans from pfn 0 on, where no zone of it begins. Expect its size, and its start. */
+  @Test
+  void check_nodeSpansMoreThanItsZones_isFound() {
+    PgData node = mm.nodes().nodeData(0);
+    long start = node.nodeStartPfn;
+    node.nodeSpannedPages += start;
+    node.nodeStartPfn = 0;
+    assertEquals(
+        List.of("node-span count=" + node.nodeSpannedPages, "node-span count=0"), broken());
+    node.nodeSpannedPages -= start;
+    node.nodeStartPfn = start;
     assertEquals(List.of(), broken());
   }
 
