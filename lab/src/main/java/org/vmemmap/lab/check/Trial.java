@@ -395,6 +395,9 @@ final class Trial {
       broke(violations.getFirst().rule(), text.substring(text.indexOf(' ') + 1));
     }
     warnings();
+    if (kernel.hotplug().locks().held()) {
+      broke(RuleBook.LOCKS, "mem_hotplug_lock or device_hotplug_lock is never left");
+    }
     if (cachesAtRest) {
       StaleTranslations.of(kernel).forEach(found -> broke(RuleBook.STALE, found));
     }

@@ -87,6 +87,19 @@ class PlantedRulesTest {
     assertEquals(RuleBook.WARNING + ", WARNING: planted", trial.found());
   }
 
+  /** A step returns with a lock held. Expect that to be found at rest. */
+  @Test
+  void locks_hotplugLockNeverLeft_isFound() {
+    Trial trial = new Trial(scenario("page"), Selection.NONE);
+    while (!trial.kernel().booted()) {
+      trial.stage();
+    }
+    trial.kernel().hotplug().locks().memHotplugBegin();
+    trial.stage();
+    assertEquals(
+        RuleBook.LOCKS + ", mem_hotplug_lock or device_hotplug_lock is never left", trial.found());
+  }
+
   /** A step that is no number, in a scenario all of whose steps must succeed. Expect it to be told. */
   @Test
   void step_fails_isFound() {
