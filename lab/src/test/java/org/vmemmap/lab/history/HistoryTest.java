@@ -143,7 +143,8 @@ class HistoryTest {
     String[] words = bug.check().split(" ", -1);
     return switch (words[0]) {
       case "sweep" -> "sweep %s --world %s --at %s".formatted(words[1], words[2], words[3]);
-      case "debug-vm" -> "debug-vm %s --world %s --at %s".formatted(words[1], words[2], words[3]);
+      case "debug-vm", "odd" ->
+          "%s %s --world %s --at %s".formatted(words[0], words[1], words[2], words[3]);
       case "random" -> "random --world %s --at %s".formatted(words[2], words[3]);
       default -> "races " + words[1];
     };
