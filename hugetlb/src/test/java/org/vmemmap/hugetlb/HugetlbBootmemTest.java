@@ -14,6 +14,7 @@ import java.util.HashSet;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.vmemmap.sparse.MmInit;
 import org.vmemmap.types.Folio;
@@ -21,7 +22,9 @@ import org.vmemmap.types.KernelBug;
 import org.vmemmap.types.Migratetype;
 import org.vmemmap.types.Owner;
 import org.vmemmap.types.Page;
+import org.vmemmap.types.Series;
 import org.vmemmap.types.StructPage;
+import org.vmemmap.types.Zone;
 
 /** The pools at boot: gigantic pages from memblock, the others from the page allocator. */
 final class HugetlbBootmemTest {
@@ -232,6 +235,9 @@ final class HugetlbBootmemTest {
     Folio folio = pool.folio(pool.freePfns(pool.hstate(SIZE), 0).get(0));
     Page last = pool.mm.flags().folioPage(folio, PAGES - 1);
     assertEquals(folio.va() + 1, pool.mm.struct().word(last, StructPage.COMPOUND_INFO));
+    assertEquals(0, pool.mm.struct().refcount(last));
+    assertEquals(
+        pool.mm.inline().folioZone(folio), pool.mm.inline().folioZone(new Folio(last)));
     assertEquals(folio.page(), pool.mm.flags().compoundHead(last));
   }
 
@@ -331,6 +337,31 @@ final class HugetlbBootmemTest {
     assertEquals(4, pool.h2m().nrHugePagesNode[1]);
   }
 
+  /**
+   * One allocation fails, the first or the third. With HVO built in, pages in hand are optimised and
+   * it is tried again. Expect all four then; else those before the failure, and the message.
+   */
+  @ParameterizedTest
+  @CsvSource({
+    "true, 3, 0:4, 4", "true, 1, 0:4, 0", "false, 3, 0:4, 2", "false, 1, 0:4, 0",
+    "true, 3, 4, 4", "false, 3, 4, 2", "false, 1, 4, 0"
+  })
+  void boot_oneAllocationFails_isTriedAgainWithPagesInHand(
+      boolean builtIn, long n, String wish, long got) {
+    PoolMachine pool =
+        new PoolMachine(
+                PoolMachine.config().withHugetlbOptimizeVmemmap(builtIn),
+                sizes(),
+                new PoolMachine.Ram(0, 256 * PoolMachine.MIB, 0))
+            .cmdline("hugetlb_free_vmemmap=on", "hugepages=" + wish);
+    pool.failNth(n, "alloc_buddy_frozen_folio");
+    pool.boot();
+    assertEquals(got, pool.h2m().freeHugePages);
+    assertEquals(got, pool.h2m().maxHugePages);
+    assertEquals(
+        got != 4, hugetlbLog(pool).stream().anyMatch(line -> line.contains("Only allocated")));
+  }
+
   /** And if it fails again. Expect two pages and the node's message. */
   @Test
   void boot_nodeRunsOutForGood_saysSo() {
@@ -394,9 +425,14 @@ final class HugetlbBootmemTest {
   }
 
   /** A boot page right after it was taken. Expect all but its first base page not to be initialised. */
-  @Test
-  void allocBootmem_tails_areNotForMmInit() {
-    PoolMachine pool = large();
+  @ParameterizedTest
+  @ValueSource(strings = {"7.1", "7.3", "49"})
+  void allocBootmem_tails_areNotForMmInit(String series) {
+    PoolMachine pool =
+        new PoolMachine(
+            PoolMachine.config().withSeries(Series.named(series)),
+            sizes(),
+            new PoolMachine.Ram(0, 4 * SIZE, 0));
     HugetlbSystem system = system(pool, pool.mmInit, HugetlbCma.NONE);
     system.earlyParam("hugepagesz", "128M");
     system.earlyParam("hugepages", "1");
@@ -408,6 +444,22 @@ final class HugetlbBootmemTest {
             .map(range -> Long.toHexString(range.start()) + "-" + Long.toHexString(range.end()))
             .toList();
     assertEquals(List.of("18001000-20000000"), noinit);
+  }
+
+  /** Boot pages are reserved, so nobody else counts them. Expect as many managed pages as without. */
+  @Test
+  void boot_giganticPages_areManaged() {
+    PoolMachine plain = large().boot();
+    PoolMachine pool = large().cmdline("hugepagesz=128M", "hugepages=2").boot();
+    assertEquals(managed(plain), managed(pool));
+  }
+
+  private static long managed(PoolMachine pool) {
+    long pages = 0;
+    for (Zone zone : pool.mm.nodes().nodeData(0).zones()) {
+      pages += zone.managedPages;
+    }
+    return pages;
   }
 
   /** Pages of two gigantic sizes from one node. Expect each in its own pool, all optimised. */
