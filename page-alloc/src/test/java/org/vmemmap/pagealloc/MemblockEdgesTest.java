@@ -157,6 +157,33 @@ class MemblockEdgesTest {
     assertEquals(0, memblock.memblockMarkNomap(RAM, 0));
   }
 
+  /** Both arrays are full. Expect -ENOMEM from whoever needs more regions. */
+  @Test
+  void memblockSetters_full_returnEnomem() {
+    for (long i = 0; i < MAX - 1; i++) {
+      memblock.memblockAddNode(RAM + 8 * i * PAGE, 4 * PAGE, 0);
+      memblock.memblockReserve(RAM + 8 * i * PAGE, 4 * PAGE);
+    }
+    bench.failAll("memblock_double_array");
+    long at = RAM + PAGE;
+    int enomem = -Errno.ENOMEM;
+    assertEquals(enomem, memblock.memblockMarkHotplug(at, PAGE));
+    assertEquals(enomem, memblock.memblockClearHotplug(at, PAGE));
+    assertEquals(enomem, memblock.memblockMarkNomap(at, PAGE));
+    assertEquals(enomem, memblock.memblockClearNomap(at, PAGE));
+    assertEquals(enomem, memblock.memblockMarkMirror(at, PAGE));
+    assertEquals(enomem, memblock.memblockSetNode(at, PAGE, 1));
+    assertEquals(enomem, memblock.memblockSetReservedNode(at, PAGE, 1));
+    assertEquals(enomem, memblock.memblockReservedMarkKern(at, PAGE));
+    long gap = RAM + 4 * PAGE;
+    assertEquals(enomem, memblock.memblockAdd(gap, 16 * PAGE));
+    assertEquals(enomem, memblock.memblockReserve(gap, 16 * PAGE));
+    bench.mm.printk().clearWarnings();
+    assertEquals(enomem, memblock.memblockReserveKern(gap, 16 * PAGE));
+    assertEquals(MAX - 1, memblock.memRanges().size());
+    assertEquals(MAX - 1, memblock.reservedRanges().size());
+  }
+
   /** The kernel's array of reserved regions grows by itself. Expect all of 300. */
   @Test
   void memblockReserve_many_doublesTwice() {
@@ -225,6 +252,18 @@ class MemblockEdgesTest {
     assertEquals("[65M-128M)n0:0", text(memblock.freeMemRanges(NUMA_NO_NODE)));
     memblock.setMovableNode(false);
     assertEquals("", text(memblock.freeMemRanges(2)));
+  }
+
+  /** Reservations that begin and end where memory does. Expect no empty piece between. */
+  @Test
+  void freeMemRanges_touchingEnds_haveNoEmptyPiece() {
+    memblock.memblockAddNode(RAM, 4 * MIB, 0);
+    memblock.memblockAddNode(80 * MIB, 2 * MIB, 0);
+    memblock.memblockReserve(RAM, MIB);
+    memblock.memblockReserve(67 * MIB, MIB);
+    memblock.memblockReserve(80 * MIB, 2 * MIB);
+
+    assertEquals("[65M-67M)n0:0", text(memblock.freeMemRanges(NUMA_NO_NODE)));
   }
 
   // ---- allocating ----
@@ -303,6 +342,34 @@ class MemblockEdgesTest {
         0, memblock.memblockAllocTryNidRaw(PAGE, PAGE, 0, Memblock.ALLOC_ANYWHERE, 0));
   }
 
+  /** Memory of another node stands in. Expect it tracked, unless nobody wants it to be. */
+  @Test
+  void memblockAllocRangeNid_otherNode_isTracked() {
+    ram();
+    long first = memblock.memblockAllocRangeNid(PAGE, PAGE, 0, ALLOC_ACCESSIBLE, 1, false);
+    assertEquals(128 * MIB - PAGE, first);
+    assertEquals(PAGE, memblock.kmemleak().trackedBytes());
+    long second =
+        memblock.memblockAllocRangeNid(PAGE, PAGE, 0, Memblock.ALLOC_NOLEAKTRACE, 1, false);
+    assertEquals(PAGE, memblock.kmemleak().trackedBytes());
+    memblock.memblockPhysFree(second, PAGE);
+    assertEquals(List.of(), bench.warnings());
+    long va = memblock.memblockAllocExactNidRaw(PAGE, PAGE, 0, ALLOC_ACCESSIBLE, 0);
+    assertEquals(second, bench.mm.model().pa(va));
+  }
+
+  /** Part of the memory is mirrored. Expect hugepages to come from anywhere all the same. */
+  @Test
+  void memblockAllocHugetlb_mirror_isNotNeeded() {
+    ram();
+    assertFalse(memblock.memblockHasMirror());
+    assertFalse(memblock.movableNodeIsEnabled());
+    memblock.memblockMarkMirror(RAM, 16 * MIB);
+    long va = memblock.memblockAllocHugetlb(16 * MIB, 0, true);
+    assertEquals(112 * MIB, bench.mm.model().pa(va));
+    assertEquals(80 * MIB - PAGE, bench.mm.model().pa(memblock.memblockAlloc(PAGE, PAGE)));
+  }
+
   /** Not enough memory, and a boot that cannot go on. Expect the address before, a panic then. */
   @Test
   void memblockAllocOrPanic_enough_returnsIt() {
@@ -354,6 +421,72 @@ class MemblockEdgesTest {
     exact.memblockSetCurrentLimit(96 * MIB);
     exact.memblockReserve(96 * MIB, MIB);
     assertEquals(80 * MIB, hugetlb(exact));
+  }
+
+  /** Advice where the usual search would begin elsewhere. Expect the last place that just fits. */
+  @Test
+  void memblockAllocHugetlb_adviceAtTheEnd_isFollowed() {
+    Memblock last = placed(112 * MIB / PAGE);
+    last.memblockSetBottomUp(true);
+    assertEquals(112 * MIB, hugetlb(last));
+    Memblock limited = placed(80 * MIB / PAGE);
+    limited.memblockSetBottomUp(true);
+    limited.memblockSetCurrentLimit(96 * MIB);
+    assertEquals(80 * MIB, hugetlb(limited));
+    Memblock over = placed(80 * MIB / PAGE);
+    over.memblockSetBottomUp(true);
+    over.memblockSetCurrentLimit(96 * MIB - PAGE);
+    assertEquals(RAM, hugetlb(over));
+  }
+
+  /** Keeps the top of memory for hugepages; notes which orders it was asked for. */
+  private static final class KeepsTop implements Placement {
+    final List<Integer> orders = new ArrayList<>();
+
+    /** First pfn that is kept. */
+    final long from;
+
+    KeepsTop(long from) {
+      this.from = from / PAGE;
+    }
+
+    @Override
+    public long next(int order, int nid) {
+      orders.add(order);
+      return -1;
+    }
+
+    @Override
+    public boolean kept(long startPfn, long endPfn) {
+      return endPfn > from;
+    }
+  }
+
+  /**
+   * The last 2 MiB of memory are kept.
+   *
+   * <pre>
+   *   64                          124   126   128
+   *   |                          | 1 MiB|kept |
+   * </pre>
+   *
+   * Expect what is smaller than a hugepage just below, what is as large as one as without.
+   */
+  @Test
+  void memblockAlloc_keptTop_isSteppedOver() {
+    KeepsTop placement = new KeepsTop(126 * MIB);
+    Bench own = new Bench();
+    Memblock placed = new Memblock(own.mm, placement);
+    placed.memblockAddNode(RAM, 64 * MIB, 0);
+    assertEquals(125 * MIB, placed.memblockPhysAllocRange(MIB, MIB, 0, ALLOC_ACCESSIBLE));
+    assertEquals(120 * MIB, placed.memblockPhysAllocRange(4 * MIB, 4 * MIB, 0, ALLOC_ACCESSIBLE));
+    assertEquals(List.of(), placement.orders);
+
+    Memblock large = new Memblock(new Bench().mm, placement);
+    large.memblockAddNode(RAM, 64 * MIB, 0);
+    assertEquals(120 * MIB, large.memblockPhysAllocRange(MIB, 8 * MIB, 0, ALLOC_ACCESSIBLE));
+    assertEquals(96 * MIB, hugetlb(large));
+    assertEquals(List.of(12), placement.orders);
   }
 
   // ---- the ledger ----
