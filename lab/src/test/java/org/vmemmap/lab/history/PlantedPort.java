@@ -2,12 +2,14 @@
 package org.vmemmap.lab.history;
 
 import java.io.ByteArrayOutputStream;
+import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.StringWriter;
 import java.io.UncheckedIOException;
 import java.net.URI;
+import java.net.URL;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -26,6 +28,16 @@ import javax.tools.JavaFileObject;
 import javax.tools.SimpleJavaFileObject;
 import javax.tools.StandardJavaFileManager;
 import javax.tools.ToolProvider;
+import org.jspecify.annotations.Nullable;
+import org.vmemmap.arch.arm64.Arm64Mmu;
+import org.vmemmap.arch.powerpc.Init64;
+import org.vmemmap.arch.x86.X86Init64;
+import org.vmemmap.dax.Memremap;
+import org.vmemmap.hugetlb.Hugetlb;
+import org.vmemmap.machine.Machine;
+import org.vmemmap.pagealloc.PageAlloc;
+import org.vmemmap.sparse.SparseVmemmap;
+import org.vmemmap.types.Mm;
 
 /**
  * The program with some of its files changed, beside the program as it is.
@@ -64,6 +76,12 @@ final class PlantedPort extends ClassLoader {
       Objects.requireNonNull(ToolProvider.getSystemJavaCompiler(), "a JDK is needed");
   private static final StandardJavaFileManager FILES =
       JAVAC.getStandardFileManager(null, null, null);
+
+  /** One class of each module, and of what their sources need besides: where it is, is the module. */
+  private static final List<Class<?>> ONE_OF_EACH =
+      List.of(
+          Machine.class, Mm.class, PageAlloc.class, SparseVmemmap.class, Hugetlb.class,
+          Memremap.class, X86Init64.class, Arm64Mmu.class, Init64.class, Nullable.class);
 
   private final Map<String, byte[]> changed;
   private final Set<String> own;
@@ -158,13 +176,24 @@ final class PlantedPort extends ClassLoader {
     sources.forEach((file, text) -> units.add(new Source(file, text)));
     Classes classes = new Classes();
     StringWriter errors = new StringWriter();
-    List<String> options = List.of("-proc:none", "-implicit:none", "-nowarn", "-g");
+    List<String> options =
+        List.of("-proc:none", "-implicit:none", "-nowarn", "-g", "-classpath", classPath());
     if (!units.isEmpty() && !JAVAC.getTask(errors, classes, null, options, null, units).call()) {
       throw new IllegalArgumentException(name + ": does not compile\n" + errors);
     }
     Map<String, byte[]> all = new HashMap<>();
     classes.made.forEach((type, bytes) -> all.put(type, bytes.toByteArray()));
     return all;
+  }
+
+  /** Not java.class.path, which may be a jar that only names the others. */
+  private static String classPath() {
+    List<String> places = new ArrayList<>();
+    for (Class<?> type : ONE_OF_EACH) {
+      URL place = type.getProtectionDomain().getCodeSource().getLocation();
+      places.add(Path.of(URI.create(place.toString())).toString());
+    }
+    return String.join(File.pathSeparator, places);
   }
 
   private static final class Source extends SimpleJavaFileObject {
