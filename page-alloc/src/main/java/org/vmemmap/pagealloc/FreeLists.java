@@ -10,6 +10,7 @@ import org.vmemmap.types.Migratetype;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.Page;
 import org.vmemmap.types.PageFlags;
+import org.vmemmap.types.StructPage;
 import org.vmemmap.types.Zone;
 
 /**
@@ -438,10 +439,13 @@ final class FreeLists {
             "__move_freepages_block: start_pfn & (pageblock_nr_pages - 1)");
     long endPfn = blocks.pageblockEndPfn(startPfn);
     long pagesMoved = 0;
+    PageCursor at = new PageCursor(mm, mm.model().pfnToPage(startPfn));
+    boolean watched = mm.machine().yields().heard();
     for (long pfn = startPfn; pfn < endPfn; ) {
-      Page page = mm.model().pfnToPage(pfn);
-      if (!mm.flags().pageBuddy(page)) {
+      Page page = at.page();
+      if (watched ? !mm.flags().pageBuddy(page) : !isBuddy(at)) {
         pfn++;
+        at.next();
         continue;
       }
       if (debugVm) {
@@ -453,9 +457,15 @@ final class FreeLists {
       int order = buddyOrder(page);
       moveToFreeList(page, zone, order, oldType, newType);
       pfn += 1L << order;
+      at.skip(1L << order);
       pagesMoved += 1L << order;
     }
     return pagesMoved;
+  }
+
+  /** {@code PageBuddy()}; a pageblock in use is gone through page by page. */
+  private static boolean isBuddy(PageCursor at) {
+    return (int) at.get(StructPage.PAGE_TYPE) >>> 24 == PageFlags.PGTY_BUDDY;
   }
 
   /** What {@link #prepMoveFreepagesBlock} found. */

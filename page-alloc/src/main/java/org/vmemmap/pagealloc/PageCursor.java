@@ -44,6 +44,11 @@ final class PageCursor {
     va += size;
   }
 
+  /** Over {@code pages} struct pages. */
+  void skip(long pages) {
+    va += pages * size;
+  }
+
   long get(int offset) {
     long at = va + offset;
     if ((at & -WINDOW) != start) {

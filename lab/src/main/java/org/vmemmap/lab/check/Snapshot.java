@@ -17,6 +17,7 @@ import org.vmemmap.lab.observe.MemmapReader;
 import org.vmemmap.lab.observe.PageRanges;
 import org.vmemmap.machine.FrameOwner;
 import org.vmemmap.machine.Ledger;
+import org.vmemmap.machine.PhysicalMemory;
 import org.vmemmap.types.Owner;
 
 /**
@@ -53,7 +54,12 @@ final class Snapshot {
   private final Map<Long, long[]> pages = new HashMap<>();
   private final @Nullable Snapshot atMark;
   private final MemmapReader reader;
+  private final PhysicalMemory memory;
   private final long perPage;
+  private final int size;
+
+  /** True when no struct page lies across the border of two pages of memmap. */
+  private final boolean whole;
 
   /** All of {@code kernel}. */
   Snapshot(LabKernel kernel) {
@@ -69,7 +75,10 @@ final class Snapshot {
   Snapshot(LabKernel kernel, @Nullable MarkedMemmap marked, @Nullable Snapshot atMark) {
     this.atMark = atMark;
     this.reader = new MemmapReader(kernel.mm());
-    this.perPage = kernel.mm().model().pageSize() / kernel.mm().config().sizeofStructPage();
+    this.memory = kernel.mm().machine().memory();
+    this.size = kernel.mm().config().sizeofStructPage();
+    this.perPage = kernel.mm().model().pageSize() / size;
+    this.whole = kernel.mm().config().structPageIsPowerOf2();
     count(kernel);
     PageRanges.forEach(kernel, (start, end, node) -> use(kernel, start, end, node));
     for (Run run : used) {
@@ -135,17 +144,39 @@ final class Snapshot {
     if (known || paddr < 0 || (marked != null && atMark != null && marked.same(page, paddr))) {
       return;
     }
-    long[] hashes = new long[(int) perPage];
-    for (int i = 0; i < hashes.length; i++) {
-      hashes[i] = reader.mapped(first + i) ? hash(first + i) : UNMAPPED;
-    }
-    pages.put(page, hashes);
+    long @Nullable [] words = whole ? memory.words(paddr, false) : null;
+    pages.put(page, words == null ? hashes(first, (int) perPage) : hashes(words, paddr));
   }
 
-  private long hash(long pfn) {
-    long info = reader.word(pfn, INFO);
-    long hash = reader.word(pfn, 0) * 31 + ((info & 1) == 0 ? 0 : info);
-    return (hash * 31 + reader.word(pfn, MAPPING)) * 31 + reader.word(pfn, COUNTS);
+  /** Of struct pages one by one: the page has never been written, or they lie across its borders. */
+  private long[] hashes(long first, int pages) {
+    long[] hashes = new long[pages];
+    for (int i = 0; i < pages; i++) {
+      long pfn = first + i;
+      hashes[i] =
+          reader.mapped(pfn)
+              ? hash(
+                  reader.word(pfn, 0),
+                  reader.word(pfn, INFO),
+                  reader.word(pfn, MAPPING),
+                  reader.word(pfn, COUNTS))
+              : UNMAPPED;
+    }
+    return hashes;
+  }
+
+  /** Of the struct pages in the page of memmap at {@code paddr}. */
+  private long[] hashes(long[] words, long paddr) {
+    long[] hashes = new long[(int) perPage];
+    int at = PhysicalMemory.wordAt(paddr);
+    for (int i = 0; i < hashes.length; i++, at += size / Long.BYTES) {
+      hashes[i] = hash(words[at], words[at + INFO], words[at + MAPPING], words[at + COUNTS]);
+    }
+    return hashes;
+  }
+
+  private static long hash(long flags, long info, long mapping, long counts) {
+    return ((flags * 31 + ((info & 1) == 0 ? 0 : info)) * 31 + mapping) * 31 + counts;
   }
 
   private long @Nullable [] hashes(long page) {

@@ -28,6 +28,9 @@ public final class Sweep {
   private static final int FIELDS = 3;
   private static final String BROKEN = "DEVIATION ";
 
+  /** Outcome of a run that need not be done. */
+  private static final String SAME = "the same run";
+
   private final boolean pairs;
   private final int shard;
   private final int shards;
@@ -120,8 +123,12 @@ public final class Sweep {
         scenario.name() + " on " + scenario.world().name() + " at " + scenario.spec().series().name());
   }
 
+  /** The first step that fails is met in the same moment by the run in which all later ones fail. */
   private synchronized void refused(String site, Selection selection, String where) {
     exits.refused(site, selection.mode(), where);
+    if (selection.mode().equals("only")) {
+      exits.refused(site, "from", where);
+    }
   }
 
   private static void await(Future<?> future) {
@@ -168,8 +175,7 @@ public final class Sweep {
   private SweepJob.Step step(SweepJob job, int ordinal) {
     return (runs, n, steps, site) -> {
       List<SweepJob.Done> all = new ArrayList<>();
-      one(all, runs, job.scenario(), Selection.only(n), site, ordinal + n);
-      one(all, runs, job.scenario(), Selection.from(n), site, ordinal + n + 1);
+      both(all, runs, job.scenario(), n, site, ordinal + n);
       for (int m = n + 1; pairs && m <= steps; m++) {
         one(all, runs, job.scenario(), Selection.pair(n, m), site, ordinal + n + m);
       }
@@ -177,22 +183,41 @@ public final class Sweep {
     };
   }
 
-  private void one(
+  /**
+   * Fails step {@code n} only, and all from it. When nothing that can fail comes after it, that is one
+   * run and not done twice.
+   */
+  private void both(
+      List<SweepJob.Done> all, Runs runs, Scenario scenario, int n, String site, int number) {
+    Selection from = Selection.from(n);
+    Trial.@Nullable Result only = one(all, runs, scenario, Selection.only(n), site, number);
+    if (only != null && only.asked() == n && only.deviation() == null) {
+      remember(key(scenario, from), SAME, site);
+    } else {
+      one(all, runs, scenario, from, site, number);
+    }
+  }
+
+  /** Does a run, unless it is in another shard or was done before; how it ended, or null. */
+  private Trial.@Nullable Result one(
       List<SweepJob.Done> all, Runs runs, Scenario scenario, Selection selection, String site,
       int number) {
     if (number % shards != shard - 1) {
-      return;
+      return null;
     }
     String key = key(scenario, selection);
     String before = done.get(key);
     if (before != null) {
-      all.add(new SweepJob.Done(site, before, null));
-      return;
+      if (!before.equals(SAME)) {
+        all.add(new SweepJob.Done(site, before, null));
+      }
+      return null;
     }
     Trial.Result result = runs.run(selection, replay(scenario, selection));
     SweepJob.Done run = new SweepJob.Done(site, outcome(result), result.deviation());
     remember(key, run.outcome(), site);
     all.add(run);
+    return result;
   }
 
   private static String key(Scenario scenario, Selection selection) {

@@ -126,6 +126,7 @@ final class Trial {
     this.at = start.at;
     this.marked = marked;
     this.atMark = atMark;
+    this.asLeft = atMark;
     if (scenario.failBoot() || kernel.booted()) {
       arm(kernel.mm().machine());
     }
@@ -135,12 +136,17 @@ final class Trial {
    * How it ended.
    *
    * @param sites the fallible steps, in order, by kernel function
+   * @param asked how many fallible steps there were, those before a fork included
    * @param failed those that failed
    * @param outcome {@code ok}, {@code panic}, or the error codes of the steps
    * @param deviation what went wrong; null for nothing
    */
   record Result(
-      List<String> sites, List<String> failed, String outcome, @Nullable Deviation deviation) {
+      List<String> sites,
+      int asked,
+      List<String> failed,
+      String outcome,
+      @Nullable Deviation deviation) {
     /** The outcomes of the steps, each once; {@code ok} when none returned an error. */
     List<String> outcomes() {
       return List.of(outcome.split(" ", -1));
@@ -237,7 +243,8 @@ final class Trial {
 
   private Result result(@Nullable Deviation deviation) {
     String text = outcome.isEmpty() ? "ok" : String.join(" ", outcome.stream().distinct().toList());
-    return new Result(counter.sites(), List.copyOf(failed), text, deviation);
+    return new Result(
+        counter.sites(), counter.count(), List.copyOf(failed), text, deviation);
   }
 
   /** Does all stages that are left, until a rule is broken. */

@@ -26,7 +26,7 @@ class ShrinkerTest {
 
   private static Trial.Result brokenByTheDimm(Scenario scenario) {
     boolean plugged = scenario.steps().stream().anyMatch(step -> step.what().equals("dimm"));
-    return new Trial.Result(List.of(), List.of(), "ok", plugged ? WANTED : null);
+    return new Trial.Result(List.of(), 0, List.of(), "ok", plugged ? WANTED : null);
   }
 
   /**

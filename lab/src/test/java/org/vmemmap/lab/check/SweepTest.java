@@ -69,6 +69,29 @@ class SweepTest {
     assertTrue(whole.text().endsWith(" 0 deviations"), whole::text);
   }
 
+  /**
+   * A boot, of which some failures end in panic at once: then "only this one" and "all from this one"
+   * are one run. Expect each of those that were left out to end, when done after all, as the one that
+   * was done.
+   */
+  @Test
+  void run_nothingFallibleAfterTheFailure_isNotDoneTwice(@TempDir Path folder) throws IOException {
+    Path state = folder.resolve("state");
+    Scenario boot = scenario("boot");
+    Sweep sweep = new Sweep(false, 1, 1, state);
+    sweep.run(List.of(boot), text -> {});
+    List<String> left = Files.readAllLines(state).stream().filter(l -> l.contains("\tthe same run\t")).toList();
+    assertTrue(!left.isEmpty(), "each run was done");
+    assertEquals(1 + 2 * sweep.sites() - left.size(), sweep.runs());
+    for (String line : left) {
+      String selection = line.substring(line.indexOf("from "), line.indexOf('\t'));
+      Selection from = Selection.parse(selection);
+      Trial.Result only = Trial.run(boot, Selection.only(from.first()), "");
+      Trial.Result all = Trial.run(boot, from, "");
+      assertEquals(only.outcome() + only.failed(), all.outcome() + all.failed(), line);
+    }
+  }
+
   /** Nobody flushes all caches. Expect a freed frame in a cache, and a report with all its parts. */
   @Test
   void run_withoutFlushAll_isReported() {
