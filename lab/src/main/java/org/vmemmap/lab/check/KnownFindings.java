@@ -164,6 +164,7 @@ final class KnownFindings {
         new Known(SHARED_BLOCK, RuleBook.WARNING, KnownFindings::sharedBlock),
         new Known(NO_ZONE, RuleBook.INITIALISED, KnownFindings::noZone),
         new Known(BEYOND_END, RuleBook.CRASH, KnownFindings::beyondEnd),
+        new Known(BEYOND_END, ANY, KnownFindings::overwritesNeighbour),
         new Known(NEVER_OPTIMISED, RuleBook.WARNING, KnownFindings::neverOptimised),
         new Known(REGISTERED_BY_NODE, RuleBook.CRASH, KnownFindings::freesOddlyRegistered),
         new Known(REGISTERED_BY_NODE, FRAMES_BOOKED, KnownFindings::oddlyRegistered));
@@ -277,10 +278,23 @@ final class KnownFindings {
         && sight.detail().contains("memunmap_pages: failed to free all reserved pages");
   }
 
-  /** The range of a step that adds memory. */
+  /** The range of a step that adds memory; a namespace is mapped whole, whatever part is named. */
   private static Ram added(Sight sight) {
-    List<Long> numbers = Workbench.numbers(Objects.requireNonNull(sight.step()));
+    Ram named = named(Objects.requireNonNull(sight.step()));
+    return sight.verb("bind") ? namespace(sight.spec(), named) : named;
+  }
+
+  private static Ram named(Step step) {
+    List<Long> numbers = Workbench.numbers(step);
     return new Ram(numbers.get(0), numbers.get(0) + numbers.get(1), 0);
+  }
+
+  /** Persistent memory with the start of {@code named} in it; {@code named} itself for none. */
+  private static Ram namespace(MachineSpec spec, Ram named) {
+    return spec.pmem().stream()
+        .filter(range -> range.start() <= named.start() && named.start() < range.end())
+        .findFirst()
+        .orElse(named);
   }
 
   /**
@@ -530,6 +544,30 @@ final class KnownFindings {
       }
     }
     return false;
+  }
+
+  /** What lies behind a bound namespace has its struct pages initialised as the device's. */
+  private static boolean overwritesNeighbour(Sight sight) {
+    MachineSpec spec = sight.spec();
+    if (sight.step() == null || spec.config().archWantOptimizeDaxVmemmap()) {
+      return false;
+    }
+    List<Step> steps = sight.scenario().steps();
+    return steps.subList(0, steps.indexOf(sight.step()) + 1).stream()
+        .filter(step -> step.what().equals("bind"))
+        .anyMatch(step -> overruns(spec, step));
+  }
+
+  /** True when the last compound page reaches over the end of what is mapped, and into other memory. */
+  private static boolean overruns(MachineSpec spec, Step bind) {
+    long align = Workbench.numbers(bind).get(2);
+    Ram namespace = namespace(spec, named(bind));
+    long end = namespace.end() / align * align;
+    long left = (end - namespace.start()) % align;
+    return left > 0
+        && Stream.concat(spec.ram().stream(), spec.pmem().stream())
+            .filter(other -> !other.equals(namespace))
+            .anyMatch(other -> other.start() < end - left + align && end < other.end());
   }
 
   /** Pages of both kinds are freed together, and the first of them cannot be restored. */
