@@ -319,7 +319,15 @@ final class KnownFindings {
     return left > 0
         && end - start == left
         && end < Math.min(last, start / block * block + block)
-        && framesOf(sight) <= behind(mm, start, end);
+        && framesOf(sight) <= behind(mm, populatedFrom(sight, start), end);
+  }
+
+  /** The radix MMU begins at a leaf's first pfn, and what it fills before {@code start} stays, too. */
+  private static long populatedFrom(Sight sight, long start) {
+    boolean rounds = sight.spec().profile().mmu().equals(Profile.RADIX);
+    long leaf = 1L << sight.kernel().mm().machine().format().shift(1);
+    long perLeaf = leaf / sight.spec().config().sizeofStructPage();
+    return rounds ? start / perLeaf * perLeaf : start;
   }
 
   /** True for a pfn of a section that boot did not find; all of those it found are valid. */
@@ -507,14 +515,15 @@ final class KnownFindings {
 
   /** Only page tables and memmap are left of memory whose memmap does not begin with a leaf. */
   private static boolean radixGap(Sight sight) {
-    if (!sight.spec().profile().mmu().equals(Profile.RADIX) || !sight.verb("dimm")
+    if (!sight.spec().profile().mmu().equals(Profile.RADIX)
+        || !(sight.verb("dimm") || sight.verb("bind"))
         || sight.detail().contains("present sections")) {
       return false;
     }
-    long start = Workbench.numbers(Objects.requireNonNull(sight.step())).getFirst();
-    MmConfig config = sight.spec().config();
-    long offset = start / sight.spec().profile().pageSize() * config.sizeofStructPage();
-    return offset % SUBSECTION != 0 && sight.detail().contains("frames of VMEMMAP were");
+    Mm mm = sight.kernel().mm();
+    long start = mm.model().physPfn(added(sight).start());
+    return sight.detail().contains("frames of VMEMMAP were")
+        && framesOf(sight) <= behind(mm, populatedFrom(sight, start), start);
   }
 
   /** The VM_BUG_ON that would look at the zone is built in, and memory is soft-reserved. */
