@@ -194,13 +194,19 @@ final class KnownFindings {
   }
 
   private static boolean noAltmapAtOnce(Sight sight) {
-    return noAltmap(sight) && unmapsItself(sight);
+    boolean asRam = !sight.spec().config().series().unmapsFailedBlockFromAltmap();
+    return asRam
+        && (sight.verb("dimm") || sight.verb("kmem") || sight.verb("lmbs"))
+        && unmapsItself(sight);
   }
 
-  /** arm64 takes the mapping before it looks at the page: the block's own memmap is missing. */
+  /** The mapping goes before the page is looked at: the block's own memmap is missing. */
   private static boolean unmapsItself(Sight sight) {
     Matcher place = MISSING.matcher(sight.detail());
-    if (!sight.spec().arch().equals(Profile.ARM64) || !place.find()) {
+    boolean before =
+        sight.spec().arch().equals(Profile.ARM64)
+            || sight.spec().profile().mmu().equals(Profile.RADIX);
+    if (!before || !place.find()) {
       return false;
     }
     long va = Long.parseUnsignedLong(place.group(1), 16);
@@ -244,6 +250,7 @@ final class KnownFindings {
     boolean undoes =
         sight.verb("lmbs")
             || sight.verb("unlmbs")
+            || sight.verb("eject")
             || (sight.step() != null && sight.step().what().endsWith("state"));
     return undoes
         && sight.failed().size() > 1
