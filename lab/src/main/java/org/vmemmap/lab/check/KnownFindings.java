@@ -10,6 +10,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
+import org.vmemmap.dax.DaxBus;
 import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.boot.MachineSpec;
 import org.vmemmap.lab.boot.Profile;
@@ -29,6 +30,7 @@ import org.vmemmap.types.MmConfig;
 import org.vmemmap.types.Mmzone;
 import org.vmemmap.types.Owner;
 import org.vmemmap.types.Series;
+import org.vmemmap.types.Zone;
 
 /**
  * What the faithful port is known to do wrong, because the kernel does: by rule and condition, as
@@ -90,6 +92,15 @@ final class KnownFindings {
 
   private static final String CMA_ZONE =
       "CMA pageblocks of an optimised boot page count in the first zone";
+
+  private static final String RADIX_TAILS =
+      "powerpc radix: a device takes memmap that is there for one that shares its tails";
+
+  private static final String INTERLEAVED =
+      "Free pages of a pageblock that two nodes share go to the lists of the wrong one";
+
+  private static final String ODD_START =
+      "A device may begin where no sub-section does, and warns when it is bound";
 
   private KnownFindings() {}
 
@@ -162,6 +173,11 @@ final class KnownFindings {
         new Known(UNDO_REFUSED, RuleBook.FAILED_OPERATION, KnownFindings::undoRefused),
         new Known(PLUGGED, RuleBook.WARNING, KnownFindings::plugged),
         new Known(SHARED_BLOCK, RuleBook.WARNING, KnownFindings::sharedBlock),
+        new Known(INTERLEAVED, "free-block", KnownFindings::interleavedBlock),
+        new Known(INTERLEAVED, "free-counts", KnownFindings::interleavedZone),
+        new Known(INTERLEAVED, RuleBook.CRASH, KnownFindings::interleavedBug),
+        new Known(RADIX_TAILS, ANY, KnownFindings::radixTails),
+        new Known(ODD_START, RuleBook.WARNING, KnownFindings::oddStart),
         new Known(NO_ZONE, RuleBook.INITIALISED, KnownFindings::noZone),
         new Known(BEYOND_END, RuleBook.CRASH, KnownFindings::beyondEnd),
         new Known(BEYOND_END, ANY, KnownFindings::overwritesNeighbour),
@@ -470,6 +486,103 @@ final class KnownFindings {
     return Stream.concat(sight.spec().softReserved().stream(), sight.spec().pmem().stream());
   }
 
+  /** A free page of one node is on a list of another, and its block has memory of both. */
+  private static boolean interleavedBlock(Sight sight) {
+    Matcher place = PFN.matcher(sight.detail());
+    if (!place.find() || !sight.detail().contains("does not lie in the zone")) {
+      return false;
+    }
+    long pfn = Long.parseLong(place.group(1), 16);
+    return zones(sight).anyMatch(zone -> interleaved(sight, zone, pfn));
+  }
+
+  /** A page of another node was allocated from a zone's list, or the other way round. */
+  private static boolean interleavedZone(Sight sight) {
+    Mm mm = sight.kernel().mm();
+    boolean told = zones(sight).anyMatch(zone -> sight.detail().contains("zone " + zone + ","));
+    return told
+        && zones(sight)
+            .anyMatch(
+                zone ->
+                    sight.spec().ram().stream()
+                        .anyMatch(
+                            range -> interleaved(sight, zone, mm.model().physPfn(range.start()))));
+  }
+
+  private static boolean interleavedBug(Sight sight) {
+    return sight.spec().config().debugVm()
+        && sight.detail().contains("__move_freepages_block: page_zone(page) != zone")
+        && sight.spec().ram().stream()
+            .map(range -> sight.kernel().mm().model().physPfn(range.start()))
+            .anyMatch(pfn -> zones(sight).anyMatch(zone -> interleaved(sight, zone, pfn)));
+  }
+
+  private static Stream<Zone> zones(Sight sight) {
+    return sight.kernel().mm().nodes().online().stream().flatMap(node -> Stream.of(node.zones()));
+  }
+
+  /** The zone spans the pageblock of {@code pfn}, in which there is RAM of its node and of another. */
+  private static boolean interleaved(Sight sight, Zone zone, long pfn) {
+    int shift = sight.kernel().mm().model().pageShift();
+    long pages = 1L << sight.spec().config().pageblockOrder();
+    long first = pfn / pages * pages;
+    Ram block = new Ram(first << shift, (first + pages) << shift, zone.nid());
+    return zone.spansPfn(first)
+        && zone.spansPfn(first + pages - 1)
+        && anyOf(sight.spec(), block, true)
+        && anyOf(sight.spec(), block, false);
+  }
+
+  /** True when {@code block} has RAM of its own node, or of another. */
+  private static boolean anyOf(MachineSpec spec, Ram block, boolean own) {
+    return spec.ram().stream()
+        .anyMatch(range -> range.overlaps(block) && (range.node() == block.node()) == own);
+  }
+
+  /** A page of tails of a device's compound page has a frame for itself. */
+  private static boolean radixTails(Sight sight) {
+    Matcher place = PFN.matcher(sight.detail());
+    if (!sight.spec().profile().mmu().equals(Profile.RADIX)
+        || !sight.spec().config().structPageIsPowerOf2()
+        || !place.find()) {
+      return false;
+    }
+    long pfn = Long.parseLong(place.group(1), 16);
+    long paddr = pfn << sight.kernel().mm().model().pageShift();
+    return sight.kernel().dax().bound().stream()
+        .map(DaxBus.Bound::pgmap)
+        .filter(map -> map.ranges[0].start() <= paddr && paddr <= map.ranges[0].end())
+        .anyMatch(map -> hasFrameForItself(sight.kernel().mm(), pfn, map.vmemmapNr()));
+  }
+
+  /** The frame behind {@code pfn}'s struct page is behind no other of its compound page. */
+  private static boolean hasFrameForItself(Mm mm, long pfn, long pages) {
+    MemmapReader reader = new MemmapReader(mm);
+    long perPage = mm.model().pageSize() / mm.config().sizeofStructPage();
+    long head = pfn / pages * pages;
+    FrameCounts frames = new FrameCounts();
+    for (long at = head; at < head + pages && reader.mapped(at); at += perPage) {
+      frames.add(reader.frame(at), 1, 0);
+    }
+    long frame = reader.frame(pfn);
+    return pfn >= head + perPage
+        && frames.maps(frame) == 1
+        && mm.machine().ledger().ownerOf(frame) == Owner.VMEMMAP;
+  }
+
+  /** A range was written to a device's file "mapping" that does not begin with a sub-section. */
+  private static boolean oddStart(Sight sight) {
+    boolean warns =
+        sight.detail().contains("Misaligned __add_pages")
+            || sight.detail().equals("WARNING: add_pages: ret");
+    if (!warns || !sight.verb("bind")) {
+      return false;
+    }
+    Ram range = named(Objects.requireNonNull(sight.step()));
+    return range.start() % SUBSECTION != 0
+        && sight.spec().softReserved().stream().anyMatch(range::overlaps);
+  }
+
   /** A device is bound that does not begin or end with a page of memmap. */
   private static boolean sharedPage(Sight sight) {
     Step step = sight.step();
@@ -523,7 +636,7 @@ final class KnownFindings {
   /** Only page tables and memmap are left of memory whose memmap does not begin with a leaf. */
   private static boolean radixGap(Sight sight) {
     if (!sight.spec().profile().mmu().equals(Profile.RADIX)
-        || !(sight.verb("dimm") || sight.verb("bind"))
+        || !(sight.verb("dimm") || sight.verb("bind") || sight.verb("lmbs"))
         || sight.detail().contains("present sections")) {
       return false;
     }
