@@ -50,6 +50,11 @@ public record Checks(
     return new Checks(false, false, true, null);
   }
 
+  /** True when each access is looked at, not only changes of tables and of owners. */
+  boolean atAccesses() {
+    return staleTranslation || accessible != null;
+  }
+
   /** The same, and faults when a frame is touched whose owner {@code accessible} refuses. */
   public Checks withAccessible(Predicate<FrameOwner> newAccessible) {
     return new Checks(

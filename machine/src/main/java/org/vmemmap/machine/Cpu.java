@@ -24,8 +24,14 @@ public final class Cpu {
   private final long linearStart;
   private final long linearEnd;
   private final int number;
+  private final YieldPoints yields;
   private long root;
+
+  /** What is watched for at each access; null for nothing. */
   private @Nullable Checks checks;
+
+  /** Whether accesses are told to who listens. */
+  private boolean told;
   private @Nullable WalkCache tables;
 
   Cpu(Machine machine, int number) {
@@ -38,6 +44,7 @@ public final class Cpu {
     this.linearStart = machine.linearBase();
     this.linearEnd = linearStart + memory.size();
     this.number = number;
+    this.yields = machine.yields();
   }
 
   /** The number of this CPU, from 0. */
@@ -92,7 +99,7 @@ public final class Cpu {
 
   /** Compare and exchange of the 64-bit word at {@code va}; returns what was there. */
   public long compareAndExchange(long va, long expected, long value) {
-    machine.yields().at("cmpxchg", va);
+    yields.at("cmpxchg", va);
     return memory.compareAndExchange(translate(va, true), expected, value);
   }
 
@@ -177,7 +184,7 @@ public final class Cpu {
    * @throws MachineFault {@code not-present} or {@code write-to-read-only}
    */
   public long translate(long va, boolean write) {
-    if (checks != null) {
+    if (told && yields.heard()) {
       announce(va, 1, write);
     }
     return resolve(va, write);
@@ -199,16 +206,16 @@ public final class Cpu {
    * change the tables meanwhile, but not between look-up and access, as a flush waits for that.
    */
   private void announce(long va, long bytes, boolean write) {
-    if (!machine.yields().heard()) {
+    if (!yields.heard()) {
       return;
     }
     long paddr = cached(va, write);
     paddr = paddr < 0 ? found(va) : paddr;
     if (paddr >= 0) {
       if (va - linearStart != paddr) {
-        machine.yields().translated(paddr >>> format.pageShift());
+        yields.translated(paddr >>> format.pageShift());
       }
-      machine.yields().access(paddr, bytes, write);
+      yields.access(paddr, bytes, write);
     }
   }
 
@@ -218,7 +225,7 @@ public final class Cpu {
       BoltedMappings.Block block = bolted.block(va);
       return block == null ? -1 : block.target(va);
     }
-    machine.yields().access(mmu.walk(root, va).entryPaddr(), Long.BYTES, false);
+    yields.access(mmu.walk(root, va).entryPaddr(), Long.BYTES, false);
     Mmu.Entry entry = mmu.walk(root, va);
     return format.present(entry.entry(), entry.level()) ? mmu.target(entry, va) : -1;
   }
@@ -263,7 +270,8 @@ public final class Cpu {
   }
 
   void check(Checks newChecks) {
-    checks = newChecks;
+    checks = newChecks.atAccesses() ? newChecks : null;
+    told = true;
     tlb.recordSources();
   }
 
@@ -298,7 +306,7 @@ public final class Cpu {
   }
 
   private long walk(long va, boolean write) {
-    machine.yields().at("walk", va);
+    yields.at("walk", va);
     if (bolted != null) {
       return search(bolted, va, write);
     }

@@ -1,14 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.machine;
 
-/** Walks page tables in physical memory. Holds no state of its own: a walk reads what is there. */
+/**
+ * Walks page tables in physical memory. Holds no state of its own but the shape of the tables, which
+ * each step needs: a walk reads what is there.
+ */
 public final class Mmu {
   private final PhysicalMemory memory;
   private final PageTableFormat format;
+  private final long vaMask;
+  private final int[] shifts;
+  private final int[] indexMasks;
 
   Mmu(PhysicalMemory memory, PageTableFormat format) {
     this.memory = memory;
     this.format = format;
+    this.vaMask = format.canonicalOffset(-1);
+    this.shifts = new int[format.levels()];
+    this.indexMasks = new int[format.levels()];
+    for (int level = 0; level < shifts.length; level++) {
+      shifts[level] = format.shift(level);
+      indexMasks[level] = format.entries(level) - 1;
+    }
   }
 
   /**
@@ -22,8 +35,8 @@ public final class Mmu {
 
   /** The entry of {@code va} in the table at {@code tablePaddr}, which is at {@code level}. */
   public Entry entry(long tablePaddr, int level, long va) {
-    long paddr = tablePaddr + 8L * format.index(va, level);
-    return new Entry(level, paddr, format.fromMemory(memory.getLongAcquire(paddr)));
+    long paddr = entryPaddr(tablePaddr, level, va);
+    return new Entry(level, paddr, read(paddr));
   }
 
   /**
@@ -33,11 +46,15 @@ public final class Mmu {
    * @param root physical address of the top-level table
    */
   public Entry walk(long root, long va) {
-    Entry step = entry(root, format.levels() - 1, va);
-    while (format.present(step.entry(), step.level()) && !format.leaf(step.entry(), step.level())) {
-      step = entry(format.address(step.entry(), step.level()), step.level() - 1, va);
+    int level = format.levels() - 1;
+    long paddr = entryPaddr(root, level, va);
+    long entry = read(paddr);
+    while (format.present(entry, level) && !format.leaf(entry, level)) {
+      long table = format.address(entry, level--);
+      paddr = entryPaddr(table, level, va);
+      entry = read(paddr);
     }
-    return step;
+    return new Entry(level, paddr, entry);
   }
 
   /** The physical address behind {@code va}, whose walk ended at {@code leaf}. */
@@ -48,10 +65,20 @@ public final class Mmu {
 
   /** True when every entry on the way to the leaf of {@code va} allows writing. */
   boolean writable(long root, long va) {
-    Entry step = entry(root, format.levels() - 1, va);
-    while (format.writable(step.entry(), step.level()) && !format.leaf(step.entry(), step.level())) {
-      step = entry(format.address(step.entry(), step.level()), step.level() - 1, va);
+    int level = format.levels() - 1;
+    long entry = read(entryPaddr(root, level, va));
+    while (format.writable(entry, level) && !format.leaf(entry, level)) {
+      long table = format.address(entry, level--);
+      entry = read(entryPaddr(table, level, va));
     }
-    return format.writable(step.entry(), step.level());
+    return format.writable(entry, level);
+  }
+
+  private long entryPaddr(long table, int level, long va) {
+    return table + 8L * ((int) ((va & vaMask) >>> shifts[level]) & indexMasks[level]);
+  }
+
+  private long read(long entryPaddr) {
+    return format.fromMemory(memory.getLongAcquire(entryPaddr));
   }
 }

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.types;
 
+import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
-import java.util.TreeMap;
+import java.util.Objects;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /** The nodes of the machine: {@code NODE_DATA()} and the node states that matter here. */
 @Kernel(file = "include/linux/nodemask.h", symbol = "node_states")
 public final class Nodes {
-  private final TreeMap<Integer, PgData> nodes = new TreeMap<>();
-  private final TreeMap<Integer, PgData> offline = new TreeMap<>();
+  private @Nullable PgData[] nodeData = new @Nullable PgData[1];
+  private final BitSet online = new BitSet();
   private final ZoneSet zones;
   private final int nrVmemmapTails;
   private final boolean tailsPerNode;
@@ -19,63 +23,63 @@ public final class Nodes {
     this.tailsPerNode = tailsPerNode;
   }
 
-  private PgData empty(int nid) {
-    return new PgData(nid, zones, nrVmemmapTails, tailsPerNode);
-  }
-
   /** {@code NODE_DATA(nid)}; the node exists from the first call on. */
   @Kernel(file = "include/linux/numa.h", symbol = "NODE_DATA")
   public PgData nodeData(int nid) {
-    PgData known = offline.get(nid);
-    return known != null ? known : nodes.computeIfAbsent(nid, this::empty);
+    PgData known = nid < nodeData.length ? nodeData[nid] : null;
+    if (known != null) {
+      return known;
+    }
+    online.set(nid);
+    return possibleNodeData(nid);
   }
 
   /** {@code NODE_DATA(nid)} of a node that is possible and perhaps offline; it stays so. */
   public PgData possibleNodeData(int nid) {
-    PgData online = nodes.get(nid);
-    return online != null
-        ? online
-        : offline.computeIfAbsent(nid, this::empty);
+    if (nid >= nodeData.length) {
+      nodeData = Arrays.copyOf(nodeData, nid + 1);
+    }
+    PgData known = nodeData[nid];
+    if (known == null) {
+      known = new PgData(nid, zones, nrVmemmapTails, tailsPerNode);
+      nodeData[nid] = known;
+    }
+    return known;
   }
 
   /** {@code node_online()}. */
   @Kernel(file = "include/linux/nodemask.h", symbol = "node_online")
   public boolean nodeOnline(int nid) {
-    return nodes.containsKey(nid);
+    return nid >= 0 && online.get(nid);
   }
 
   /** {@code node_set_online()}. */
   @Kernel(file = "include/linux/nodemask.h", symbol = "node_set_online")
   public void nodeSetOnline(int nid) {
-    nodes.put(nid, possibleNodeData(nid));
-    offline.remove(nid);
+    possibleNodeData(nid);
+    online.set(nid);
   }
 
   /** {@code node_set_offline()}: its data stays for the next time. */
   @Kernel(file = "include/linux/nodemask.h", symbol = "node_set_offline")
   public void nodeSetOffline(int nid) {
-    PgData known = nodes.remove(nid);
-    if (known != null) {
-      offline.put(nid, known);
-    }
+    online.clear(nid);
   }
 
   /** {@code num_online_nodes()}. */
   @Kernel(file = "include/linux/nodemask.h", symbol = "num_online_nodes")
   public int count() {
-    return nodes.size();
+    return online.cardinality();
   }
 
   /** All nodes that exist, by number. */
   public List<PgData> online() {
-    return List.copyOf(nodes.values());
+    return online.stream().mapToObj(this::nodeData).toList();
   }
 
   /** All nodes that ever existed, by number: the data of one that is offline stays as it was. */
   public List<PgData> everOnline() {
-    TreeMap<Integer, PgData> all = new TreeMap<>(offline);
-    all.putAll(nodes);
-    return List.copyOf(all.values());
+    return Stream.of(nodeData).filter(Objects::nonNull).toList();
   }
 
   /** {@code node_distance()}: 10 on the node itself, 20 to any other. */

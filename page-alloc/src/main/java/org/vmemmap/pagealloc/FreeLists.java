@@ -42,6 +42,7 @@ final class FreeLists {
 
   private final Mm mm;
   private final Pageblocks blocks;
+  private final PageRuns runs;
   private final int maxPageOrder;
   private final int pageblockOrder;
   private final boolean debugVm;
@@ -51,6 +52,7 @@ final class FreeLists {
   FreeLists(Mm mm, Pageblocks blocks) {
     this.mm = mm;
     this.blocks = blocks;
+    this.runs = new PageRuns(mm);
     this.maxPageOrder = mm.config().maxPageOrder();
     this.pageblockOrder = mm.config().pageblockOrder();
     this.debugVm = mm.config().debugVm();
@@ -442,10 +444,11 @@ final class FreeLists {
     PageCursor at = new PageCursor(mm, mm.model().pfnToPage(startPfn));
     boolean watched = mm.machine().yields().heard();
     for (long pfn = startPfn; pfn < endPfn; ) {
+      int skipped = watched ? 0 : runs.notBuddy(at, endPfn - pfn);
       Page page = at.page();
-      if (watched ? !mm.flags().pageBuddy(page) : !isBuddy(at)) {
-        pfn++;
-        at.next();
+      if (skipped > 0 || !mm.flags().pageBuddy(page)) {
+        pfn += Math.max(skipped, 1);
+        at.skip(Math.max(skipped, 1));
         continue;
       }
       if (debugVm) {
@@ -461,11 +464,6 @@ final class FreeLists {
       pagesMoved += 1L << order;
     }
     return pagesMoved;
-  }
-
-  /** {@code PageBuddy()}; a pageblock in use is gone through page by page. */
-  private static boolean isBuddy(PageCursor at) {
-    return (int) at.get(StructPage.PAGE_TYPE) >>> 24 == PageFlags.PGTY_BUDDY;
   }
 
   /** What {@link #prepMoveFreepagesBlock} found. */

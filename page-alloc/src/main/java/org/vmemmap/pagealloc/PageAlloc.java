@@ -43,6 +43,7 @@ public final class PageAlloc {
 
   private final Mm mm;
   private final Pageblocks blocks;
+  private final PageRuns runs;
   private final FreeLists lists;
   private final Watermarks marks;
   private final PlacementSearch placed;
@@ -67,6 +68,7 @@ public final class PageAlloc {
   public PageAlloc(Mm mm, Placement placement) {
     this.mm = mm;
     this.blocks = new Pageblocks(mm);
+    this.runs = new PageRuns(mm);
     this.lists = new FreeLists(mm, blocks);
     this.marks = new Watermarks(mm, lists);
     this.placed = new PlacementSearch(mm, lists, blocks, placement);
@@ -140,10 +142,16 @@ public final class PageAlloc {
     } else {
       PageCursor tail = new PageCursor(mm, page);
       long info = mm.flags().compoundInfo(page, order);
-      for (long i = 1; i < 1L << order; i++) {
-        tail.next();
-        tail.set(StructPage.MAPPING, mm.flags().tailMapping());
-        tail.set(StructPage.COMPOUND_INFO, info);
+      tail.next();
+      for (long i = 1; i < 1L << order; ) {
+        int made = runs.makeTails(tail, (1L << order) - i, info);
+        if (made == 0) {
+          tail.set(StructPage.MAPPING, mm.flags().tailMapping());
+          tail.set(StructPage.COMPOUND_INFO, info);
+          made = 1;
+        }
+        tail.skip(made);
+        i += made;
       }
     }
     mm.inline().prepCompoundHead(page, order);

@@ -52,11 +52,9 @@ final class PageChecks {
   /** Pages that hold fields of a folio, the head left out. */
   private static final int FOLIO_PAGES = 3;
 
-  /** _mapcount is -1, _refcount is 0. */
-  private static final long NEITHER_MAPPED_NOR_HELD = 0xffff_ffffL;
-
   private final Mm mm;
   private final StructPage struct;
+  private final PageRuns runs;
   private boolean checkPagesEnabled;
   private final long pageFlagsCheckAtPrep;
   private final boolean hasMemcgData;
@@ -65,6 +63,7 @@ final class PageChecks {
   PageChecks(Mm mm) {
     this.mm = mm;
     this.struct = mm.struct();
+    this.runs = new PageRuns(mm);
     this.pageFlagsCheckAtPrep = mm.flags().pageFlagsCheckAtPrep();
     this.checkPagesEnabled = mm.config().debugVm();
     this.hasMemcgData = mm.config().memcg() && struct.size() > StructPage.MEMCG_DATA;
@@ -259,34 +258,27 @@ final class PageChecks {
       freeTailsUnchecked(page, order, compound);
       return 0;
     }
+    return freeTailsChecked(page, order, compound);
+  }
+
+  /** Tails that are as they should be by runs, those that hold fields of the folio and bad ones alone. */
+  private long freeTailsChecked(Page page, int order, boolean compound) {
     long bad = 0;
     long info = compound ? mm.flags().compoundInfo(page, order) : 0;
     PageCursor tail = new PageCursor(mm, page);
     boolean watched = mm.machine().yields().heard();
-    for (long i = 1; i < 1L << order; i++) {
-      tail.next();
-      if (!watched && i > FOLIO_PAGES && tailAsExpected(tail, compound, info)) {
-        freeTail(tail, compound);
-      } else {
+    tail.next();
+    for (long i = 1; i < 1L << order; ) {
+      long most = watched || i <= FOLIO_PAGES ? 0 : (1L << order) - i;
+      int fine = runs.freeTails(tail, most, compound, info);
+      if (fine == 0) {
         bad += freeTailChecked(page, tail.page(), i, compound);
+        fine = 1;
       }
+      tail.skip(fine);
+      i += fine;
     }
     return bad;
-  }
-
-  /** True when no check finds anything; where one does, they are gone through one by one. */
-  private boolean tailAsExpected(PageCursor tail, boolean compound, long info) {
-    return (!compound || tail.get(StructPage.COMPOUND_INFO) == info)
-        && tail.get(StructPage.MAPPING) == (compound ? mm.flags().tailMapping() : 0)
-        && tail.get(StructPage.PRIVATE) == 0
-        && asExpected(tail, PAGE_FLAGS_CHECK_AT_FREE);
-  }
-
-  /** {@link #pageExpectedState} but for the mapping. */
-  private boolean asExpected(PageCursor page, long checkFlags) {
-    return page.get(StructPage.MAPCOUNT) == NEITHER_MAPPED_NOR_HELD
-        && (page.get(StructPage.FLAGS) & checkFlags) == 0
-        && (!hasMemcgData || page.get(StructPage.MEMCG_DATA) == 0);
   }
 
   /** Returns how many reasons there were to report the tail. */
@@ -303,12 +295,18 @@ final class PageChecks {
     return bad;
   }
 
-  /** The loop over the tails without checks: a gigantic page has a quarter of a million. */
+  /** The loop over the tails without checks. */
   private void freeTailsUnchecked(Page page, int order, boolean compound) {
     PageCursor tail = new PageCursor(mm, page);
-    for (long i = 1; i < 1L << order; i++) {
-      tail.next();
-      freeTail(tail, compound);
+    tail.next();
+    for (long i = 1; i < 1L << order; ) {
+      int done = runs.freeTailsUnchecked(tail, (1L << order) - i, compound);
+      if (done == 0) {
+        freeTail(tail, compound);
+        done = 1;
+      }
+      tail.skip(done);
+      i += done;
     }
   }
 
@@ -362,12 +360,13 @@ final class PageChecks {
     long flags = pageFlagsCheckAtPrep | 1L << PageFlags.PG_HWPOISON;
     PageCursor each = new PageCursor(mm, page);
     boolean watched = mm.machine().yields().heard();
-    for (long i = 0; i < 1L << order; i++, each.next()) {
-      boolean fine =
-          !watched && asExpected(each, flags) && each.get(StructPage.MAPPING) == 0;
-      if (!fine && checkNewPage(each.page())) {
+    for (long i = 0; i < 1L << order; ) {
+      int fine = watched ? 0 : runs.fresh(each, (1L << order) - i, flags);
+      if (fine == 0 && checkNewPage(each.page())) {
         return true;
       }
+      each.skip(Math.max(fine, 1));
+      i += Math.max(fine, 1);
     }
     return false;
   }

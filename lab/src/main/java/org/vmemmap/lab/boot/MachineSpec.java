@@ -96,6 +96,11 @@ public record MachineSpec(
     return new MachineSpec(profile, config, memory.with(kind, ranges), cmdline, memoryBlockSize);
   }
 
+  /** The same machine with memory blocks of {@code bytes}. */
+  public MachineSpec withMemoryBlockSize(long bytes) {
+    return new MachineSpec(profile, config, memory, cmdline, bytes);
+  }
+
   /** The same machine with another command line. */
   public MachineSpec withCmdline(List<String> words) {
     return new MachineSpec(profile, config, memory, words, memoryBlockSize);

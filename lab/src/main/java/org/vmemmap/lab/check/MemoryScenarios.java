@@ -25,6 +25,9 @@ public final class MemoryScenarios {
   private static final String DEVICE = "/sys/bus/dax/devices/dax0.0/";
   private static final long GIB = 1L << 30;
 
+  /** The least LMB: on hash with 4K pages each page of its memmap is a block on a list, here 64. */
+  private static final long SMALL_LMB = 16L << 20;
+
   private MemoryScenarios() {}
 
   /** The scenario {@code name} on all {@code worlds} that have it. */
@@ -69,15 +72,18 @@ public final class MemoryScenarios {
   }
 
   /** A machine with room for some memory blocks that nobody knows of at boot. */
-  private static MachineSpec withRoom(String name, World world, int blocks, int node) {
-    MachineSpec spec = world.spec(world.memory(), 1, List.of(), cmdline(name));
+  private static MachineSpec withRoom(MachineSpec spec, int blocks, int node) {
     long start = (spec.endOfMemory() + GIB - 1) / GIB * GIB;
     long end = start + blocks * spec.memoryBlockSize();
     return spec.withMemory(MemoryRanges.Kind.DEVICE, List.of(new Ram(start, end, node)));
   }
 
+  private static MachineSpec bare(String name, World world) {
+    return world.spec(world.memory(), 1, List.of(), cmdline(name));
+  }
+
   private static Scenario dimm(String name, String about, World world, int blocks, int node) {
-    MachineSpec spec = withRoom(name, world, blocks, node);
+    MachineSpec spec = withRoom(bare(name, world), blocks, node);
     Ram room = spec.deviceMemory().getFirst();
     List<Step> steps = new ArrayList<>();
     boolean pool = name.equals("dimm-pool");
@@ -151,7 +157,9 @@ public final class MemoryScenarios {
   }
 
   private static Scenario lmbs(String name, String about, World world) {
-    MachineSpec spec = withRoom(name, world, 2, 0);
+    boolean blockPerPage = world.name().equals("powerpc-4K-hash");
+    MachineSpec bare = bare(name, world);
+    MachineSpec spec = withRoom(blockPerPage ? bare.withMemoryBlockSize(SMALL_LMB) : bare, 2, 0);
     Ram room = spec.deviceMemory().getFirst();
     String range = hex(room.start()) + " " + hex(room.size());
     List<Step> steps = List.of(new Step("lmbs", range + " 0"), new Step("unlmbs", range));
