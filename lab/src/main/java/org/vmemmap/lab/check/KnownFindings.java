@@ -11,6 +11,7 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.dax.DaxBus;
+import org.vmemmap.hugetlb.Hstate;
 import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.boot.MachineSpec;
 import org.vmemmap.lab.boot.Profile;
@@ -25,6 +26,7 @@ import org.vmemmap.machine.Ledger;
 import org.vmemmap.machine.Machine;
 import org.vmemmap.machine.Mmu;
 import org.vmemmap.machine.PageTableFormat;
+import org.vmemmap.types.MemSection;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.MmConfig;
 import org.vmemmap.types.Mmzone;
@@ -102,6 +104,9 @@ final class KnownFindings {
   private static final String ODD_START =
       "A device may begin where no sub-section does, and warns when it is bound";
 
+  private static final String SURPLUS_NODE =
+      "A free page of a node's surplus is taken for one that is not";
+
   private KnownFindings() {}
 
   /**
@@ -154,6 +159,7 @@ final class KnownFindings {
         new Known(HALF_ADDED, RuleBook.WARNING, KnownFindings::halfAddedKeepsAltmap),
         new Known(HALF_DEVICE, RuleBook.FAILED_OPERATION, KnownFindings::halfDevice),
         new Known(HALF_DEVICE, RuleBook.WARNING, KnownFindings::halfDeviceKeepsAltmap),
+        new Known(HALF_DEVICE, RuleBook.CRASH, KnownFindings::halfDevicePoison),
         new Known(SELF_HOSTED, RuleBook.STEP, KnownFindings::selfHosted),
         new Known(NO_ALTMAP, RuleBook.INITIALISED, KnownFindings::noAltmap),
         new Known(NO_ALTMAP, RuleBook.CRASH, KnownFindings::noAltmapAtOnce),
@@ -165,6 +171,7 @@ final class KnownFindings {
         new Known(SHARED_PAGE, RuleBook.CRASH, KnownFindings::sharedPage),
         new Known(ZONE_END, "struct-page-node-zone", KnownFindings::zoneEnd),
         new Known(HASH_SECTION, RuleBook.CRASH, KnownFindings::hashSection),
+        new Known(HASH_SECTION, "struct-page-mapped", KnownFindings::hashSection),
         new Known(RADIX_GAP, RuleBook.FAILED_OPERATION, KnownFindings::radixGap),
         new Known(
             UNBOUND,
@@ -173,10 +180,12 @@ final class KnownFindings {
         new Known(UNDO_REFUSED, RuleBook.FAILED_OPERATION, KnownFindings::undoRefused),
         new Known(PLUGGED, RuleBook.WARNING, KnownFindings::plugged),
         new Known(SHARED_BLOCK, RuleBook.WARNING, KnownFindings::sharedBlock),
+        new Known(SHARED_BLOCK, RuleBook.CRASH, KnownFindings::sharedBlockPoison),
         new Known(INTERLEAVED, "free-block", KnownFindings::interleavedBlock),
         new Known(INTERLEAVED, "free-counts", KnownFindings::interleavedZone),
         new Known(INTERLEAVED, RuleBook.CRASH, KnownFindings::interleavedBug),
         new Known(RADIX_TAILS, ANY, KnownFindings::radixTails),
+        new Known(SURPLUS_NODE, "hugetlb-pool-counts", KnownFindings::surplusNode),
         new Known(ODD_START, RuleBook.WARNING, KnownFindings::oddStart),
         new Known(NO_ZONE, RuleBook.INITIALISED, KnownFindings::noZone),
         new Known(BEYOND_END, RuleBook.CRASH, KnownFindings::beyondEnd),
@@ -205,15 +214,29 @@ final class KnownFindings {
 
   /** A self-hosted block gets no device in a kernel that does not tell the altmap. */
   private static boolean noAltmap(Sight sight) {
+    boolean lmbs = sight.verb("lmbs") && sight.spec().profile().mmu().equals(Profile.RADIX);
     return !sight.spec().config().series().unmapsFailedBlockFromAltmap()
-        && (sight.verb("dimm") || sight.verb("kmem"));
+        && (sight.verb("dimm") || sight.verb("kmem") || (lmbs && !sight.failed().isEmpty()));
   }
 
   private static boolean noAltmapAtOnce(Sight sight) {
     boolean asRam = !sight.spec().config().series().unmapsFailedBlockFromAltmap();
     return asRam
         && (sight.verb("dimm") || sight.verb("kmem") || sight.verb("lmbs"))
-        && unmapsItself(sight);
+        && (unmapsItself(sight) || freesIntoItself(sight));
+  }
+
+  /** A page of the block's own memmap is freed as RAM, and its section is gone. */
+  private static boolean freesIntoItself(Sight sight) {
+    Matcher place = PFN.matcher(sight.detail());
+    return sight.detail().contains("get_pageblock_bitmap: NULL section usage")
+        && place.find()
+        && holds(added(sight), sight, Long.parseLong(place.group(1), 16));
+  }
+
+  private static boolean holds(Ram range, Sight sight, long pfn) {
+    long paddr = pfn << sight.kernel().mm().model().pageShift();
+    return range.start() <= paddr && paddr < range.end();
   }
 
   /** The mapping goes before the page is looked at: the block's own memmap is missing. */
@@ -299,6 +322,30 @@ final class KnownFindings {
   private static boolean halfDeviceKeepsAltmap(Sight sight) {
     return halfDevice(sight)
         && sight.detail().contains("memunmap_pages: failed to free all reserved pages");
+  }
+
+  /** A part in a boot section was left, and its poison is met when all of the section is looked at. */
+  private static boolean halfDevicePoison(Sight sight) {
+    return sight.spec().config().debugVm()
+        && sight.bound()
+        && sight.detail().contains("PF_POISONED_CHECK")
+        && devices(sight).anyMatch(range -> leftInBootSection(sight, range));
+  }
+
+  /** Nothing is bound there, there is no RAM, and all the same the sub-section counts as added. */
+  private static boolean leftInBootSection(Sight sight, Ram range) {
+    Mmzone mmzone = sight.kernel().mm().mmzone();
+    long pfn = sight.kernel().mm().model().physPfn(range.start());
+    MemSection section = mmzone.section(mmzone.pfnToSectionNr(pfn));
+    boolean bound =
+        sight.kernel().dax().bound().stream()
+            .map(each -> each.pgmap().ranges[0])
+            .anyMatch(map -> map.start() < range.end() && range.start() <= map.end());
+    Ram first = new Ram(range.start(), range.start() + SUBSECTION, 0);
+    return !bound
+        && sight.spec().ram().stream().noneMatch(first::overlaps)
+        && mmzone.earlySection(section)
+        && mmzone.pfnSectionValid(section, pfn);
   }
 
   /** The range of a step that adds memory; a namespace is mapped whole, whatever part is named. */
@@ -473,6 +520,17 @@ final class KnownFindings {
     return sight.bound() && devices(sight).anyMatch(device -> anyShares(device, ram, block));
   }
 
+  /** The device is gone, and the first page of a block that has RAM, too, is poison. */
+  private static boolean sharedBlockPoison(Sight sight) {
+    MmConfig config = sight.spec().config();
+    long block = (long) sight.spec().profile().pageSize() << config.pageblockOrder();
+    return config.debugVm()
+        && sight.bound()
+        && sight.detail().contains("PF_POISONED_CHECK")
+        && sight.kernel().dax().bound().isEmpty()
+        && devices(sight).anyMatch(device -> anyShares(device, sight.spec().ram(), block));
+  }
+
   private static boolean shares(Ram one, Ram other, long block) {
     return one.start() / block <= (other.end() - 1) / block
         && other.start() / block <= (one.end() - 1) / block;
@@ -570,6 +628,24 @@ final class KnownFindings {
         && mm.machine().ledger().ownerOf(frame) == Owner.VMEMMAP;
   }
 
+  /** A restore has failed; some node has more surplus pages than pages, all nodes have not. */
+  private static boolean surplusNode(Sight sight) {
+    boolean refused = sight.failed().contains("alloc_vmemmap_page_list");
+    return refused
+        && sight.detail().contains("surplus, node ")
+        && sight.kernel().hugetlb().hstates().all().stream().anyMatch(KnownFindings::surplusAstray);
+  }
+
+  private static boolean surplusAstray(Hstate h) {
+    int sum = 0;
+    boolean astray = false;
+    for (int nid = 0; nid < h.surplusHugePagesNode.length; nid++) {
+      sum += h.surplusHugePagesNode[nid];
+      astray |= h.surplusHugePagesNode[nid] > h.nrHugePagesNode[nid];
+    }
+    return astray && sum == h.surplusHugePages && sum <= h.nrHugePages;
+  }
+
   /** A range was written to a device's file "mapping" that does not begin with a sub-section. */
   private static boolean oddStart(Sight sight) {
     boolean warns =
@@ -603,8 +679,7 @@ final class KnownFindings {
   /** Memory went, and the page lies in the last sub-section of RAM, which is not whole. */
   private static boolean zoneEnd(Sight sight) {
     Matcher place = PFN.matcher(sight.detail());
-    boolean gone = sight.verb("eject") || sight.verb("unkmem") || sight.verb("unlmbs");
-    if (!gone || !place.find()) {
+    if (!goes(sight) || !place.find()) {
       return false;
     }
     long address = Long.parseLong(place.group(1), 16) * sight.spec().profile().pageSize();
@@ -617,11 +692,23 @@ final class KnownFindings {
                     && address / SUBSECTION == range.end() / SUBSECTION);
   }
 
+  /** Memory goes offline, is removed, or was added and is removed because something failed. */
+  private static boolean goes(Sight sight) {
+    Step step = sight.step();
+    boolean undoes = sight.verb("dimm") || sight.verb("kmem") || sight.verb("lmbs");
+    return step != null
+        && (sight.verb("eject")
+            || sight.verb("unkmem")
+            || sight.verb("unlmbs")
+            || (step.writes() && step.value().equals("offline"))
+            || (undoes && !sight.failed().isEmpty()));
+  }
+
   /** The hash MMU, and a device in a section in which another one is bound. */
   private static boolean hashSection(Sight sight) {
     LabKernel kernel = sight.kernel();
     if (!sight.spec().profile().hash() || !sight.verb("bind")
-        || !sight.detail().contains("not-present")) {
+        || !(sight.detail().contains("not-present") || sight.detail().contains("has no memmap"))) {
       return false;
     }
     long section = 1L << sight.spec().config().sectionSizeBits();
