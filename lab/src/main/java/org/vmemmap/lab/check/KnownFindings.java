@@ -41,6 +41,8 @@ import org.vmemmap.types.Zone;
 final class KnownFindings {
   private static final Pattern PFN = Pattern.compile("pfn=0x([0-9a-f]+)");
   private static final Pattern FRAME = Pattern.compile("frame=0x([0-9a-f]+)");
+  private static final Pattern COUNTED =
+      Pattern.compile("count=0x([0-9a-f]+) frames less .* is 0x([0-9a-f]+)");
   private static final Pattern MISSING = Pattern.compile("not-present va=0x([0-9a-f]+)");
   private static final long SUBSECTION = 2L << 20;
   private static final String FRAMES_BOOKED = "memmap-frames-booked";
@@ -158,6 +160,7 @@ final class KnownFindings {
         new Known(HALF_ADDED, "memmap-frame-owner", KnownFindings::halfAddedSelfHosted),
         new Known(HALF_ADDED, RuleBook.WARNING, KnownFindings::halfAddedKeepsAltmap),
         new Known(HALF_DEVICE, RuleBook.FAILED_OPERATION, KnownFindings::halfDevice),
+        new Known(HALF_DEVICE, "memmap-counters", KnownFindings::halfDeviceCountsInFull),
         new Known(HALF_DEVICE, RuleBook.WARNING, KnownFindings::halfDeviceKeepsAltmap),
         new Known(HALF_DEVICE, RuleBook.CRASH, KnownFindings::halfDevicePoison),
         new Known(SELF_HOSTED, RuleBook.STEP, KnownFindings::selfHosted),
@@ -187,6 +190,7 @@ final class KnownFindings {
         new Known(RADIX_TAILS, ANY, KnownFindings::radixTails),
         new Known(SURPLUS_NODE, "hugetlb-pool-counts", KnownFindings::surplusNode),
         new Known(ODD_START, RuleBook.WARNING, KnownFindings::oddStart),
+        new Known(SHARED_BLOCK, "pageblock-type", KnownFindings::sharedBlockAtRest),
         new Known(NO_ZONE, RuleBook.INITIALISED, KnownFindings::noZone),
         new Known(BEYOND_END, RuleBook.CRASH, KnownFindings::beyondEnd),
         new Known(BEYOND_END, ANY, KnownFindings::overwritesNeighbour),
@@ -317,6 +321,24 @@ final class KnownFindings {
 
   private static boolean halfDevice(Sight sight) {
     return sight.verb("bind") && leavesFirstSections(sight);
+  }
+
+  /**
+   * Before patch 3 the memmap of what is left counts in full, whatever it shares; before patch 1 less
+   * by the section that failed, when that was while it was populated.
+   */
+  private static boolean halfDeviceCountsInFull(Sight sight) {
+    Matcher counts = COUNTED.matcher(sight.detail());
+    if (sight.spec().series().countsOptimizedDax() || !halfDevice(sight) || !counts.find()) {
+      return false;
+    }
+    MmConfig config = sight.spec().config();
+    long perPage = sight.spec().profile().pageSize() / config.sizeofStructPage();
+    long shared = sight.grown().getOrDefault(Snapshot.ADDED, 0L) / perPage - framesOf(sight);
+    long more = Long.parseLong(counts.group(1), 16) - Long.parseLong(counts.group(2), 16);
+    long failed = sight.kernel().mm().mmzone().pagesPerSection() / perPage;
+    return more == shared
+        || (!sight.spec().series().countsFailedPopulate() && more == shared - failed);
   }
 
   private static boolean halfDeviceKeepsAltmap(Sight sight) {
@@ -529,6 +551,23 @@ final class KnownFindings {
         && sight.detail().contains("PF_POISONED_CHECK")
         && sight.kernel().dax().bound().isEmpty()
         && devices(sight).anyMatch(device -> anyShares(device, sight.spec().ram(), block));
+  }
+
+  /** The checkers look whether the kernel looks or not, and name the block. */
+  private static boolean sharedBlockAtRest(Sight sight) {
+    Matcher place = PFN.matcher(sight.detail());
+    if (!sight.detail().contains("is free as MIGRATE_") || !place.find()) {
+      return false;
+    }
+    int order = sight.spec().config().pageblockOrder();
+    long size = (long) sight.spec().profile().pageSize() << order;
+    long start = Long.parseLong(place.group(1), 16) >>> order << order;
+    long address = start * sight.spec().profile().pageSize();
+    Ram block = new Ram(address, address + size, 0);
+    List<Ram> ram = sight.spec().ram().stream().filter(block::overlaps).toList();
+    boolean nodes = ram.stream().map(Ram::node).distinct().count() > 1;
+    return (nodes && sight.spec().config().deferredStructPageInit())
+        || (!ram.isEmpty() && sight.bound() && devices(sight).anyMatch(block::overlaps));
   }
 
   private static boolean shares(Ram one, Ram other, long block) {

@@ -189,6 +189,11 @@ public final class RuleBook {
             "as long as it does, nothing that is freed goes to a CPU's list",
             "O(zones)", "mm/page_isolation.c", "unset_migratetype_isolate"),
         new Rule(
+            "pageblock-type",
+            "a pageblock is CMA in areas alone, movable in a device, isolated by nobody; free blocks are of its type",
+            "the type says which list freed pages go to, and who may have them",
+            "O(pageblocks + free blocks), 100 ns", MM_INIT, "pageblock_migratetype_init_range"),
+        new Rule(
             "memory-block-references",
             "a memory block that is there has one reference, and one that is gone is released",
             "with another one its memory is never freed, and its name is never free again",

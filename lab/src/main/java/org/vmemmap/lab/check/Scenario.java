@@ -39,8 +39,8 @@ public record Scenario(
   /** Names of the standard scenarios; {@link MemoryScenarios#NAMES} are more of them. */
   public static final List<String> NAMES =
       List.of(
-          "page", "boot", "pool", "replace", "dax", "altmap", "part", "far", "far-part", "beyond",
-          "gigantic", "cma", "cma-run", "demote", "surplus");
+          "page", "boot", "pool", "replace", "dax", "dax-1g", "altmap", "part", "far", "far-part",
+          "beyond", "gigantic", "cma", "cma-run", "demote", "surplus");
 
   private static final String HVO = "hugetlb_free_vmemmap=on";
   private static final String POOL_1G =
@@ -48,6 +48,7 @@ public record Scenario(
   private static final String DEMOTE_1G = "/sys/kernel/mm/hugepages/hugepages-1048576kB/demote";
   private static final long GIGANTIC_MEM = 2176L << 20;
   private static final long MORE_THAN_OUTSIDE = 560;
+  private static final long GIB = 1L << 30;
   private static final long PART = 64L << 20;
   private static final long PART_ALIGN = 2L << 20;
 
@@ -82,6 +83,7 @@ public record Scenario(
     return switch (name) {
       case "gigantic", "cma", "cma-run", "demote" -> pc || world.name().startsWith("arm64-4K");
       case "beyond" -> world.name().equals("powerpc-4K-radix");
+      case "dax-1g" -> pc;
       case "part", "far-part" -> world.hugepage() == PART_ALIGN;
       default -> true;
     };
@@ -99,6 +101,8 @@ public record Scenario(
           replace(world), false);
       case "dax" -> device(name, "a device is bound, unbound, bound", world,
           world.device(), 0);
+      case "dax-1g" -> device(name, "a compound page that takes several sections", world,
+          new DaxOption(GIB, GIB, false, false, 0), 0);
       case "altmap" -> device(name, "a device keeps its memmap itself", world,
           pmem(world.device(), true), 0);
       case "part" -> device(name, "a device smaller than a section", world,

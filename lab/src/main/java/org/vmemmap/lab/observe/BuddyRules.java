@@ -23,12 +23,14 @@ final class BuddyRules {
   private final Mm mm;
   private final Ledger ledger;
   private final PageAlloc pageAlloc;
+  private final PageblockTypes types;
   private final Invariants found;
 
-  BuddyRules(Mm mm, PageAlloc pageAlloc, Invariants found) {
+  BuddyRules(Mm mm, PageAlloc pageAlloc, PageblockTypes types, Invariants found) {
     this.mm = mm;
     this.ledger = mm.machine().ledger();
     this.pageAlloc = pageAlloc;
+    this.types = types;
     this.found = found;
   }
 
@@ -62,7 +64,7 @@ final class BuddyRules {
     for (int order = 0; order < zone.freeArea.length; order++) {
       long blocks = 0;
       for (Migratetype type : Migratetype.values()) {
-        long listed = list(zone, order, zone.freeArea[order].freeList(type));
+        long listed = list(zone, order, type);
         boolean whole = order >= mm.config().pageblockOrder();
         inWholeBlocks += whole && type != Migratetype.MIGRATE_ISOLATE ? listed << order : 0;
         blocks += listed;
@@ -75,6 +77,7 @@ final class BuddyRules {
           blocks);
       found.checked(BLOCKS, blocks);
       found.checked(ONLINE, blocks);
+      found.checked(PageblockRules.TYPE, blocks);
       pages += blocks << order;
     }
     found.equal(
@@ -89,11 +92,14 @@ final class BuddyRules {
         inWholeBlocks);
   }
 
-  private long list(Zone zone, int order, ListHead head) {
+  private long list(Zone zone, int order, Migratetype type) {
+    ListHead head = zone.freeArea[order].freeList(type);
     long blocks = 0;
     long limit = zone.spannedPages;
     for (ListHead at = mm.lists().first(head); at.va() != head.va(); at = mm.lists().next(at)) {
-      block(zone, order, mm.struct().ofLru(at));
+      Page page = mm.struct().ofLru(at);
+      block(zone, order, page);
+      type(mm.model().pageToPfn(page), order, type);
       if (++blocks > limit) {
         found.violated(
             COUNTS,
@@ -131,6 +137,19 @@ final class BuddyRules {
           "pfn",
           pfn,
           "on the list of order %d of zone %s %s".formatted(order, zone, wrong));
+    }
+  }
+
+  /** What is taken off the list, or split, counts as of the type of its pageblock. */
+  private void type(long pfn, int order, Migratetype listed) {
+    for (long at = pfn; at < pfn + (1L << order); at += types.pages()) {
+      if (types.of(at) != listed) {
+        found.violated(
+            PageblockRules.TYPE,
+            "pfn",
+            at,
+            "is free as %s, in a pageblock that is %s".formatted(listed.name(), types.of(at).name()));
+      }
     }
   }
 }

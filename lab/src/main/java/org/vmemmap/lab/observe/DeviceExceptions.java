@@ -23,6 +23,7 @@ import org.vmemmap.types.VmemAltmap;
  *   <li>powerpc radix: where a compound device meets a memmap leaf that was there before, the leaf
  *       stays and no tail is shared, but only the struct pages that an optimised compound page has
  *       for itself are initialised. Nobody writes the tails behind them.
+ *   <li>Before patch 6 the pageblocks that begin with such a tail keep the type that they had.
  * </ul>
  */
 final class DeviceExceptions {

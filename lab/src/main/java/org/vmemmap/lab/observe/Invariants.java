@@ -75,10 +75,12 @@ public final class Invariants {
     ZoneTails tails = new ZoneTails(kernel.mm());
     DeviceExceptions devices = new DeviceExceptions(kernel);
     ArchExceptions arch = ArchExceptions.of(kernel.spec());
+    PageblockTypes types = new PageblockTypes(kernel.mm());
     new FrameRules(kernel, walk, tails, devices, arch, found).check();
     new TailRules(kernel.mm(), tails, found).check();
     new StructPageRules(kernel, marked, tails, devices, arch, found).check();
-    new BuddyRules(kernel.mm(), kernel.pageAlloc(), found).check();
+    new BuddyRules(kernel.mm(), kernel.pageAlloc(), types, found).check();
+    new PageblockRules(kernel, types, devices, found).check();
     new PresentRules(kernel, found).check();
     new CmaRules(kernel, found).check();
     new PoolRules(kernel, tails, found).check();

@@ -84,7 +84,7 @@ class CmaRulesTest {
     assertEquals(Set.of("cma-counts"), broken());
     zone.cmaPages--;
     kernel.pageAlloc().setPageblockMigratetype(page, Migratetype.MIGRATE_MOVABLE);
-    assertEquals(Set.of("cma-counts"), broken());
+    assertEquals(Set.of("cma-counts", "pageblock-type"), broken());
   }
 
   /** A page of the area is in use, and booked as free. Expect the rule of the bitmap. */

@@ -89,6 +89,7 @@ class InvariantsTest {
             PresentRules.BLOCKS,
             PresentRules.ISOLATED,
             PresentRules.SPAN,
+            PageblockRules.TYPE,
             FrameRules.REFERENCES,
             FrameRules.OWNER,
             FrameRules.BOOKED,
