@@ -74,6 +74,7 @@ public final class HugetlbReserve {
         if (folio != null) {
           lists.listAdd(mm.struct().lru(folio.page()), surplusList);
           i++;
+          mm.condResched(folio.page().va());
         }
       }
       allocated += i;

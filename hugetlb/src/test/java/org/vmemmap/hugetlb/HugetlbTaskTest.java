@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.vmemmap.types.Errno;
@@ -159,6 +160,21 @@ final class HugetlbTaskTest {
     assertEquals(0, pool.system.reserve().hugetlbAcctMemory(h, -3));
     assertEquals(1, h.nrHugePages);
     assertEquals(0, h.surplusHugePages);
+  }
+
+  /** Two surplus pages are made. Expect another CPU to get its turn after each, without the lock. */
+  @Test
+  void acctMemory_surplusPages_givesWayAfterEach() {
+    h.nrOvercommitHugePages = 2;
+    List<String> events = new ArrayList<>();
+    pool.machine.yields().listen((what, where) -> events.add(what));
+    assertEquals(0, pool.system.reserve().hugetlbAcctMemory(h, 2));
+    pool.machine.yields().listen(null);
+    assertEquals(2, events.stream().filter("cond_resched"::equals).count());
+    List<String> before = events.subList(0, events.indexOf("cond_resched"));
+    assertTrue(
+        before.lastIndexOf("unlock hugetlb_lock") > before.lastIndexOf("lock hugetlb_lock"),
+        before::toString);
   }
 
   /** Overcommit for one, two needed. Expect -ENOMEM, and the one that was made to be freed. */
