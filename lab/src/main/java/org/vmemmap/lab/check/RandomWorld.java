@@ -79,7 +79,7 @@ final class RandomWorld {
         plain
             .config()
             .withDeferredStructPageInit(dice.chance(60))
-            .withDebugVm(dice.chance(30))
+            .withDebugVm(dice.chance(30) || plain.config().debugVm())
             .withSeries(series);
     return plain.withConfig(
         dice.chance(ODD)

@@ -137,7 +137,7 @@ public record Scenario(
     Step isolate =
         new Step("isolate", (range.start() >>> shift) + " " + (range.size() >>> shift));
     List<Step> steps = new ArrayList<>(List.of(Step.pool(1), isolate, isolate));
-    if (spec.config().hugetlbOptimizeVmemmap()) {
+    if (spec.config().hugetlbOptimizeVmemmap() && spec.config().structPageIsPowerOf2()) {
       steps.add(1, Step.write("/proc/sys/vm/hugetlb_optimize_vmemmap", "1"));
     }
     return steps;

@@ -105,6 +105,21 @@ public final class Sweep {
             .formatted(runs, seconds, threads, runs / seconds / threads));
   }
 
+  /**
+   * Does one run of each scenario, in which nothing fails, on all processors: for kernels that are
+   * built to look closer and take longer.
+   */
+  public void runClean(List<Scenario> scenarios, Consumer<String> progress) {
+    scenarios.parallelStream()
+        .map(
+            scenario -> {
+              report(scenario, progress);
+              return Trial.run(scenario, Selection.NONE, replay(scenario, Selection.NONE));
+            })
+        .toList()
+        .forEach(result -> count(result, "-"));
+  }
+
   private void work(List<SweepJob> jobs, Consumer<String> progress) {
     for (int i = 0; i < jobs.size(); i++) {
       SweepJob job = jobs.get(i);

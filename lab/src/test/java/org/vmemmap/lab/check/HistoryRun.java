@@ -3,12 +3,10 @@ package org.vmemmap.lab.check;
 
 import java.util.List;
 import java.util.function.Function;
-import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.check.races.RaceCheck;
-import org.vmemmap.types.MmConfig;
 import org.vmemmap.types.Series;
 
 /**
@@ -18,8 +16,6 @@ import org.vmemmap.types.Series;
  * <pre>
  *   sweep SCENARIO WORLD LEVEL      check sweep: each allocation fails, and all from it on
  *   sweep ... SITE                  the same from the SITE-th allocation on
- *   debug-vm SCENARIO WORLD LEVEL   the scenario on a kernel with CONFIG_DEBUG_VM, nothing fails
- *   odd SCENARIO WORLD LEVEL        the scenario with struct pages of 56 bytes, nothing fails
  *   random SEED WORLD LEVEL         check random, from that seed on
  *   races NAME                      check races, within the scenario's bound
  *   ... first RUNS                  up to that run; runs are counted as if all had been done
@@ -32,9 +28,6 @@ public final class HistoryRun implements Function<String, List<String>> {
   private static final String FIRST = " first ";
   private static final int STEPS = 8;
 
-  /** Bytes of a struct page of which a section has no whole number of leaves. */
-  private static final int ODD = 56;
-
   private long runs;
   private long most = Long.MAX_VALUE;
 
@@ -46,11 +39,9 @@ public final class HistoryRun implements Function<String, List<String>> {
     Deviation found =
         switch (words[0]) {
           case "sweep" -> sweep(words);
-          case "debug-vm" -> on(words, config -> config.withDebugVm(true));
-          case "odd" -> on(words, config -> config.withSizeofStructPage(ODD));
           case "races" -> races(words);
           case "random" -> random(words);
-          default -> throw new IllegalArgumentException(check + ": wanted sweep, debug-vm, odd, races or random");
+          default -> throw new IllegalArgumentException(check + ": wanted sweep, races or random");
         };
     return found == null
         ? List.of("", Long.toString(runs), "")
@@ -61,24 +52,11 @@ public final class HistoryRun implements Function<String, List<String>> {
     return deviation != null && !deviation.known();
   }
 
-  private static Scenario scenario(String[] words) {
-    return Scenario.standard(words[1], List.of(World.of(words[2])))
-        .getFirst()
-        .at(Series.named(words[3]));
-  }
-
-  private @Nullable Deviation on(String[] words, UnaryOperator<MmConfig> change) {
-    Scenario plain = scenario(words);
-    runs++;
-    return Trial.run(
-            plain.withSpec(plain.spec().withConfig(change.apply(plain.spec().config()))),
-            Selection.NONE,
-            String.join(" ", words))
-        .deviation();
-  }
-
   private @Nullable Deviation sweep(String[] words) {
-    Scenario scenario = scenario(words);
+    Scenario scenario =
+        Scenario.standard(words[1], List.of(World.of(words[2])))
+            .getFirst()
+            .at(Series.named(words[3]));
     String replay =
         "vmemmap check sweep %s --world %s --at %s".formatted(words[1], words[2], words[3]);
     Runs all = new Runs(scenario, replay, (site, selection) -> {});

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.vmemmap.lab.boot.BadInput;
 
@@ -74,7 +75,8 @@ class ScenarioFileTest {
   }
 
   private static String names() {
-    return String.join(", ", World.all().stream().map(World::name).toList());
+    Stream<World> all = Stream.concat(World.all().stream(), World.builds().stream());
+    return String.join(", ", all.map(World::name).toList());
   }
 
   /** A field that does not exist. Expect it to be named. */

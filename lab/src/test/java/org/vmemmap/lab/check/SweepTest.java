@@ -54,6 +54,24 @@ class SweepTest {
     }
   }
 
+  /**
+   * Kernels with CONFIG_DEBUG_VM, or with struct pages of 56 bytes, with the series and as released;
+   * nothing fails. Expect no deviation, and kernels that are built so.
+   */
+  @Test
+  void runClean_otherBuilds_findNothingNew() {
+    assertTrue(World.of("x86-64-4-debug").spec(128L << 20, 1, List.of(), List.of()).config().debugVm());
+    for (Series series : List.of(Series.at(Series.LAST), Series.profile("7.3"))) {
+      for (String name : List.of("page", "replace", "altmap", "far-part", "dimm-on-memory", "kmem")) {
+        Sweep sweep = new Sweep(false, 1, 1, null);
+        List<Scenario> all = Scenario.standard(name, World.builds());
+        sweep.runClean(all.stream().map(each -> each.at(series)).toList(), text -> {});
+        assertEquals(0, sweep.broken(), sweep::text);
+        assertEquals(2, sweep.runs());
+      }
+    }
+  }
+
   /** Two parts with one state file, then the whole again. Expect the same number of runs. */
   @Test
   void run_inPartsWithAState_goesOnWhereItWas(@TempDir Path folder) throws IOException {

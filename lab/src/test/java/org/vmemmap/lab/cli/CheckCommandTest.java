@@ -62,7 +62,7 @@ class CheckCommandTest {
   void check_badInput_isNamedInOneLine() {
     refused("check fly: wanted sweep, races, random, omissions, run or --list", "check", "fly");
     refused(
-        "check sweep zoo: wanted one of page, boot, pool, replace, dax, altmap, part, far, far-part, beyond,"
+        "check sweep zoo: wanted one of page, boot, pool, replace, dax, dax-1g, altmap, part, far, far-part, beyond,"
             + " gigantic, cma, cma-run, demote, surplus",
         "check", "sweep", "zoo", "--world", "x86-64-4");
     refused(

@@ -143,8 +143,6 @@ class HistoryTest {
     String[] words = bug.check().split(" ", -1);
     return switch (words[0]) {
       case "sweep" -> "sweep %s --world %s --at %s".formatted(words[1], words[2], words[3]);
-      case "debug-vm", "odd" ->
-          "%s %s --world %s --at %s".formatted(words[0], words[1], words[2], words[3]);
       case "random" -> "random --world %s --at %s".formatted(words[2], words[3]);
       default -> "races " + words[1];
     };
