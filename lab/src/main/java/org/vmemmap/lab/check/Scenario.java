@@ -4,6 +4,7 @@ package org.vmemmap.lab.check;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
+import java.util.stream.Stream;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.DaxOption;
 import org.vmemmap.lab.boot.LabKernel;
@@ -36,11 +37,14 @@ public record Scenario(
     boolean strict,
     boolean failBoot,
     Selection failing) {
-  /** Names of the standard scenarios; {@link MemoryScenarios#NAMES} are more of them. */
+  /** Names of the standard scenarios, {@link MemoryScenarios#NAMES} last. */
   public static final List<String> NAMES =
-      List.of(
-          "page", "boot", "pool", "replace", "dax", "dax-1g", "altmap", "part", "far", "far-part",
-          "beyond", "gigantic", "cma", "cma-run", "demote", "surplus");
+      Stream.concat(
+              Stream.of(
+                  "page", "boot", "pool", "replace", "dax", "dax-1g", "altmap", "part", "far",
+                  "far-part", "beyond", "gigantic", "cma", "cma-run", "demote", "surplus"),
+              MemoryScenarios.NAMES.stream())
+          .toList();
 
   private static final String HVO = "hugetlb_free_vmemmap=on";
   private static final String POOL_1G =
@@ -77,11 +81,22 @@ public record Scenario(
         .toList();
   }
 
+  /** True when another world shows the same: 1 GiB pages do not ask how many levels are above them. */
+  public boolean repeats() {
+    return has1gPages(name) && world.name().equals("x86-64-5");
+  }
+
+  private static boolean has1gPages(String name) {
+    return List.of("gigantic", "cma", "cma-run", "demote").contains(name);
+  }
+
   /** True when a machine of this kind can do what the scenario does. */
   private static boolean has(String name, World world) {
     boolean pc = world.profile() == null;
+    if (has1gPages(name)) {
+      return pc || world.name().startsWith("arm64-4K");
+    }
     return switch (name) {
-      case "gigantic", "cma", "cma-run", "demote" -> pc || world.name().startsWith("arm64-4K");
       case "beyond" -> world.name().equals("powerpc-4K-radix");
       case "dax-1g" -> pc;
       case "part", "far-part" -> world.hugepage() == PART_ALIGN;
@@ -218,12 +233,8 @@ public record Scenario(
   private static Scenario make(
       String name, String about, World world, List<String> cmdline, List<Step> steps,
       boolean failBoot) {
-    long mem =
-        switch (name) {
-          case "gigantic", "cma", "cma-run", "demote" -> GIGANTIC_MEM;
-          case "boot" -> world.memory();
-          default -> world.memoryForPool();
-        };
+    long usual = name.equals("boot") ? world.memory() : world.memoryForPool();
+    long mem = has1gPages(name) ? GIGANTIC_MEM : usual;
     MachineSpec spec = world.spec(mem, 1, List.of(), cmdline);
     return new Scenario(name, about, world, spec, steps, true, failBoot, Selection.NONE)
         .at(Series.at(Series.LAST));

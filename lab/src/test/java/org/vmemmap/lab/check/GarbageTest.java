@@ -17,10 +17,8 @@ class GarbageTest {
 
   private static List<Scenario> scenarios() {
     List<Scenario> all = new ArrayList<>();
-    for (String name : ALL ? Scenario.NAMES : List.of("replace", "boot", "dax")) {
-      all.addAll(Scenario.standard(name, ALL ? World.all() : some()));
-    }
-    for (String name : ALL ? MemoryScenarios.NAMES : List.of("dimm-on-memory", "kmem", "lmbs")) {
+    List<String> few = List.of("replace", "boot", "dax", "dimm-on-memory", "kmem", "lmbs");
+    for (String name : ALL ? Scenario.NAMES : few) {
       all.addAll(Scenario.standard(name, ALL ? World.all() : some()));
     }
     return all;

@@ -6,6 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 
 /** {@code vmemmap check}. */
@@ -32,6 +35,27 @@ class CheckCommandTest {
     Run run = Run.of("check", "sweep", "boot", "--world", "x86-64-4", "--shard", "1/8");
     assertEquals(0, run.code());
     assertTrue(run.out().stripTrailing().endsWith("0 deviations"), run.out());
+  }
+
+  /** A page comes and goes on three kernels. Expect as many runs as the three have apart. */
+  @Test
+  void sweep_severalKernels_areSweptOneAfterTheOther() {
+    long apart = 0;
+    for (String at : List.of("0", "7.3", "49")) {
+      apart += runs(Run.of("check", "sweep", "page", "--world", "x86-64-4", "--at", at));
+    }
+    assertEquals(
+        apart, runs(Run.of("check", "sweep", "page", "--world", "x86-64-4", "--at", "0,7.3,49")));
+    refused(
+        "--at x: wanted a number from 0 to 49",
+        "check", "sweep", "page", "--world", "x86-64-4", "--at", "7.3,x");
+  }
+
+  private static long runs(Run run) {
+    assertEquals(0, run.code(), run.out());
+    Matcher last = Pattern.compile("(\\d+) runs, 0 deviations").matcher(run.out());
+    assertTrue(last.find(), run.out());
+    return Long.parseLong(last.group(1));
   }
 
   /** One run of a sweep again: the third allocation of a page fails, and all after it. */
@@ -63,7 +87,8 @@ class CheckCommandTest {
     refused("check fly: wanted sweep, races, random, omissions, run or --list", "check", "fly");
     refused(
         "check sweep zoo: wanted one of page, boot, pool, replace, dax, dax-1g, altmap, part, far, far-part, beyond,"
-            + " gigantic, cma, cma-run, demote, surplus",
+            + " gigantic, cma, cma-run, demote, surplus, dimm, dimm-node, dimm-on-memory, dimm-pool,"
+            + " kmem, kmem-on-memory, kmem-ranges, lmbs",
         "check", "sweep", "zoo", "--world", "x86-64-4");
     refused(
         "--fail 2: wanted a number from 4 to 1000000",
