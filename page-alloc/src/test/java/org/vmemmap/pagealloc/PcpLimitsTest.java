@@ -9,10 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.vmemmap.pagealloc.Bench.FIRST;
 import static org.vmemmap.pagealloc.Bench.MAX_BLOCK;
 
-import java.util.ArrayList;
 import java.util.List;
-import java.util.Objects;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.vmemmap.types.Migratetype;
 import org.vmemmap.types.Page;
@@ -22,56 +19,32 @@ import org.vmemmap.types.ZoneType;
 /** How many pages a per-CPU list takes, keeps and gives back, count by count. */
 class PcpLimitsTest {
   private static final Migratetype MOVABLE = Migratetype.MIGRATE_MOVABLE;
-  private static final long NR = 8 * MAX_BLOCK;
-  private static final int BATCH = 4;
+  private static final long NR = PcpBench.NR;
+  private static final int BATCH = PcpBench.BATCH;
 
-  private final Bench bench = Bench.debug();
-  private final Zone zone = bench.freeZone(ZoneType.ZONE_NORMAL, FIRST, NR);
-  private final Pageblocks blocks = new Pageblocks(bench.mm);
-  private final FreeLists lists = new FreeLists(bench.mm, blocks);
-  private final Watermarks marks = new Watermarks(bench.mm, lists);
-  private final PlacementSearch placed =
-      new PlacementSearch(bench.mm, lists, blocks, Placement.NONE);
-  private final Pcplists pcplists =
-      new Pcplists(
-          bench.mm,
-          lists,
-          blocks,
-          new Rmqueue(bench.mm, lists, blocks, marks, placed),
-          new PageChecks(bench.mm),
-          marks,
-          placed);
-  private final PerCpuPages pcp = lists.state(zone).pcp;
-
-  @BeforeEach
-  void limits() {
-    pcplists.setupPerCpuPageset();
-    set(8, 8);
-  }
+  private final PcpBench own = new PcpBench();
+  private final Bench bench = own.bench;
+  private final Zone zone = own.zone;
+  private final Pageblocks blocks = own.blocks;
+  private final FreeLists lists = own.lists;
+  private final Watermarks marks = own.marks;
+  private final Pcplists pcplists = own.pcplists;
+  private final PerCpuPages pcp = own.pcp;
 
   private void set(int highMin, int highMax) {
-    pcp.batch = BATCH;
-    pcp.highMin = highMin;
-    pcp.highMax = highMax;
+    own.set(highMin, highMax);
   }
 
   private Page take(int order, Migratetype type) {
-    return Objects.requireNonNull(pcplists.rmqueue(zone, order, 0, type));
+    return own.take(order, type);
   }
 
-  /** Pages straight from the free lists: the per-CPU lists are not touched. */
   private List<Page> pages(int count, int order) {
-    List<Page> taken = new ArrayList<>();
-    for (int i = 0; i < count; i++) {
-      Page page = bench.take(order, Gfp.KERNEL.or(Gfp.MOVABLE));
-      bench.mm.refs().setPageCount(page, 0);
-      taken.add(page);
-    }
-    return taken;
+    return own.pages(count, order);
   }
 
   private void free(Page page, int order) {
-    pcplists.freeFrozenPages0(page, order, FreeLists.FPI_NONE);
+    own.free(page, order);
   }
 
   private int[] countsWhileFreeing(List<Page> taken, int order) {

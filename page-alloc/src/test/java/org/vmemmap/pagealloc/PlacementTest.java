@@ -2,6 +2,7 @@
 package org.vmemmap.pagealloc;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -220,5 +221,112 @@ class PlacementTest {
     Page kept = bench.alloc.allocContigFrozenPages(MAX_BLOCK, HUGE, 0, null);
     assertEquals(FIRST + MAX_BLOCK, bench.pfn(kept));
     assertNull(bench.alloc.allocContigFrozenPages(MAX_BLOCK, HUGE, 0, null));
+  }
+
+  /** A movable zone whose per-CPU lists have room for hugepages. */
+  private void largeLists() {
+    bench.freeZone(ZoneType.ZONE_MOVABLE, FIRST + 4 * MAX_BLOCK, 16 * MAX_BLOCK);
+    bench.mm.nodes().nodeData(0).zone(ZoneType.ZONE_MOVABLE).managedPages = 128 * MAX_BLOCK;
+    bench.alloc.initPerZoneWmarkMin();
+    bench.alloc.setupPerCpuPageset();
+  }
+
+  /** Pages wait on per-CPU lists. Expect a single page from there, but no hugepage: the placement is
+   * asked at the free lists. */
+  @Test
+  void allocFrozenPages_hugepageOnPcp_isNotTaken() {
+    largeLists();
+    Page huge = bench.alloc.allocFrozenPages(HUGE, 9, 0, null, "test");
+    bench.alloc.freeFrozenPages(bench.page(bench.pfn(huge)), 9);
+    assertNotEquals(huge, bench.alloc.allocFrozenPages(HUGE, 9, 0, null, "test"));
+
+    Gfp single = Gfp.HIGHUSER_MOVABLE;
+    Page page = bench.take(0, single);
+    bench.alloc.freePage(page);
+    assertEquals(page, bench.take(0, single));
+  }
+
+  /** A hugepage waits on its own per-CPU list, where its place is. Expect the lists drained. */
+  @Test
+  void allocFrozenPages_placeWaitsOnPcp_isDrained() {
+    largeLists();
+    places.pfns.add(FIRST + 6 * MAX_BLOCK);
+    Page page = bench.alloc.allocFrozenPages(HUGE, 9, 0, null, "test");
+    assertEquals(FIRST + 6 * MAX_BLOCK, bench.pfn(page));
+    bench.alloc.freeFrozenPages(bench.page(FIRST + 6 * MAX_BLOCK), 9);
+    assertFalse(bench.alloc.isFreeBuddyPage(bench.page(FIRST + 6 * MAX_BLOCK)));
+
+    assertEquals(page, bench.alloc.allocFrozenPages(HUGE, 9, 0, null, "test"));
+  }
+
+  /** A place inside a free block is taken. Expect the pieces around it to say their orders, and the
+   * zone's lock held. */
+  @Test
+  void allocFrozenPages_placeInside_leavesMarkedPieces() {
+    places.pfns.add(FIRST + HUGEPAGE);
+    List<String> steps =
+        Steps.of(bench, () -> bench.alloc.allocFrozenPages(HUGE, 9, 0, null, "test"));
+
+    assertEquals(Steps.LOCKED, List.of(steps.getFirst(), steps.getLast()));
+    assertTrue(bench.free(zone).contains("9:0 MOVABLE"));
+    assertTrue(bench.mm.flags().pageBuddy(bench.page(FIRST)));
+    assertEquals(9, bench.alloc.buddyOrder(bench.page(FIRST)));
+    assertEquals(4 * MAX_BLOCK - HUGEPAGE, zone.nrFreePages);
+  }
+
+  /** A gigantic page without advice for its node. Expect any node's to be asked for, and taken; not
+   * with THISNODE. */
+  @Test
+  void allocContigFrozenPages_adviceForAnyNode_isAskedSecond() {
+    places.pages = MAX_BLOCK;
+    places.onlyForNid = -1;
+    places.pfns.add(FIRST + 2 * MAX_BLOCK);
+    Page page = bench.alloc.allocContigFrozenPages(MAX_BLOCK, HUGE, 0, null);
+    assertEquals(FIRST + 2 * MAX_BLOCK, bench.pfn(page));
+    assertEquals(List.of(0, -1), places.nidsAsked);
+
+    places.nidsAsked.clear();
+    bench.alloc.allocContigFrozenPages(MAX_BLOCK, HUGE.or(Gfp.THISNODE), 0, null);
+    assertEquals(List.of(0), places.nidsAsked);
+
+    places.nidsAsked.clear();
+    places.onlyForNid = 0;
+    bench.alloc.allocContigFrozenPages(MAX_BLOCK, HUGE, 0, null);
+    assertEquals(List.of(0), places.nidsAsked);
+  }
+
+  /** The place is at pfn 0. Expect it like any other, from one question; so for a gigantic page. */
+  @Test
+  void allocFrozenPages_placeAtPfnZero_isTaken() {
+    for (boolean gigantic : new boolean[] {false, true}) {
+      Places own = new Places();
+      Bench low = new Bench(MmConfig.debianX86(), own);
+      low.freeZone(ZoneType.ZONE_NORMAL, 0, 2 * MAX_BLOCK);
+      low.alloc.allocFrozenPages(MOVABLE, 9, 0, null, "test");
+      low.alloc.freeFrozenPages(low.page(0), 9);
+      own.pages = MAX_BLOCK;
+      own.pfns.add(0L);
+      Page page =
+          gigantic
+              ? low.alloc.allocContigFrozenPages(MAX_BLOCK, HUGE, 0, null)
+              : low.alloc.allocFrozenPages(HUGE, 9, 0, null, "test");
+      assertEquals(0, low.pfn(page));
+      assertEquals(List.of(0), own.nidsAsked);
+    }
+  }
+
+  /** Somebody gives advice, nothing is kept, and the zone is at min. Expect a request to stop there
+   * as it does without advice. */
+  @Test
+  void allocPagesNode_advice_keepsTheMarks() {
+    bench.alloc.initPerZoneWmarkMin();
+    FreeLists lists = new FreeLists(bench.mm, new Pageblocks(bench.mm));
+    new Watermarks(bench.mm, lists).initPerZoneWmarkMin();
+
+    while (bench.alloc.allocPagesNode(0, MOVABLE, 0, "test") != null) {
+      assertTrue(zone.nrFreePages > 0);
+    }
+
+    assertEquals(lists.state(zone).watermark[ZoneState.WMARK_MIN], zone.nrFreePages);
   }
 }
