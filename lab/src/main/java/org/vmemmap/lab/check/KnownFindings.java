@@ -109,6 +109,9 @@ final class KnownFindings {
   private static final String SURPLUS_NODE =
       "A free page of a node's surplus is taken for one that is not";
 
+  private static final String GOES_ON =
+      "Before patch 9, a boot that \"goes on\" without a section's memmap meets its usage record";
+
   private KnownFindings() {}
 
   /**
@@ -161,7 +164,7 @@ final class KnownFindings {
         new Known(HALF_ADDED, RuleBook.WARNING, KnownFindings::halfAddedKeepsAltmap),
         new Known(HALF_DEVICE, RuleBook.FAILED_OPERATION, KnownFindings::halfDevice),
         new Known(HALF_DEVICE, "memmap-counters", KnownFindings::halfDeviceCountsInFull),
-        new Known(HALF_DEVICE, RuleBook.WARNING, KnownFindings::halfDeviceKeepsAltmap),
+        new Known(HALF_DEVICE, RuleBook.WARNING, KnownFindings::halfDeviceWarns),
         new Known(HALF_DEVICE, RuleBook.CRASH, KnownFindings::halfDevicePoison),
         new Known(SELF_HOSTED, RuleBook.STEP, KnownFindings::selfHosted),
         new Known(NO_ALTMAP, RuleBook.INITIALISED, KnownFindings::noAltmap),
@@ -170,6 +173,7 @@ final class KnownFindings {
         new Known(CMA_ZONE, "cma-counts", KnownFindings::cmaZone),
         new Known(ODD_LEAF, ANY, KnownFindings::oddLeaf),
         new Known(FREED_TOO_EARLY, RuleBook.CRASH, KnownFindings::freedTooEarly),
+        new Known(GOES_ON, RuleBook.CRASH, KnownFindings::goesOn),
         new Known(ARM64_ALIGNMENT, RuleBook.WARNING, KnownFindings::alignment),
         new Known(SHARED_PAGE, RuleBook.CRASH, KnownFindings::sharedPage),
         new Known(ZONE_END, "struct-page-node-zone", KnownFindings::zoneEnd),
@@ -341,9 +345,15 @@ final class KnownFindings {
         || (!sight.spec().series().countsFailedPopulate() && more == shared - failed);
   }
 
-  private static boolean halfDeviceKeepsAltmap(Sight sight) {
-    return halfDevice(sight)
-        && sight.detail().contains("memunmap_pages: failed to free all reserved pages");
+  /** Of the altmap, or of memory that there was none of, when a second attempt hides that. */
+  private static boolean halfDeviceWarns(Sight sight) {
+    if (sight.detail().contains("memunmap_pages: failed to free all reserved pages")) {
+      return halfDevice(sight);
+    }
+    return sight.detail().equals("WARNING: add_pages: ret")
+        && sight.verb("bind")
+        && (halfDevice(sight)
+            || devices(sight).anyMatch(range -> leftInBootSection(sight, range)));
   }
 
   /** A part in a boot section was left, and its poison is met when all of the section is looked at. */
@@ -507,6 +517,15 @@ final class KnownFindings {
   private static boolean isMemmap(Machine machine, long frame) {
     FrameOwner owner = machine.ledger().ownerOf(frame);
     return owner == Owner.VMEMMAP || owner == Owner.ALTMAP;
+  }
+
+  /** Sections were given up for lack of memory, and their usage records are asked for. */
+  private static boolean goesOn(Sight sight) {
+    return sight.step() == null
+        && !sight.spec().config().series().panicsWithoutMemmap()
+        && sight.detail().contains("NULL pointer dereference: ms->usage")
+        && sight.kernel().mm().printk().lines().stream()
+            .anyMatch(line -> line.text().contains("sparse_init_nid: node["));
   }
 
   /** Masks are used although HugeTLB's optimisation is not there for the architecture. */
