@@ -18,6 +18,7 @@ import org.vmemmap.types.MmConfig;
 /** A partition of a POWER server: RAM from 0 on, with the kernel at its start. */
 final class PowerpcPlatform implements Platform {
   private static final long IMAGE_SIZE = 32L << 20;
+  private static final long INT_VECTOR_SIZE = 32L << 10;
   private static final long SIZEOF_PG_DATA_T = 0x7880;
   private static final long SIZE_16M = 16L << 20;
 
@@ -164,9 +165,23 @@ final class PowerpcPlatform implements Platform {
       fidelity = Kernel.Fidelity.CUSTOM,
       why = "Ranges come with their nodes.")
   public void setupArch(Parts parts) {
-    parts.memblock().memblockReserve(image.start(), image.size());
+    reserveImage(parts);
     NodeData.addRam(parts.memblock(), spec.ram());
     NodeData.registerAll(parts.memblock(), parts.mm(), spec.ram(), SIZEOF_PG_DATA_T);
+  }
+
+  /** A kernel that is not at the start of memory has its interrupt vectors there all the same. */
+  @Kernel(
+      file = "arch/powerpc/kernel/prom.c",
+      symbol = "early_init_devtree",
+      fidelity = Kernel.Fidelity.CUSTOM,
+      why = "There is no device tree; of what it reserves only the kernel's own.")
+  private void reserveImage(Parts parts) {
+    parts.memblock().memblockReserve(image.start(), image.size());
+    long memoryStart = spec.ram().getFirst().start();
+    if (image.start() > memoryStart) {
+      parts.memblock().memblockReserve(memoryStart, INT_VECTOR_SIZE);
+    }
   }
 
   /** No zone for DMA: devices reach all memory through the hypervisor's translation. */

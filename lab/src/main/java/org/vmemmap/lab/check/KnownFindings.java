@@ -120,6 +120,7 @@ final class KnownFindings {
    * @param scenario what was run
    * @param kernel its kernel
    * @param step what was done; null for the boot
+   * @param done all steps so far, {@code step} included
    * @param rule the rule that is broken
    * @param detail what was found
    * @param failed what was made to fail so far
@@ -129,11 +130,13 @@ final class KnownFindings {
       Scenario scenario,
       LabKernel kernel,
       @Nullable Step step,
+      List<Step> done,
       String rule,
       String detail,
       List<String> failed,
       Map<String, Long> grown) {
     Sight {
+      done = List.copyOf(done);
       failed = List.copyOf(failed);
       grown = Map.copyOf(grown);
     }
@@ -144,10 +147,7 @@ final class KnownFindings {
 
     /** True when device DAX has been bound by now, or is being bound. */
     boolean bound() {
-      return verb("bind")
-          || scenario.steps().stream()
-              .takeWhile(each -> !each.equals(step))
-              .anyMatch(each -> each.what().equals("bind"));
+      return done.stream().anyMatch(each -> each.what().equals("bind"));
     }
 
     MachineSpec spec() {
@@ -770,8 +770,7 @@ final class KnownFindings {
       return false;
     }
     long section = 1L << sight.spec().config().sectionSizeBits();
-    List<Long> numbers = Workbench.numbers(Objects.requireNonNull(sight.step()));
-    Ram wanted = new Ram(numbers.get(0), numbers.get(0) + numbers.get(1), 0);
+    Ram wanted = added(sight);
     return kernel.dax().bound().stream()
         .map(bound -> bound.pgmap().ranges[0])
         .map(range -> new Ram(range.start(), range.end() + 1, 0))
@@ -826,8 +825,7 @@ final class KnownFindings {
     if (sight.step() == null || spec.config().archWantOptimizeDaxVmemmap()) {
       return false;
     }
-    List<Step> steps = sight.scenario().steps();
-    return steps.subList(0, steps.indexOf(sight.step()) + 1).stream()
+    return sight.done().stream()
         .filter(step -> step.what().equals("bind"))
         .anyMatch(step -> overruns(spec, step));
   }

@@ -363,6 +363,7 @@ final class Trial {
     current = own ? new Selection.Counter(step.failing()) : counter;
     arm(kernel.mm().machine());
     int bound = kernel.dax().bound().size();
+    boolean moves = bench.moves(step);
     int rc = bench.run(step);
     trace(false);
     current = counter;
@@ -373,7 +374,7 @@ final class Trial {
       outcome.add(Errno.name(rc));
       String difference = before.difference(asLeft);
       boolean undone =
-          !bench.moves(step)
+          !moves
               && (kernel.dax().bound().size() == bound || bench.bound(step));
       if (undone && !difference.isEmpty()) {
         grown = before.grown(asLeft);
@@ -448,7 +449,9 @@ final class Trial {
     if (rule.isEmpty() || !finding.isEmpty()) {
       String title =
           KnownFindings.explain(
-              new KnownFindings.Sight(scenario, kernel, underway, broken, found, failed, grown));
+              new KnownFindings.Sight(
+                  scenario, kernel, underway, scenario.steps().subList(0, steps), broken, found,
+                  failed, grown));
       if (rule.isEmpty() || title.isEmpty()) {
         rule = broken;
         detail = found;

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.dax.DaxBus;
 import org.vmemmap.hugetlb.Hstate;
@@ -54,6 +55,9 @@ final class Workbench {
           Map.entry("unmap", "SIZE"),
           Map.entry("process", "COUNT"),
           Map.entry("isolate", "PFN PAGES"));
+
+  /** Steps that take memory offline before it is removed. */
+  private static final Set<String> OFFLINING = Set.of("eject", "unkmem", "unlmbs", "state");
 
   private static final int REGIONS = 8;
 
@@ -202,7 +206,8 @@ final class Workbench {
       Hstate h = kernel.hugetlb().hstates().sizeToHstate(numbers(step).getFirst());
       return h != null && h.isGigantic();
     }
-    boolean offlines = step.writes() && step.value().equals("offline");
+    boolean offlines =
+        step.writes() ? step.value().equals("offline") : OFFLINING.contains(step.what());
     return step.what().equals("isolate") || (offlines && hasHugepages());
   }
 

@@ -165,7 +165,9 @@ final class StructPageRules {
     if (flags == PageFlags.PAGE_POISON_PATTERN && !mm.mmzone().pfnOnline(pfn)) {
       return;
     }
-    if (!spans(links(pfn, flags, info), pfn) || (node >= 0 && zone.nid() != node)) {
+    boolean here = spans(links(pfn, flags, info), pfn) && (node < 0 || zone.nid() == node);
+    // A zone that ends or begins with RAM that goes offline no longer spans it.
+    if (!here && (node < 0 || mm.mmzone().pfnOnline(pfn))) {
       found.violated(
           LINKS,
           "pfn",

@@ -77,6 +77,7 @@ class FindingsTest {
     Step step = scenario.steps().getFirst();
     return KnownFindings.explain(
         new KnownFindings.Sight(
-            scenario, trial.kernel(), step, RuleBook.FAILED_OPERATION, "-ENOMEM, but", List.of(), grown));
+            scenario, trial.kernel(), step, List.of(step), RuleBook.FAILED_OPERATION, "-ENOMEM, but",
+            List.of(), grown));
   }
 }
