@@ -177,6 +177,7 @@ final class KnownFindings {
         new Known(ARM64_ALIGNMENT, RuleBook.WARNING, KnownFindings::alignment),
         new Known(SHARED_PAGE, RuleBook.CRASH, KnownFindings::sharedPage),
         new Known(ZONE_END, "struct-page-node-zone", KnownFindings::zoneEnd),
+        new Known(ZONE_END, RuleBook.CRASH, KnownFindings::zoneEndBug),
         new Known(HASH_SECTION, RuleBook.CRASH, KnownFindings::hashSection),
         new Known(HASH_SECTION, "struct-page-mapped", KnownFindings::hashSection),
         new Known(RADIX_GAP, RuleBook.FAILED_OPERATION, KnownFindings::radixGap),
@@ -688,8 +689,7 @@ final class KnownFindings {
 
   /** A restore has failed; some node has more surplus pages than pages, all nodes have not. */
   private static boolean surplusNode(Sight sight) {
-    boolean refused = sight.failed().contains("alloc_vmemmap_page_list");
-    return refused
+    return restoreFailed(sight)
         && sight.detail().contains("surplus, node ")
         && sight.kernel().hugetlb().hstates().all().stream().anyMatch(KnownFindings::surplusAstray);
   }
@@ -748,6 +748,23 @@ final class KnownFindings {
                     && range.start() <= address
                     && address < range.end()
                     && address / SUBSECTION == range.end() / SUBSECTION);
+  }
+
+  /** Pages that were cut off are freed, and the zone that they name does not span them. */
+  private static boolean zoneEndBug(Sight sight) {
+    boolean asks =
+        sight.detail().contains("get_pfnblock_bitmap_bitidx: !zone_spans_pfn(page_zone(page), pfn)");
+    return asks
+        && sight.spec().config().debugVm()
+        && sight.spec().ram().stream().anyMatch(range -> isCutOff(sight, range));
+  }
+
+  /** The last sub-section of RAM is not whole, and no zone spans its end, which is online. */
+  private static boolean isCutOff(Sight sight, Ram range) {
+    long last = sight.kernel().mm().model().physPfn(range.end()) - 1;
+    return range.end() % SUBSECTION != 0
+        && sight.kernel().mm().mmzone().pfnOnline(last)
+        && zones(sight).filter(zone -> zone.nid() == range.node()).noneMatch(z -> z.spansPfn(last));
   }
 
   /** Memory goes offline, is removed, or was added and is removed because something failed. */
@@ -845,8 +862,15 @@ final class KnownFindings {
   /** Pages of both kinds are freed together, and the first of them cannot be restored. */
   private static boolean neverOptimised(Sight sight) {
     return sight.spec().config().debugVm()
-        && sight.failed().contains("alloc_vmemmap_page_list")
+        && restoreFailed(sight)
         && sight.detail().contains("__hugetlb_vmemmap_restore_folio: !folio_test_hugetlb(folio)");
+  }
+
+  /** Memory was refused, or there was none: surplus pages that are free come from nothing else. */
+  private static boolean restoreFailed(Sight sight) {
+    return sight.failed().contains("alloc_vmemmap_page_list")
+        || sight.kernel().hugetlb().hstates().all().stream()
+            .anyMatch(h -> h.freeHugePages > h.nrHugePages - h.surplusHugePages);
   }
 
   private static boolean freesOddlyRegistered(Sight sight) {
