@@ -45,6 +45,9 @@ final class KnownFindings {
       Pattern.compile("count=0x([0-9a-f]+) frames less .* is 0x([0-9a-f]+)");
   private static final Pattern MISSING = Pattern.compile("not-present va=0x([0-9a-f]+)");
   private static final long SUBSECTION = 2L << 20;
+
+  /** Levels of page tables on x86-64 without LA57. */
+  private static final int X86_LEVELS = 4;
   private static final String FRAMES_BOOKED = "memmap-frames-booked";
 
   /** Memory is overwritten: any rule may break. */
@@ -112,6 +115,9 @@ final class KnownFindings {
   private static final String GOES_ON =
       "Before patch 9, a boot that \"goes on\" without a section's memmap meets its usage record";
 
+  private static final String KEPT_TABLE =
+      "x86 with 4 levels: a table of the top entry stays when nothing came of it";
+
   private KnownFindings() {}
 
   /**
@@ -166,6 +172,7 @@ final class KnownFindings {
         new Known(HALF_DEVICE, "memmap-counters", KnownFindings::halfDeviceCountsInFull),
         new Known(HALF_DEVICE, RuleBook.WARNING, KnownFindings::halfDeviceWarns),
         new Known(HALF_DEVICE, RuleBook.CRASH, KnownFindings::halfDevicePoison),
+        new Known(KEPT_TABLE, RuleBook.FAILED_OPERATION, KnownFindings::keptTable),
         new Known(SELF_HOSTED, RuleBook.STEP, KnownFindings::selfHosted),
         new Known(NO_ALTMAP, RuleBook.INITIALISED, KnownFindings::noAltmap),
         new Known(NO_ALTMAP, RuleBook.CRASH, KnownFindings::noAltmapAtOnce),
@@ -379,6 +386,26 @@ final class KnownFindings {
         && sight.spec().ram().stream().noneMatch(first::overlaps)
         && mmzone.earlySection(section)
         && mmzone.pfnSectionValid(section, pfn);
+  }
+
+  /** Nothing is left but tables of the pud level that map nothing; no process, no memory needs them. */
+  private static boolean keptTable(Sight sight) {
+    Map<String, Long> grown = new TreeMap<>(sight.grown());
+    long tables = Objects.requireNonNullElse(grown.remove(Snapshot.FRAMES + Owner.PAGE_TABLE.name()), 0L);
+    if (!sight.spec().series().countsFailedPopulate()) {
+      grown.remove(Snapshot.MEMMAP_PAGES);
+    }
+    boolean adds = sight.verb("bind") || sight.verb("dimm") || sight.verb("kmem");
+    return adds
+        && sight.spec().arch().equals(Profile.X86_64)
+        && sight.spec().levels() == X86_LEVELS
+        && grown.isEmpty()
+        && tables > 0
+        && tables == emptyTables(sight.kernel().mm(), X86_LEVELS - 2);
+  }
+
+  private static long emptyTables(Mm mm, int level) {
+    return new MemmapWalk(mm).emptyTables().stream().filter(table -> table.level() == level).count();
   }
 
   /** The range of a step that adds memory; a namespace is mapped whole, whatever part is named. */

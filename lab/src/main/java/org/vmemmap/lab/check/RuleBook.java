@@ -71,6 +71,7 @@ public final class RuleBook {
     List<Rule> all = new ArrayList<>(frames());
     all.addAll(pages());
     all.addAll(zones());
+    all.addAll(memory());
     all.addAll(hugepages());
     all.addAll(devices());
     all.addAll(operations());
@@ -95,6 +96,11 @@ public final class RuleBook {
             "each table that a walk meets has a frame owned as page table, and no other has",
             "a freed table that is still walked maps whatever its next owner writes",
             "with memmap-frame-owner", HUGETLB_VMEMMAP, "vmemmap_split_pmd"),
+        new Rule(
+            "page-table-empty",
+            "no table below the top level serves the memmap and maps nothing",
+            "memory that is plugged far away and unplugged must not leave a page table each time",
+            "with memmap-frame-owner", "arch/powerpc/mm/book3s64/radix_pgtable.c", "remove_pagetable"),
         new Rule(
             "memmap-references",
             "each registered page of boot memmap has a reference for that",
@@ -172,7 +178,11 @@ public final class RuleBook {
             "managed-pages",
             "totalram_pages is the sum of managed_pages of all zones",
             "watermarks and limits are shares of them",
-            "with free-block", PAGE_ALLOC, "adjust_managed_page_count"),
+            "with free-block", PAGE_ALLOC, "adjust_managed_page_count"));
+  }
+
+  private static List<Rule> memory() {
+    return List.of(
         new Rule(
             "present-pages",
             "present pages of a node are those of its zones, and a zone's are early ones and online ones",

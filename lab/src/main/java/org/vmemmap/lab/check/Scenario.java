@@ -42,7 +42,8 @@ public record Scenario(
       Stream.concat(
               Stream.of(
                   "page", "boot", "pool", "replace", "dax", "dax-1g", "altmap", "part", "far",
-                  "far-part", "beyond", "gigantic", "cma", "cma-run", "demote", "surplus"),
+                  "far-part", "beyond", "process", "gigantic", "cma", "cma-run", "demote",
+                  "surplus"),
               MemoryScenarios.NAMES.stream())
           .toList();
 
@@ -61,6 +62,9 @@ public record Scenario(
 
   /** So far that the memmap of radix with 4K pages has an entry of its own in the top table. */
   private static final long BEYOND = 32L << 40;
+
+  /** The same on x86-64 with 4 levels, with small struct pages, too. */
+  private static final long NEXT_TOP = 40L << 40;
 
   /** Copies the list. */
   public Scenario {
@@ -99,6 +103,7 @@ public record Scenario(
     return switch (name) {
       case "beyond" -> world.name().equals("powerpc-4K-radix");
       case "dax-1g" -> pc;
+      case "process" -> pc && world.levels() == 4;
       case "part", "far-part" -> world.hugepage() == PART_ALIGN;
       default -> true;
     };
@@ -127,6 +132,7 @@ public record Scenario(
       case "far-part" -> device(name, "one that begins inside of a compound page", world,
           new DaxOption(PART, PART_ALIGN, false, true, 0), FAR + PART_ALIGN);
       case "beyond" -> beyond(name, "devices behind all page tables, two in a leaf", world);
+      case "process" -> process(name, "a process needs a new entry in its own top table", world);
       case "cma" -> make(name, "boot with a CMA area that is too small", world,
           List.of(HVO, "hugetlb_cma=1G", "hugetlb_cma_only=1", "hugepagesz=1G", "hugepages=2"),
           List.of(), true);
@@ -218,6 +224,22 @@ public record Scenario(
             bind(first, PART_ALIGN, "dev"));
     MachineSpec spec = world.spec(memory, List.of(HVO));
     return new Scenario(name, about, world, spec, steps, true, false, Selection.NONE)
+        .at(Series.at(Series.LAST));
+  }
+
+  /** Devices so far away that their memmap has a top-level entry of its own, of one kind each. */
+  private static Scenario process(String name, String about, World world) {
+    MachineSpec bare = world.spec(world.memory(), 1, List.of(), List.of(HVO));
+    Ram range = new Ram(NEXT_TOP, NEXT_TOP + 2 * PART, 0);
+    MemoryRanges memory = bare.memory().with(Kind.PMEM, List.of(range));
+    List<Step> steps =
+        List.of(
+            new Step("process", "1"),
+            bind(range, PART_ALIGN, "mem"),
+            new Step("unbind", start(range)),
+            bind(range, bare.profile().pageSize(), "mem"));
+    return new Scenario(
+            name, about, world, world.spec(memory, List.of(HVO)), steps, true, false, Selection.NONE)
         .at(Series.at(Series.LAST));
   }
 

@@ -251,13 +251,18 @@ final class Workbench {
     return kernel.hugetlb().migrate().replaceFreeHugepageFolios(start, end);
   }
 
-  /** No error where processes need no table for the kernel's part. */
+  /**
+   * The last process does what follows, on its own top-level table. No error where processes need no
+   * table for the kernel's part.
+   */
   private int start(long count) {
     boolean own = kernel.spec().arch().equals(Profile.X86_64);
     for (long i = 0; own && i < count; i++) {
-      if (kernel.newProcessPageTable() == 0) {
+      long root = kernel.newProcessPageTable();
+      if (root == 0) {
         return -Errno.ENOMEM;
       }
+      kernel.mm().machine().cpu().loadRoot(kernel.mm().model().pa(root));
     }
     return 0;
   }

@@ -15,6 +15,7 @@ final class FrameRules {
   static final String OWNER = "memmap-frame-owner";
   static final String BOOKED = "memmap-frames-booked";
   static final String TABLES = "page-table-frames";
+  static final String EMPTY = "page-table-empty";
   static final String REFERENCES = "memmap-references";
   static final String COUNTERS = "memmap-counters";
 
@@ -81,6 +82,7 @@ final class FrameRules {
         ledger.count(Owner.SHARED_TAIL),
         tails.slots().size());
     tables();
+    emptyTables();
     if (!arch.countsFrames()) {
       countersBySection();
     } else if (!devices.anyMisaligned() && !sharedPagesCount()) {
@@ -108,6 +110,20 @@ final class FrameRules {
       FrameOwner owner = ledger.ownerOf(frame);
       if (owner != Owner.PAGE_TABLE && owner != Owner.SLAB) {
         found.violated(TABLES, "frame", frame, "holds a table, owner is " + owner.name());
+      }
+    }
+  }
+
+  /** Who unmaps the last page that a table maps gives the table back. */
+  private void emptyTables() {
+    found.checked(EMPTY, walk.allTables());
+    for (MemmapWalk.EmptyTable table : walk.emptyTables()) {
+      if (table.level() < arch.keptTables()) {
+        found.violated(
+            EMPTY,
+            "frame",
+            table.frame(),
+            "holds a table of level %d at va=0x%x that maps nothing".formatted(table.level(), table.va()));
       }
     }
   }

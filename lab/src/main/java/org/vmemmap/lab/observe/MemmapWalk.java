@@ -29,8 +29,10 @@ public final class MemmapWalk {
   private final PageTableFormat format;
   private final long pageShift;
   private final long base;
+  private final long end;
   private final Map<Integer, Long> tables = new LinkedHashMap<>();
   private final Set<Long> tableFrames = new LinkedHashSet<>();
+  private final List<EmptyTable> emptyTables = new ArrayList<>();
   private final Map<LeafKind, long[]> leaves = new LinkedHashMap<>();
   private final List<LeafRange> leafRanges = new ArrayList<>();
   private final FrameCounts counts = new FrameCounts();
@@ -62,6 +64,15 @@ public final class MemmapWalk {
    */
   public record LeafRange(int level, long start, long end) {}
 
+  /**
+   * A table in which the walk met no entry.
+   *
+   * @param level its level, 0 for a table of base pages
+   * @param va first address that it serves
+   * @param frame where it lies
+   */
+  public record EmptyTable(int level, long va, long frame) {}
+
   /** Receives the blocks behind leaves above the base level. */
   @FunctionalInterface
   public interface BlockVisitor {
@@ -75,8 +86,11 @@ public final class MemmapWalk {
     this.format = walker.format();
     this.pageShift = format.pageShift();
     this.base = mm.model().vmemmapBase();
-    walker.walk(base, areaEnd(mm), new Counter());
+    this.end = areaEnd(mm);
+    Counter counter = new Counter();
+    walker.walk(base, end, counter);
     endRun();
+    counter.leaveAll();
   }
 
   /**
@@ -103,6 +117,11 @@ public final class MemmapWalk {
   /** The frames that hold these tables; several small tables may lie in one. */
   public Set<Long> tableFrames() {
     return Collections.unmodifiableSet(tableFrames);
+  }
+
+  /** Tables that serve addresses of the memmap alone, and map nothing. */
+  public List<EmptyTable> emptyTables() {
+    return List.copyOf(emptyTables);
   }
 
   /** How many leaves there are of each kind, in the order in which they were met. */
@@ -173,14 +192,47 @@ public final class MemmapWalk {
   }
 
   private final class Counter implements PageTableWalker.Visitor {
+    /** The last table of each level, and whether nothing was met in it so far. */
+    private final EmptyTable[] last = new EmptyTable[format.levels()];
+
+    private final boolean[] empty = new boolean[format.levels()];
+    private long va;
+
+    @Override
+    public void tableEntry(int level, long tableVa, long entry) {
+      empty[level] = false;
+      va = tableVa;
+    }
+
     @Override
     public void table(int level, long paddr) {
       tables.merge(level, 1L, Long::sum);
       tableFrames.add(paddr >>> pageShift);
+      leave(level);
+      last[level] = new EmptyTable(level, va, paddr >>> pageShift);
+      empty[level] = true;
+    }
+
+    private void leave(int level) {
+      if (empty[level] && inArea(last[level])) {
+        emptyTables.add(last[level]);
+      }
+    }
+
+    private boolean inArea(EmptyTable table) {
+      long lastVa = table.va() + (1L << format.shift(table.level() + 1)) - 1;
+      return Long.compareUnsigned(base, table.va()) <= 0 && Long.compareUnsigned(lastVa, end - 1) <= 0;
+    }
+
+    void leaveAll() {
+      for (int level = 0; level < empty.length; level++) {
+        leave(level);
+      }
     }
 
     @Override
     public void leaf(int level, long va, long entry) {
+      empty[level] = false;
       count(level, format.flags(entry, level));
       extend(level, va - base);
       long pages = 1L << (format.shift(level) - pageShift);

@@ -37,6 +37,9 @@ class InvariantsTest {
   private static final long MIB = 1L << 20;
   private static final long WRITABLE = 1L << 1;
 
+  /** Flags of an entry that leads to a table. */
+  private static final long TABLE = 0x67;
+
   private LabKernel kernel = boot();
   private Mm mm = kernel.mm();
 
@@ -94,6 +97,7 @@ class InvariantsTest {
             FrameRules.OWNER,
             FrameRules.BOOKED,
             FrameRules.TABLES,
+            FrameRules.EMPTY,
             FrameRules.COUNTERS,
             TailRules.SINGLE,
             TailRules.CANONICAL,
@@ -182,6 +186,32 @@ class InvariantsTest {
     assertEquals(
         List.of("memmap-frames-booked count=" + mm.machine().ledger().count(Owner.VMEMMAP)),
         broken());
+  }
+
+  /**
+   * A table serves memmap of memory that is not there.
+   *
+   * <pre>
+   *   pmd table   | leaf | leaf | --> pte table: all 0 | ...
+   *                 RAM           16 GiB
+   * </pre>
+   *
+   * Expect its frame. With one entry that maps a page it is no empty table.
+   */
+  @Test
+  void check_tableThatMapsNothing_namesTheFrame() {
+    Page page = Objects.requireNonNull(kernel.pageAlloc().allocPagesNode(0, Gfp.KERNEL, 0, "test"));
+    long frame = mm.model().pageToPfn(page);
+    mm.own(frame, 1, Owner.PAGE_TABLE);
+    mm.machine().memory().fill(frame << 12, 4096, (byte) 0);
+    long va = new MemmapReader(mm).address(16L << (30 - 12));
+    Mmu.Entry pmd = mm.machine().mmu().walk(mm.model().pa(mm.pgtable().initMmPgd()), va);
+    assertEquals(1, pmd.level());
+    poke(pmd.entryPaddr(), frame << 12 | TABLE);
+
+    assertEquals(List.of("page-table-empty frame=" + frame), broken());
+    poke(frame << 12, frame << 12 | 1);
+    assertTrue(broken().stream().noneMatch(each -> each.startsWith("page-table-empty")));
   }
 
   /** A counter is off by one. Expect the counter. */
