@@ -31,6 +31,7 @@ import org.vmemmap.types.Mm;
 import org.vmemmap.types.MmConfig;
 import org.vmemmap.types.Mmzone;
 import org.vmemmap.types.Owner;
+import org.vmemmap.types.PageFlags;
 import org.vmemmap.types.Series;
 import org.vmemmap.types.Zone;
 
@@ -589,15 +590,23 @@ final class KnownFindings {
     return sight.bound() && devices(sight).anyMatch(device -> anyShares(device, ram, block));
   }
 
-  /** The device is gone, and the first page of a block that has RAM, too, is poison. */
+  /** The first page of a block that has RAM, too, is poison: its device is gone, or keeps it so. */
   private static boolean sharedBlockPoison(Sight sight) {
     MmConfig config = sight.spec().config();
     long block = (long) sight.spec().profile().pageSize() << config.pageblockOrder();
     return config.debugVm()
         && sight.bound()
         && sight.detail().contains("PF_POISONED_CHECK")
-        && sight.kernel().dax().bound().isEmpty()
-        && devices(sight).anyMatch(device -> anyShares(device, sight.spec().ram(), block));
+        && devices(sight)
+            .filter(device -> anyShares(device, sight.spec().ram(), block))
+            .flatMap(device -> Stream.of(device.start() / block, (device.end() - 1) / block))
+            .anyMatch(nr -> poisoned(sight.kernel().mm(), nr * block));
+  }
+
+  private static boolean poisoned(Mm mm, long paddr) {
+    long pfn = mm.model().physPfn(paddr);
+    MemmapReader reader = new MemmapReader(mm);
+    return reader.mapped(pfn) && reader.word(pfn, 0) == PageFlags.PAGE_POISON_PATTERN;
   }
 
   /** The checkers look whether the kernel looks or not, and name the block. */
