@@ -144,7 +144,8 @@ final class RandomWorld {
     switch (dice.below(6)) {
       case 0 -> at += dice.between(1, 300) * pageSize;
       case 1 -> at = round(at + 1, section);
-      case 2 -> at = round(at, GIB * 4) - (dice.chance(50) ? 0 : size(16 * MIB));
+      case 2 ->
+          at = Math.max(at, round(at, GIB * 4) - (dice.chance(50) ? 0 : size(16 * MIB)));
       case 3 -> device(dice.chance(50) ? soft : pmem);
       default -> {}
     }

@@ -14,6 +14,7 @@ import java.util.function.Predicate;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestReporter;
+import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.lab.cli.Main;
 import org.vmemmap.types.Series;
 
@@ -26,6 +27,8 @@ class RandomWorldsTest {
   private static final int RUNS = 10_000;
   private static final int THREADS = 2;
   private static final int MACHINES = 200;
+  private static final long BLOCK = 39_963;
+  private static final int DRAWS = 20;
 
   /** All that {@link RandomSteps} can draw. */
   private static final Set<String> STEP_KINDS =
@@ -87,6 +90,21 @@ class RandomWorldsTest {
 
   private static String texts(List<RandomWorlds> parts) {
     return parts.stream().map(part -> "\n" + part.text()).collect(joining());
+  }
+
+  /**
+   * The machines that a block of seeds draws until one comes up; one has RAM that ends just below 4
+   * GiB, and more RAM just below 4 GiB is drawn. Expect ranges in the order of their addresses.
+   */
+  @Test
+  void draw_twoRangesBelowTheSameBorder_areInOrder() {
+    Dice dice = new Dice(~BLOCK);
+    for (int i = 0; i < DRAWS; i++) {
+      List<Ram> ram = RandomWorld.draw(dice, World.all(), Series.at(49)).spec().ram();
+      for (int at = 1; at < ram.size(); at++) {
+        assertTrue(ram.get(at - 1).end() <= ram.get(at).start(), ram::toString);
+      }
+    }
   }
 
   /** The same seeds twice. Expect the same outcome to the last word. */
