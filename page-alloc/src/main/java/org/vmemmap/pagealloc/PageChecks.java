@@ -147,7 +147,7 @@ final class PageChecks {
   @Kernel(file = "mm/page_alloc.c", symbol = "free_tail_page_prepare")
   private int freeTailPagePrepare(Page headPage, Page page, long index) {
     int ret = 0;
-    if (checkPagesEnabled) {
+    if (isCheckPagesEnabled()) {
       String reason = tailBadReason(headPage, page, index);
       if (reason != null) {
         badPage(page, reason);
@@ -233,7 +233,7 @@ final class PageChecks {
     if (pageHasType(page)) {
       struct.setPageType(page, -1);
     }
-    if (checkPagesEnabled) {
+    if (isCheckPagesEnabled()) {
       bad += freePageIsBad(page) ? 1 : 0;
       if (bad != 0) {
         return false;
@@ -254,7 +254,7 @@ final class PageChecks {
         struct.setHalf(one, StructPage.NR_PAGES, 0);
       }
     }
-    if (!checkPagesEnabled) {
+    if (!isCheckPagesEnabled()) {
       freeTailsUnchecked(page, order, compound);
       return 0;
     }
@@ -354,7 +354,7 @@ final class PageChecks {
   /** True when a page of a free block is not as a free page must be; only with checks on. */
   @Kernel(file = "mm/page_alloc.c", symbol = "check_new_pages")
   boolean checkNewPages(Page page, int order) {
-    if (!checkPagesEnabled) {
+    if (!isCheckPagesEnabled()) {
       return false;
     }
     long flags = pageFlagsCheckAtPrep | 1L << PageFlags.PG_HWPOISON;

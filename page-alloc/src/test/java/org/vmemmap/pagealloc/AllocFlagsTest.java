@@ -2,6 +2,7 @@
 package org.vmemmap.pagealloc;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -13,6 +14,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
+import org.vmemmap.types.Folio;
 import org.vmemmap.types.Migratetype;
 import org.vmemmap.types.Page;
 import org.vmemmap.types.Zone;
@@ -282,6 +284,25 @@ class AllocFlagsTest {
 
     assertNotNull(ask(Gfp.KERNEL));
     assertEquals(min - 1, zone.nrFreePages);
+  }
+
+  /** A flag is taken out of a mask. Expect the others, and the zone that they lead to. */
+  @Test
+  void gfpWithout_flag_leavesTheOthers() {
+    Gfp gfp = Gfp.HIGHUSER_MOVABLE.without(Gfp.MOVABLE);
+    assertEquals(Gfp.HIGHUSER, gfp);
+    assertEquals(NORMAL, gfp.gfpZone(bench.mm.zones()));
+    assertEquals(Gfp.HIGHUSER, gfp.without(Gfp.MOVABLE));
+  }
+
+  /** A machine without advice, and without migration. Expect no place, nothing kept, nothing moved. */
+  @Test
+  void none_questions_areAnsweredWithNo() {
+    assertEquals(-1, Placement.NONE.next(9, 0));
+    assertFalse(Placement.NONE.kept(FIRST, FIRST + 1));
+    assertFalse(Placement.NONE.exhausted(9, 0));
+    Folio folio = new Folio(bench.page(FIRST));
+    assertFalse(PageMigration.NONE.isolateFolioToList(folio, bench.mm.lists().newHead()));
   }
 
   // ---- nodes ----

@@ -2,6 +2,7 @@
 package org.vmemmap.pagealloc;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -98,6 +99,17 @@ class CmaLocksTest {
     assertEquals(0, area.availableCount());
   }
 
+  /** Names of 63 and 64 characters. Expect room for 63, as the last byte ends the string. */
+  @Test
+  void cmaNewArea_name_isCutToTheField() {
+    for (int length = 63; length <= 64; length++) {
+      CmaArea area =
+          Objects.requireNonNull(cma.cmaNewArea("n".repeat(length), 0, QUARTER));
+      assertEquals("n".repeat(63), area.name());
+      assertEquals(QUARTER, area.orderPerBit());
+    }
+  }
+
   // ---- locks ----
 
   /** Pages are taken and given back. Expect the bitmap's lock for each change, and the mutex around
@@ -147,6 +159,20 @@ class CmaLocksTest {
     Runnable tooMuch = () -> assertNull(cma.cmaAllocFrozen(area, 3 * BIT, 0, true));
     assertEquals(sequence(BITMAP, BITMAP), locks(split));
     assertEquals(BITMAP, locks(tooMuch));
+  }
+
+  // ---- edges of an area ----
+
+  /** All pages of an area are released at once, and pages behind it. Expect them back, and a refusal
+   * without a warning. */
+  @Test
+  void cmaReleaseFrozen_edges_belongToTheArea() {
+    CmaArea area = bench.activated(0, 2, 0);
+    Page all = take(area, 2 * BLOCK, 0);
+    assertFalse(cma.cmaReleaseFrozen(area, bench.bench.page(FIRST + 2 * BLOCK), 1));
+    assertTrue(cma.cmaReleaseFrozen(area, all, 2 * BLOCK));
+    assertEquals(2 * BLOCK, area.availableCount());
+    assertEquals(List.of(), bench.bench.warnings());
   }
 
   // ---- references ----

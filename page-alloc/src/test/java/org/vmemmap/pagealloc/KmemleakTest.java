@@ -118,4 +118,22 @@ class KmemleakTest {
     assertFalse(memblock.kmemleak().isIgnored(phys + PAGE));
     assertEquals(List.of(), bench.warnings());
   }
+
+  /** One of two neighbours is given back, and then once more what lies at the end of the other. Expect
+   * the other as it was, and a warning for what nobody has. */
+  @Test
+  void memblockPhysFree_neighbour_staysTracked() {
+    long upper = taken(PAGE);
+    long lower = taken(PAGE);
+    assertEquals(upper, lower + PAGE);
+
+    memblock.kmemleak().kmemleakFreePartPhys(lower, PAGE);
+    assertEquals(PAGE, memblock.kmemleak().trackedBytes());
+    memblock.kmemleak().kmemleakFreePartPhys(upper + PAGE, PAGE);
+
+    assertEquals(PAGE, memblock.kmemleak().trackedBytes());
+    assertEquals(
+        List.of("kmemleak: Partially freeing unknown object at 0x08000000 (size 4096)"),
+        bench.warnings());
+  }
 }

@@ -329,4 +329,40 @@ class PlacementTest {
 
     assertEquals(lists.state(zone).watermark[ZoneState.WMARK_MIN], zone.nrFreePages);
   }
+
+  /** A compound page that is smaller than any hugepage. Expect that nobody asks for its place. */
+  @Test
+  void allocFrozenPages_smallCompound_isNotPlaced() {
+    places.pfns.add(FIRST + HUGEPAGE);
+    Page page = bench.alloc.allocFrozenPages(HUGE, 3, 0, null, "test");
+    assertEquals(FIRST, bench.pfn(page));
+    assertEquals(List.of(), places.nidsAsked);
+  }
+
+  /** The place is a free block of just that size. Expect it taken whole. */
+  @Test
+  void allocFrozenPages_placeIsABlock_isTaken() {
+    bench.take(9, MOVABLE);
+    bench.take(9, MOVABLE);
+    bench.alloc.freePages(bench.page(FIRST + HUGEPAGE), 9);
+    bench.take(10, MOVABLE);
+    places.pfns.add(FIRST + HUGEPAGE);
+    Page page = bench.alloc.allocFrozenPages(HUGE, 9, 0, null, "test");
+    assertEquals(FIRST + HUGEPAGE, bench.pfn(page));
+    assertEquals(List.of("10:2048 MOVABLE", "10:3072 MOVABLE"), bench.free(zone));
+  }
+
+  /** The second pageblock of the machine is kept. Expect pages from the first, beginning at pfn 0. */
+  @Test
+  void allocPagesNode_keptBehindPfnZero_beginsAtZero() {
+    Places own = new Places();
+    Bench low = new Bench(MmConfig.debianX86(), own);
+    low.freeZone(ZoneType.ZONE_NORMAL, 0, 2 * MAX_BLOCK);
+    own.pfns.add(HUGEPAGE);
+    assertEquals(0, low.pfn(low.take(0, MOVABLE)));
+    low.alloc.freePage(low.page(0));
+    own.pfns.clear();
+    own.pfns.add(2 * MAX_BLOCK);
+    assertEquals(0, low.pfn(low.take(10, MOVABLE)));
+  }
 }

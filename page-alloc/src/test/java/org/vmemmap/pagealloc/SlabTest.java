@@ -9,9 +9,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.vmemmap.pagealloc.Bench.FIRST;
 import static org.vmemmap.pagealloc.Bench.MAX_BLOCK;
 
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.vmemmap.types.KernelBug;
 import org.vmemmap.types.Owner;
+import org.vmemmap.types.Page;
 import org.vmemmap.types.PageFlags;
 import org.vmemmap.types.Zone;
 import org.vmemmap.types.ZoneType;
@@ -98,5 +101,69 @@ class SlabTest {
     assertThrows(KernelBug.class, () -> slab.kfree(bench.mm.model().va(0x5000)));
     slab.kfree(va);
     assertThrows(KernelBug.class, () -> slab.kfree(va));
+  }
+
+  /** A large object comes between small ones and goes. Expect those in the pages around it to be known
+   * still. */
+  @Test
+  void kfree_largeObject_leavesItsNeighbours() {
+    List<Long> small = new ArrayList<>();
+    for (int i = 0; i < 4; i++) {
+      small.add(slab.kzalloc(4096, 0, "test"));
+    }
+    Page room = bench.take(2, Gfp.KERNEL);
+    small.add(slab.kzalloc(4096, 0, "test"));
+    bench.alloc.freePages(room, 2);
+    long large = slab.kzalloc(4 * 4096, 0, "test");
+    assertEquals(large - 4096, small.get(3));
+    assertEquals(large + 4 * 4096, small.get(4));
+    assertEquals(6, slab.objectsInUse());
+
+    slab.kfree(large);
+
+    assertEquals(5, slab.objectsInUse());
+    small.forEach(slab::kfree);
+    assertEquals(MAX_BLOCK, bench.alloc.nrFreePages(zone));
+  }
+
+  /** An object of several pages. Expect a compound page, all of it the slab's. */
+  @Test
+  void kzalloc_largeObject_isACompoundPage() {
+    long pfn = pfn(slab.kzalloc(4 * 4096, 0, "test"));
+    assertTrue(bench.mm.flags().pageHead(bench.page(pfn)));
+    assertEquals(Owner.SLAB, bench.owner(pfn + 3));
+    assertEquals(Owner.BUDDY, bench.owner(pfn + 4));
+  }
+
+  /** Objects of two sizes, for any node. Expect a page for each size. */
+  @Test
+  void kzalloc_twoSizes_doNotShareAPage() {
+    long small = slab.kzalloc(64, -1, "test");
+    long large = slab.kzalloc(2048, -1, "test");
+    assertNotEquals(pfn(small), pfn(large));
+    assertEquals(small + 64, slab.kzalloc(64, -1, "test"));
+  }
+
+  /** One of two objects of a full page is freed. Expect its place to be used next, and then a page
+   * that is the slab's, too. */
+  @Test
+  void kfree_fullPage_isUsedAgain() {
+    long first = slab.kzalloc(2048, 0, "test");
+    slab.kzalloc(2048, 0, "test");
+    slab.kfree(first);
+    assertEquals(first, slab.kzalloc(2048, 0, "test"));
+    assertEquals(Owner.SLAB, bench.owner(pfn(slab.kzalloc(2048, 0, "test"))));
+    assertEquals(MAX_BLOCK - 2, bench.alloc.nrFreePages(zone));
+  }
+
+  /** Bitmaps of one word, and of one bit more. Expect objects of as many words as they need. */
+  @Test
+  void bitmapZalloc_bits_areRoundedUpToWords() {
+    Bitmaps bitmaps = new Bitmaps(bench.mm, slab);
+    long[][] sizes = {{1, 8}, {64, 8}, {65, 16}, {128, 16}, {200, 32}};
+    for (long[] size : sizes) {
+      long one = bitmaps.bitmapZalloc(size[0], "test");
+      assertEquals(one + size[1], bitmaps.bitmapZalloc(size[0], "test"), size[0] + " bits");
+    }
   }
 }

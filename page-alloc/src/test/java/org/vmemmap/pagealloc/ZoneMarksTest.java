@@ -405,4 +405,32 @@ class ZoneMarksTest {
     zone.presentPages = 0;
     assertEquals(List.of(dma32), zonelists.zonelist(0, false, NORMAL, null));
   }
+
+  /**
+   * Four nodes, of which node 1 has no memory.
+   *
+   * <pre>
+   *   node 0: 0 2 3    1: 3 2 0    2: 2 3 0    3: 3 0 2
+   * </pre>
+   *
+   * Expect node 1 to begin with node 3, as node 0 has chosen node 2; the same when built again.
+   */
+  @Test
+  void buildZonelists_memorylessNode_isNobodysFallback() {
+    for (int nid : new int[] {0, 2, 3}) {
+      managed(nid, NORMAL, 1024);
+    }
+    bench.mm.nodes().nodeData(1);
+    Zonelists zonelists = new Zonelists(bench.mm, marks::zones);
+    for (int i = 0; i < 2; i++) {
+      assertEquals(List.of(0, 2, 3), nids(zonelists.zonelist(0, false, NORMAL, null)));
+      assertEquals(List.of(3, 2, 0), nids(zonelists.zonelist(1, false, NORMAL, null)));
+      assertEquals(List.of(2, 3, 0), nids(zonelists.zonelist(2, false, NORMAL, null)));
+      assertEquals(List.of(3, 0, 2), nids(zonelists.zonelist(3, false, NORMAL, null)));
+      zonelists.buildAllZonelists();
+    }
+    bench.mm.nodes().nodeSetOffline(1);
+    zonelists.buildAllZonelists();
+    assertEquals(List.of(), zonelists.zonelist(1, false, NORMAL, null));
+  }
 }
