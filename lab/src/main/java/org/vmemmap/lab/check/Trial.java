@@ -449,7 +449,7 @@ final class Trial {
     if (rule.isEmpty() || !finding.isEmpty()) {
       String title =
           KnownFindings.explain(
-              new KnownFindings.Sight(
+              new Sight(
                   scenario, kernel, underway, scenario.steps().subList(0, steps), broken, found,
                   failed, grown));
       if (rule.isEmpty() || title.isEmpty()) {

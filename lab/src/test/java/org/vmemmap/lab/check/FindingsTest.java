@@ -76,7 +76,7 @@ class FindingsTest {
     Map<String, Long> grown = Map.of(Snapshot.ADDED, pages, "frames of VMEMMAP", frames);
     Step step = scenario.steps().getFirst();
     return KnownFindings.explain(
-        new KnownFindings.Sight(
+        new Sight(
             scenario, trial.kernel(), step, List.of(step), RuleBook.FAILED_OPERATION, "-ENOMEM, but",
             List.of(), grown));
   }

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-only
+package org.vmemmap.lab.check;
+
+import java.util.List;
+import java.util.Objects;
+import java.util.regex.Matcher;
+import java.util.stream.Stream;
+import org.vmemmap.dax.DaxBus;
+import org.vmemmap.lab.boot.LabKernel;
+import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.lab.boot.Profile;
+import org.vmemmap.lab.boot.Ram;
+import org.vmemmap.lab.observe.FrameCounts;
+import org.vmemmap.lab.observe.MemmapReader;
+import org.vmemmap.lab.observe.MemmapWalk;
+import org.vmemmap.machine.FrameOwner;
+import org.vmemmap.machine.Ledger;
+import org.vmemmap.machine.Machine;
+import org.vmemmap.machine.Mmu;
+import org.vmemmap.machine.PageTableFormat;
+import org.vmemmap.types.Mm;
+import org.vmemmap.types.Owner;
+
+/**
+ * Conditions of known findings about device memory: where it begins and ends, and whose memmap it
+ * meets. docs/FINDINGS.md explains each.
+ */
+final class DeviceFindings {
+  private DeviceFindings() {}
+
+  /**
+   * Struct pages of a device lie behind a leaf. Ptes for them were written to the frame that it maps,
+   * and are still there, or struct pages were initialised over them: then frames are mapped nowhere.
+   */
+  static boolean oddLeaf(Sight sight) {
+    LabKernel kernel = sight.kernel();
+    if (!kernel.booted() || sight.spec().config().structPageIsPowerOf2() || !sight.bound()) {
+      return false;
+    }
+    Mm mm = kernel.mm();
+    return sight.devices()
+        .flatMap(
+            range ->
+                Stream.of(
+                    mm.model().physPfn(range.start()), mm.model().physPfn(range.end()) - 1))
+        .anyMatch(pfn -> inLeaf(mm, pfn) && (hasLostFrames(mm) || hasTableInLeaf(mm, pfn)));
+  }
+
+  private static boolean inLeaf(Mm mm, long pfn) {
+    return new MemmapReader(mm).inLargeLeaf(pfn);
+  }
+
+  /** More frames are owned as memmap than the page tables map. */
+  private static boolean hasLostFrames(Mm mm) {
+    Ledger ledger = mm.machine().ledger();
+    long owned =
+        ledger.count(Owner.VMEMMAP)
+            + ledger.count(Owner.ALTMAP)
+            + ledger.count(Owner.SHARED_TAIL);
+    return owned > new MemmapWalk(mm).distinctPages();
+  }
+
+  /** The frame behind the leaf of a pfn's struct page has the entry of a page of memmap in it. */
+  private static boolean hasTableInLeaf(Mm mm, long pfn) {
+    Machine machine = mm.machine();
+    PageTableFormat format = machine.format();
+    long va = mm.model().pfnToPage(pfn).va();
+    Mmu.Entry leaf = machine.mmu().walk(mm.model().pa(mm.pgtable().initMmPgd()), va);
+    if (leaf.level() == 0 || !format.present(leaf.entry(), leaf.level())) {
+      return false;
+    }
+    long table = format.address(leaf.entry(), leaf.level());
+    for (long at = table; at < table + mm.model().pageSize(); at += Long.BYTES) {
+      long entry = format.fromMemory(machine.memory().getLong(at));
+      long frame = format.address(entry, 0) >>> format.pageShift();
+      if (format.present(entry, 0) && frame < machine.ledger().frames() && isMemmap(machine, frame)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private static boolean isMemmap(Machine machine, long frame) {
+    FrameOwner owner = machine.ledger().ownerOf(frame);
+    return owner == Owner.VMEMMAP || owner == Owner.ALTMAP;
+  }
+
+  /** A page of tails of a device's compound page has a frame for itself. */
+  static boolean radixTails(Sight sight) {
+    Matcher place = Sight.PFN.matcher(sight.detail());
+    if (!sight.spec().profile().mmu().equals(Profile.RADIX)
+        || !sight.spec().config().structPageIsPowerOf2()
+        || !place.find()) {
+      return false;
+    }
+    long pfn = Long.parseLong(place.group(1), 16);
+    long paddr = pfn << sight.kernel().mm().model().pageShift();
+    return sight.kernel().dax().bound().stream()
+        .map(DaxBus.Bound::pgmap)
+        .filter(map -> map.ranges[0].start() <= paddr && paddr <= map.ranges[0].end())
+        .anyMatch(map -> hasFrameForItself(sight.kernel().mm(), pfn, map.vmemmapNr()));
+  }
+
+  /** The frame behind {@code pfn}'s struct page is behind no other of its compound page. */
+  private static boolean hasFrameForItself(Mm mm, long pfn, long pages) {
+    MemmapReader reader = new MemmapReader(mm);
+    long perPage = mm.model().pageSize() / mm.config().sizeofStructPage();
+    long head = pfn / pages * pages;
+    FrameCounts frames = new FrameCounts();
+    for (long at = head; at < head + pages && reader.mapped(at); at += perPage) {
+      frames.add(reader.frame(at), 1, 0);
+    }
+    long frame = reader.frame(pfn);
+    return pfn >= head + perPage
+        && frames.maps(frame) == 1
+        && mm.machine().ledger().ownerOf(frame) == Owner.VMEMMAP;
+  }
+
+  /** A range was written to a device's file "mapping" that does not begin with a sub-section. */
+  static boolean oddStart(Sight sight) {
+    boolean warns =
+        sight.detail().contains("Misaligned __add_pages")
+            || sight.detail().equals("WARNING: add_pages: ret");
+    if (!warns || !sight.verb("bind")) {
+      return false;
+    }
+    Ram range = Sight.named(Objects.requireNonNull(sight.step()));
+    return range.start() % Sight.SUBSECTION != 0
+        && sight.spec().softReserved().stream().anyMatch(range::overlaps);
+  }
+
+  /** A device is bound that does not begin or end with a page of memmap. */
+  static boolean sharedPage(Sight sight) {
+    Step step = sight.step();
+    if (step == null || !sight.spec().arch().equals(Profile.ARM64) || !sight.verb("bind")) {
+      return false;
+    }
+    int pageSize = sight.spec().profile().pageSize();
+    long covered = (long) pageSize * pageSize / sight.spec().config().sizeofStructPage();
+    List<Long> numbers = Workbench.numbers(step);
+    long start = numbers.get(0);
+    Ram asked = new Ram(start, start + numbers.get(1), 0);
+    boolean whole =
+        Stream.concat(Stream.of(asked), sight.devices().filter(asked::overlaps))
+            .allMatch(range -> range.start() % covered == 0 && range.end() % covered == 0);
+    return pageSize > 4096 && !whole && sight.detail().contains("not-present");
+  }
+
+  /** The hash MMU, and a device in a section in which another one is bound. */
+  static boolean hashSection(Sight sight) {
+    LabKernel kernel = sight.kernel();
+    if (!sight.spec().profile().hash() || !sight.verb("bind")
+        || !(sight.detail().contains("not-present") || sight.detail().contains("has no memmap"))) {
+      return false;
+    }
+    long section = 1L << sight.spec().config().sectionSizeBits();
+    Ram wanted = sight.added();
+    return kernel.dax().bound().stream()
+        .map(bound -> bound.pgmap().ranges[0])
+        .map(range -> new Ram(range.start(), range.end() + 1, 0))
+        .anyMatch(range -> Sight.shares(range, wanted, section));
+  }
+
+  /** The VM_BUG_ON that would look at the zone is built in, and memory is soft-reserved. */
+  static boolean noZone(Sight sight) {
+    return sight.step() == null
+        && sight.spec().config().debugVm()
+        && !sight.spec().softReserved().isEmpty()
+        && sight.detail().contains("no-such-zone");
+  }
+
+  /** The first struct page behind the mapped part of persistent memory is missing. */
+  static boolean beyondEnd(Sight sight) {
+    Matcher place = Sight.MISSING.matcher(sight.detail());
+    if (!sight.verb("bind") || !place.find()) {
+      return false;
+    }
+    List<Long> numbers = Workbench.numbers(Objects.requireNonNull(sight.step()));
+    long va = Long.parseUnsignedLong(place.group(1), 16);
+    long align = numbers.get(2);
+    int shift = sight.kernel().mm().model().pageShift();
+    MemmapReader reader = new MemmapReader(sight.kernel().mm());
+    for (Ram range : sight.spec().pmem()) {
+      long end = range.end() / align * align;
+      boolean here = range.start() <= numbers.get(0) && numbers.get(0) < range.end();
+      if (here && (end - range.start()) % align != 0 && va == reader.address(end >>> shift)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** What lies behind a bound namespace has its struct pages initialised as the device's. */
+  static boolean overwritesNeighbour(Sight sight) {
+    MachineSpec spec = sight.spec();
+    if (sight.step() == null || spec.config().archWantOptimizeDaxVmemmap()) {
+      return false;
+    }
+    return sight.done().stream()
+        .filter(step -> step.what().equals("bind"))
+        .anyMatch(step -> overruns(spec, step));
+  }
+
+  /** True when the last compound page reaches over the end of what is mapped, and into other memory. */
+  private static boolean overruns(MachineSpec spec, Step bind) {
+    long align = Workbench.numbers(bind).get(2);
+    Ram namespace = Sight.namespace(spec, Sight.named(bind));
+    long end = namespace.end() / align * align;
+    long left = (end - namespace.start()) % align;
+    return left > 0
+        && Stream.concat(spec.ram().stream(), spec.pmem().stream())
+            .filter(other -> !other.equals(namespace))
+            .anyMatch(other -> other.start() < end - left + align && end < other.end());
+  }
+}
