@@ -106,6 +106,18 @@ final class HotplugFindings {
         && sight.failed().contains("notifier_err_inject_callback");
   }
 
+  /** What was removed first is added again, and goes online, which it was not. */
+  static boolean undoBringsOnline(Sight sight) {
+    String offline = Snapshot.FRAMES + Owner.MEMBLOCK.name();
+    long lmb = sight.spec().memoryBlockSize() / sight.spec().profile().pageSize();
+    long more = sight.grown().getOrDefault(offline, 0L);
+    return sight.verb("unlmbs")
+        && !sight.failed().isEmpty()
+        && sight.grown().size() == 1
+        && more < 0
+        && more % lmb == 0;
+  }
+
   static boolean halfAdded(Sight sight) {
     return (sight.verb("dimm") || sight.verb("kmem") || sight.verb("lmbs"))
         && leavesFirstSections(sight);

@@ -115,6 +115,7 @@ final class KnownFindings {
             RuleBook.FAILED_OPERATION,
             sight -> sight.verb("dimm") && sight.failed().contains("acpi_bind_one")),
         new Known(UNDO_REFUSED, RuleBook.FAILED_OPERATION, HotplugFindings::undoRefused),
+        new Known(UNDO_REFUSED, RuleBook.FAILED_OPERATION, HotplugFindings::undoBringsOnline),
         new Known(PLUGGED, RuleBook.WARNING, HotplugFindings::plugged),
         new Known(SHARED_BLOCK, RuleBook.WARNING, PageFindings::sharedBlock),
         new Known(SHARED_BLOCK, RuleBook.CRASH, PageFindings::sharedBlockPoison),

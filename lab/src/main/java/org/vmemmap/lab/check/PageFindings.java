@@ -237,7 +237,8 @@ final class PageFindings {
   static boolean freedTooEarly(Sight sight) {
     boolean refused =
         sight.failed().contains("vmemmap_alloc_block")
-            || sight.failed().contains("memblock_alloc_range_nid");
+            || sight.failed().contains("memblock_alloc_range_nid")
+            || sight.kernel().mm().printk().warnings().contains("vmemmap_list_alloc: !next");
     return sight.step() == null
         && !sight.kernel().booted()
         && refused
