@@ -14,6 +14,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
@@ -50,6 +52,18 @@ class ReadmeTest {
     assertTrue(commands.stream().anyMatch(c -> c.startsWith("boot")), commands::toString);
     assertTrue(commands.stream().anyMatch(c -> c.startsWith("replay")), commands::toString);
     assertTrue(commands.stream().anyMatch(c -> c.startsWith("dump")), commands::toString);
+  }
+
+  /** The README tells how many bugs of the kernel's history are found. Expect the numbers of that page. */
+  @Test
+  void readme_history_hasTheNumbersOfItsPage() throws IOException {
+    String page = Files.readString(ROOT.resolve("docs/HISTORY.md"));
+    Matcher numbers = Pattern.compile("(\\d+) of (\\d+) are found").matcher(page);
+    assertTrue(numbers.find(), "docs/HISTORY.md: no numbers");
+    String said =
+        "Of %s bugs of the kernel's history that were put back the checks find %s"
+            .formatted(numbers.group(2), numbers.group(1));
+    assertTrue(Files.readString(ROOT.resolve("README.md")).contains(said), said);
   }
 
   private static void assertShown(Example example) {
