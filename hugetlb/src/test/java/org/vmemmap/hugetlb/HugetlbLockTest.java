@@ -121,6 +121,26 @@ final class HugetlbLockTest {
     assertEquals(3, pool.h2m().nrHugePages);
   }
 
+  /** The limit of surplus pages is written. Expect it to change under hugetlb_lock. */
+  @Test
+  void write_overcommit_takesHugetlbLock() {
+    PoolMachine pool = PoolMachine.small().boot();
+    String file = "/proc/sys/vm/nr_overcommit_hugepages";
+    List<String> taken =
+        watched(pool, () -> assertEquals(0, pool.system.sysfs().write(file, "2")));
+    assertEquals(List.of(LOCK), hugetlbOnly(taken));
+  }
+
+  /** The size of the halves is written. Expect it to change while nobody resizes the pool. */
+  @Test
+  void write_demoteSize_takesResizeLock() {
+    PoolMachine pool = PoolMachine.small().boot();
+    String file = "/sys/kernel/mm/hugepages/hugepages-1048576kB/demote_size";
+    List<String> taken =
+        watched(pool, () -> assertEquals(0, pool.system.sysfs().write(file, "2M")));
+    assertEquals(List.of("resize_lock 18"), hugetlbOnly(taken));
+  }
+
   /** All three go. Expect the lock to be open while their memmap is restored. */
   @Test
   void setPool_down_opensTheLockToRestore() {

@@ -8,6 +8,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.vmemmap.types.Errno;
 
 /** The command line: what is taken, and what the kernel says to what it does not take. */
@@ -238,11 +240,12 @@ final class HugetlbParamsTest {
 
   // ---------------------------------------------------------------- what a refusal leaves behind
 
-  /** A number that cannot be read does not use up the size. Expect the next number to count. */
-  @Test
-  void parse_numberAfterBadNumber_counts() {
-    parse("hugepagesz=2M", "hugepages=many", "hugepages=3");
-    assertEquals(List.of("HugeTLB: Invalid hugepages parameter many"), pool.log());
+  /** What cannot be read does not use up the size. Expect the next number to count. */
+  @ParameterizedTest
+  @CsvSource({"many, many", "'0:2,5', 5", "0:, ''", "9:1, 9:1"})
+  void parse_numberAfterBadNumber_counts(String bad, String from) {
+    parse("hugepagesz=2M", "hugepages=" + bad, "hugepages=3");
+    assertEquals(List.of("HugeTLB: Invalid hugepages parameter " + from), pool.log());
     assertEquals(3, hstate(PoolMachine.SIZE_2M).maxHugePages);
   }
 

@@ -4,6 +4,8 @@ package org.vmemmap.hugetlb;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.mockito.Mockito.spy;
+import static org.mockito.Mockito.when;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.junit.jupiter.api.Test;
@@ -127,6 +129,25 @@ final class HugetlbSysfsTest {
     assertEquals("1", sysfs.read(NODE_DIR + "nr_hugepages"));
     assertEquals("1", sysfs.read(NODE_DIR + "surplus_hugepages"));
     assertEquals("0", sysfs.read(NODE_DIR + "free_hugepages"));
+  }
+
+  /** Gigantic pages that can be had at boot only. Expect no limit for surplus ones to be taken. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "/proc/sys/vm/nr_overcommit_hugepages",
+        "/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_overcommit_hugepages"
+      })
+  void write_overcommitOfSizeForBootOnly_isInvalid(String file) {
+    HugetlbArch arch = spy(PoolMachine.sizes());
+    when(arch.giganticPageRuntimeSupported()).thenReturn(false);
+    PoolMachine fixed =
+        new PoolMachine(
+                PoolMachine.config(), arch, new PoolMachine.Ram(0, 256 * PoolMachine.MIB, 0))
+            .cmdline("default_hugepagesz=1G")
+            .boot();
+    assertEquals(-Errno.EINVAL, fixed.system.sysfs().write(file, "1"));
+    assertEquals("0", fixed.system.sysfs().read(file));
   }
 
   /** The files for a memory policy. Expect them to do what the plain ones do. */

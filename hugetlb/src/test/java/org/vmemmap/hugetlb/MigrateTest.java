@@ -186,6 +186,36 @@ final class MigrateTest {
     assertPool(pool, 2, 1, 0);
   }
 
+  /** Of two pages one has lost its file, the other is held. Expect the first to be tried only once. */
+  @Test
+  void migratePages_oneBusyOneHeld_countsEachOnce() {
+    PoolMachine pool = HugetlbMigrateTest.filled(4);
+    Folio busy = mapped(pool);
+    Folio held = mapped(pool);
+    pool.system.folios().hugetlbSetFolioSubpool(busy, 8);
+    pool.mm.refs().getPage(held.page());
+    ListHead list = pool.mm.lists().localHead();
+    assertTrue(mover(pool).isolateFolioToList(busy, list));
+    assertTrue(mover(pool).isolateFolioToList(held, list));
+    assertEquals(2, mover(pool).migratePages(list, target(Set.of(0))));
+    mover(pool).putbackMovablePages(list);
+    pool.mm.refs().putPageTestzero(held.page());
+    assertInUse(pool, busy);
+    assertInUse(pool, held);
+    assertPool(pool, 4, 2, 0);
+  }
+
+  /** An ordinary page, and a hugepage that is free. Expect neither to be isolated. */
+  @Test
+  void isolateFolioToList_notInUse_isRefused() {
+    PoolMachine pool = HugetlbMigrateTest.filled(1);
+    ListHead list = pool.mm.lists().localHead();
+    Folio free = pool.folio(pool.freePfns(0).getFirst());
+    assertFalse(mover(pool).isolateFolioToList(free, list));
+    assertFalse(mover(pool).isolateFolioToList(pool.folio(0), list));
+    assertTrue(pool.mm.lists().listEmpty(list));
+  }
+
   /** No page to move to; once, or from now on. Expect -ENOMEM, and the page in use as before. */
   @ParameterizedTest
   @ValueSource(booleans = {false, true})
