@@ -157,9 +157,27 @@ final class HugetlbTaskTest {
     assertEquals(0, pool.system.reserve().hugetlbAcctMemory(h, 3));
     assertEquals(3, h.freeHugePages);
     assertEquals(2, h.surplusHugePages);
-    assertEquals(0, pool.system.reserve().hugetlbAcctMemory(h, -3));
+    assertEquals(0, pool.system.reserve().hugetlbAcctMemory(h, -1));
+    assertEquals(1, h.surplusHugePages);
+    assertEquals(2 * SIZE / 4096, pool.owned(Owner.HUGEPAGE));
+    assertEquals(0, pool.system.reserve().hugetlbAcctMemory(h, -2));
     assertEquals(1, h.nrHugePages);
     assertEquals(0, h.surplusHugePages);
+    assertEquals(SIZE / 4096, pool.owned(Owner.HUGEPAGE));
+  }
+
+  /** A process takes a page beyond an empty pool. Expect as many locks as unlocks. */
+  @Test
+  void allocFolio_emptyPool_takesTheLockAgain() {
+    h.nrOvercommitHugePages = 1;
+    List<String> events = new ArrayList<>();
+    pool.machine.yields().listen((what, where) -> events.add(what));
+    Page page = pool.system.reserve().hugetlbAllocFolio(h, 0, 0);
+    pool.machine.yields().listen(null);
+    assertFalse(page.isErr());
+    assertEquals(
+        events.stream().filter("lock hugetlb_lock"::equals).count(),
+        events.stream().filter("unlock hugetlb_lock"::equals).count());
   }
 
   /** Two surplus pages are made. Expect another CPU to get its turn after each, without the lock. */
