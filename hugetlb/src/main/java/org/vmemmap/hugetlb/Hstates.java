@@ -61,12 +61,6 @@ public final class Hstates {
     return hstates.get(defaultHstateIdx);
   }
 
-  /** {@code hstate_index()}. */
-  @Kernel(file = "include/linux/hugetlb.h", symbol = "hstate_index")
-  public int hstateIndex(Hstate h) {
-    return hstates.indexOf(h);
-  }
-
   /** {@code size_to_hstate()}; null when no pool has pages of {@code size} bytes. */
   @Kernel(file = "mm/hugetlb.c", symbol = "size_to_hstate")
   public @Nullable Hstate sizeToHstate(long size) {
