@@ -40,7 +40,10 @@ final class SparseBuffer {
     this.vmemmap = vmemmap;
   }
 
-  /** Allocates the buffer; without memory for it there is none, which is no error. */
+  /**
+   * Allocates the buffer; without memory for it there is none, which is no error. All of it is
+   * booked as VMEMMAP, until {@link #free} gives a part back.
+   */
   void init(long size, int nid) {
     if (mm.series().allocatesEachMemmapBlock()) {
       return;
@@ -48,6 +51,9 @@ final class SparseBuffer {
     mm.printk().warnOn(buf != NULL, "sparse_buffer_init: sparsemap_buf");
     buf = mm.mayFail("sparse_buffer_init") ? NULL : vmemmap.allocSparseBuffer(size, nid);
     end = buf == NULL ? NULL : buf + size;
+    if (buf != NULL) {
+      mm.own(mm.model().physPfn(mm.model().pa(buf)), size >>> mm.model().pageShift(), Owner.VMEMMAP);
+    }
   }
 
   /** Cuts {@code size} bytes off, aligned to their size; 0 when they do not fit. */
@@ -61,7 +67,6 @@ final class SparseBuffer {
     }
     free(buf, ptr - buf);
     buf = ptr + size;
-    mm.own(mm.model().physPfn(mm.model().pa(ptr)), size >>> mm.model().pageShift(), Owner.VMEMMAP);
     return ptr;
   }
 

@@ -239,17 +239,20 @@ class EarlierKernelsTest {
    *   0  1            256       512          1024
    * </pre>
    *
-   * Expect each aligned to its size, the gap free again, and nothing for what does not fit.
+   * Expect each aligned to its size, the gap free again, and nothing for what does not fit. What is in
+   * the buffer, or was cut from it, is booked as memmap.
    */
   @Test
   void sparseBuffer_pieces_areAlignedToTheirSize() {
     SmallMachine m = small("7.1");
     SparseBuffer buffer = m.sparse.buffer();
     buffer.init(4 * MIB, 0);
+    assertEquals(1024, m.owned(Owner.VMEMMAP));
 
     long page = buffer.alloc(PAGE);
     assertTrue(page != 0);
     assertEquals(page + MIB, buffer.alloc(MIB));
+    assertEquals(1024 - 255, m.owned(Owner.VMEMMAP));
     assertEquals(page + 2 * MIB, buffer.alloc(PAGE));
     assertEquals(page + 3 * MIB, buffer.alloc(MIB));
     assertEquals(0, buffer.alloc(PAGE));
@@ -278,6 +281,7 @@ class EarlierKernelsTest {
     m.sparse.buffer().fini();
 
     assertEquals(reserved, m.memblock.memblockReservedSize());
+    assertEquals(0, m.owned(Owner.VMEMMAP));
     assertEquals(List.of(), m.warnings());
   }
 
