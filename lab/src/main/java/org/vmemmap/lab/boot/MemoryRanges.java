@@ -8,7 +8,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * All memory of a machine: ranges of bytes by what they are, each list ascending and cut to pages.
+ * All memory of a machine: ranges of bytes by what they are, cut to pages. Firmware may list them in
+ * any order; each list ascends, as it does once the kernel has read it.
  *
  * @param ranges the ranges of each kind; a kind without any may be left out
  */
@@ -31,11 +32,14 @@ public record MemoryRanges(Map<Kind, List<Ram>> ranges) {
 
   private static final List<Kind> APART = List.of(Kind.RAM, Kind.SOFT_RESERVED, Kind.PMEM);
 
-  /** Copies the lists. */
+  private static final Comparator<Ram> BY_START = Comparator.comparingLong(Ram::start);
+
+  /** Copies the lists and sorts them. */
   public MemoryRanges {
     Map<Kind, List<Ram>> copy = new EnumMap<>(Kind.class);
     for (Kind kind : Kind.values()) {
-      copy.put(kind, List.copyOf(ranges.getOrDefault(kind, List.of())));
+      List<Ram> given = ranges.getOrDefault(kind, List.of());
+      copy.put(kind, given.stream().sorted(BY_START).toList());
     }
     ranges = Map.copyOf(copy);
   }
@@ -64,7 +68,7 @@ public record MemoryRanges(Map<Kind, List<Ram>> ranges) {
     }
     List<Ram> all = new ArrayList<>();
     APART.forEach(kind -> all.addAll(of(kind)));
-    all.sort(Comparator.comparingLong(Ram::start));
+    all.sort(BY_START);
     for (int i = 1; i < all.size(); i++) {
       Ram low = all.get(i - 1);
       Ram high = all.get(i);

@@ -45,6 +45,16 @@ class MachineSpecsTest {
     assertEquals("1000-9f000 n0, 100000-3ffe0000 n0", show(spec.ram()));
   }
 
+  /** Ranges may be given in any order. Expect them by address, as the kernel sorts firmware's. */
+  @Test
+  void memoryRanges_anyOrder_ascend() {
+    Ram low = new Ram(0, GIB, 0);
+    Ram high = new Ram(2 * GIB, 3 * GIB, 1);
+    MemoryRanges memory = MemoryRanges.ofRam(List.of(high, low));
+    assertEquals("0-40000000 n0, 80000000-c0000000 n1", show(memory.of(MemoryRanges.Kind.RAM)));
+    assertEquals(MemoryRanges.ofRam(List.of(low, high)), memory);
+  }
+
   /** memmap= on the command line takes a range out of the virtual PC, as in dax-hmem-2m. */
   @Test
   void ofSize_softReservedByCmdline_leavesTheRangeToDax() {
