@@ -78,6 +78,11 @@ public final class DevDax {
     return pgmap;
   }
 
+  /** True when its {@code struct dev_pagemap} is a copy of what its driver's caller had. */
+  public boolean hasOwnPgmap() {
+    return pgmapKmemdup != 0;
+  }
+
   /** True while a driver is bound. */
   public boolean bound() {
     return dev.driver() != null;

@@ -40,13 +40,18 @@ public final class Slab {
     final long key;
     final long size;
     final Deque<Long> free = new ArrayDeque<>();
+
+    /** Who asked for each object in use; null for a free one. */
+    final @Nullable String[] sites;
+
     int inUse;
 
-    SlabPage(Page page, int order, long key, long size) {
+    SlabPage(Page page, int order, long key, long size, int objects) {
       this.page = page;
       this.order = order;
       this.key = key;
       this.size = size;
+      this.sites = new @Nullable String[objects];
     }
   }
 
@@ -100,6 +105,7 @@ public final class Slab {
       waiting.addFirst(slab);
     }
     long va = slab.free.removeFirst();
+    slab.sites[number(slab, va)] = site;
     slab.inUse++;
     if (slab.free.isEmpty()) {
       waiting.remove(slab);
@@ -108,9 +114,29 @@ public final class Slab {
     return va;
   }
 
+  private int number(SlabPage slab, long va) {
+    return Math.toIntExact((va - mm.model().pageAddress(slab.page)) / slab.size);
+  }
+
   /** Not kernel code: how many objects are allocated. */
   public long objectsInUse() {
-    return pages.values().stream().distinct().mapToLong(slab -> slab.inUse).sum();
+    return objectsBySite().values().stream().mapToLong(Long::longValue).sum();
+  }
+
+  /** Not kernel code: how many objects are allocated, by the function that asked. */
+  public Map<String, Long> objectsBySite() {
+    Map<String, Long> objects = new HashMap<>();
+    pages.forEach(
+        (va, slab) -> {
+          if (va == mm.model().pageAddress(slab.page)) {
+            for (String site : slab.sites) {
+              if (site != null) {
+                objects.merge(site, 1L, Long::sum);
+              }
+            }
+          }
+        });
+    return objects;
   }
 
   private @Nullable SlabPage newSlab(long size, long key, int nid) {
@@ -126,7 +152,8 @@ public final class Slab {
     }
     mm.flags().setType(page, PageFlags.PGTY_SLAB);
     mm.own(mm.model().pageToPfn(page), 1L << order, Owner.SLAB);
-    SlabPage slab = new SlabPage(page, order, key, size);
+    int objects = Math.toIntExact((pageSize << order) / size);
+    SlabPage slab = new SlabPage(page, order, key, size, objects);
     long base = mm.model().pageAddress(page);
     for (long at = 0; at + size <= pageSize << order; at += size) {
       slab.free.addLast(base + at);
@@ -152,7 +179,7 @@ public final class Slab {
     boolean bad =
         slab == null
             || (va - mm.model().pageAddress(slab.page)) % slab.size != 0
-            || slab.free.contains(va);
+            || slab.sites[number(slab, va)] == null;
     mm.printk().bugOn(bad, "kfree: no object at 0x" + Long.toHexString(va));
     if (slab == null) {
       return;
@@ -162,6 +189,7 @@ public final class Slab {
       waiting.addFirst(slab);
     }
     slab.free.addFirst(va);
+    slab.sites[number(slab, va)] = null;
     if (--slab.inUse == 0) {
       waiting.remove(slab);
       for (int i = 0; i < 1 << slab.order; i++) {

@@ -53,6 +53,11 @@ public final class MemoryBlock {
     this.nid = nid;
   }
 
+  /** Linear address of the structure; 0 for a block of boot, whose is not modelled. */
+  public long va() {
+    return va;
+  }
+
   /** MEM_ONLINE, MEM_GOING_OFFLINE or MEM_OFFLINE. */
   public int state() {
     return state;

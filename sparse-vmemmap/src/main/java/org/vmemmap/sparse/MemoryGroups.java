@@ -96,6 +96,11 @@ public final class MemoryGroups {
     return 0;
   }
 
+  /** How many groups there are. */
+  public long count() {
+    return groups.size();
+  }
+
   /** The group with an id, or null. */
   @Kernel(file = "drivers/base/memory.c", symbol = "memory_group_find_by_id")
   public @Nullable MemoryGroup memoryGroupFindById(int mgid) {

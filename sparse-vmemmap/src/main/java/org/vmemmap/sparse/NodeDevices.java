@@ -127,6 +127,11 @@ public final class NodeDevices {
     return node == null ? new TreeSet<>() : new TreeSet<>(node.links);
   }
 
+  /** How many of their devices are structures of their own: those that came after boot. */
+  public long made() {
+    return nodeDevices.values().stream().filter(node -> node.va != 0).count();
+  }
+
   /** Nodes that have a device. */
   public SortedSet<Integer> registered() {
     return new TreeSet<>(nodeDevices.keySet());

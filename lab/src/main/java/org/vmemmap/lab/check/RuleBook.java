@@ -209,6 +209,11 @@ public final class RuleBook {
             "with another one its memory is never freed, and its name is never free again",
             "O(memory blocks)", "drivers/base/memory.c", "memory_block_release"),
         new Rule(
+            "small-object-held",
+            "of each kind of slab object there are as many as structures that hold one",
+            "one more is lost for good, one less is used after it was freed",
+            "O(slab objects + sections)", "mm/slub.c", "kfree"),
+        new Rule(
             "cma-counts",
             "totalcma_pages, each zone's cma_pages and nr_free_cma are what areas and lists have",
             "watermarks leave CMA pages out for those who may not use them",

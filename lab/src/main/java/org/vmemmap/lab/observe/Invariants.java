@@ -86,6 +86,7 @@ public final class Invariants {
     new PoolRules(kernel, tails, found).check();
     new DeviceRules(kernel, found).check();
     new RootRules(kernel, found).check();
+    new SlabRules(kernel, found).check();
     new TlbRules(kernel.mm(), found).check();
     return found.report();
   }

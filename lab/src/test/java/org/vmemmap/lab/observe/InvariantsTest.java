@@ -18,6 +18,7 @@ import org.vmemmap.machine.Mmu;
 import org.vmemmap.pagealloc.Gfp;
 import org.vmemmap.pagealloc.Placement;
 import org.vmemmap.sparse.MemoryBlock;
+import org.vmemmap.sparse.MemoryGroups;
 import org.vmemmap.types.ListHead;
 import org.vmemmap.types.Migratetype;
 import org.vmemmap.types.Mm;
@@ -115,6 +116,7 @@ class InvariantsTest {
             PoolRules.PAGE,
             PoolRules.ZONE,
             PoolRules.OPTIMISED,
+            SlabRules.HELD,
             TlbRules.FREED),
         report.checks().keySet());
     assertTrue(report.total() > 100_000, "total=" + report.total());
@@ -294,6 +296,20 @@ class InvariantsTest {
 
     assertEquals(List.of("memory-block-references pfn=0"), broken());
     kernel.hotplug().blocks().memoryBlockPut(block);
+    assertEquals(List.of(), broken());
+  }
+
+  /** A memory group comes, then an object that no group holds. Expect the number of objects. */
+  @Test
+  void check_smallObjectThatNobodyHolds_isCounted() {
+    MemoryGroups groups = kernel.hotplug().groups();
+    assertEquals(0, groups.memoryGroupRegisterStatic(0, 1));
+    assertEquals(List.of(), broken());
+
+    long lost = kernel.slab().kzalloc(64, -1, "memory_group_register");
+    assertEquals(List.of("small-object-held count=2"), broken());
+    kernel.slab().kfree(lost);
+    assertEquals(0, groups.memoryGroupUnregister(0));
     assertEquals(List.of(), broken());
   }
 
