@@ -2,6 +2,8 @@
 package org.vmemmap.lab.boot;
 
 import java.util.List;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 import org.vmemmap.arch.arm64.Arm64Config;
 import org.vmemmap.arch.arm64.Arm64Geometry;
 import org.vmemmap.arch.arm64.Arm64Hugetlbpage;
@@ -38,6 +40,7 @@ final class Arm64Platform implements Platform {
   private final Arm64PageTable format;
   private final Arm64Init init;
   private final KernelImage image;
+  private @Nullable Arm64Mmu arch;
 
   Arm64Platform(MachineSpec spec, Placement placement) {
     this.spec = spec;
@@ -94,6 +97,11 @@ final class Arm64Platform implements Platform {
   }
 
   @Override
+  public long maxPfn() {
+    return Objects.requireNonNull(arch, "not connected").maxPfn();
+  }
+
+  @Override
   public HugetlbArch hugetlbArch() {
     Arm64Hugetlbpage sizes = new Arm64Hugetlbpage(geometry);
     return new HugetlbArch() {
@@ -131,7 +139,7 @@ final class Arm64Platform implements Platform {
 
   @Override
   public void connect(Parts parts) {
-    Arm64Mmu arch =
+    Arm64Mmu mmu =
         new Arm64Mmu(
             parts.mm(),
             parts.pageAlloc(),
@@ -139,9 +147,10 @@ final class Arm64Platform implements Platform {
             parts.memoryHotplug(),
             format,
             init.memstartAddr());
-    arch.setMaxPfn(init.maxPfn());
-    parts.sparseVmemmap().setArch(arch);
-    parts.memoryHotplug().setArch(arch);
+    mmu.setMaxPfn(init.maxPfn());
+    parts.sparseVmemmap().setArch(mmu);
+    parts.memoryHotplug().setArch(mmu);
+    arch = mmu;
   }
 
   @Override

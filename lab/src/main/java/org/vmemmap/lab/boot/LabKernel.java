@@ -292,6 +292,11 @@ public final class LabKernel {
     return platform.processPageTables();
   }
 
+  /** {@code max_pfn}: the first pfn behind all memory, as the architecture keeps it. */
+  public long maxPfn() {
+    return platform.maxPfn();
+  }
+
   /** What was booted. */
   public MachineSpec spec() {
     return spec;

@@ -46,6 +46,9 @@ interface Platform {
     return List.of();
   }
 
+  /** {@code max_pfn}: what boot set, or memory that was added later has raised it to. */
+  long maxPfn();
+
   /** Sizes of hugepages. */
   HugetlbArch hugetlbArch();
 

@@ -2,7 +2,9 @@
 package org.vmemmap.lab.boot;
 
 import java.util.List;
+import java.util.Objects;
 import java.util.stream.LongStream;
+import org.jspecify.annotations.Nullable;
 import org.vmemmap.arch.powerpc.Hugetlbpage;
 import org.vmemmap.arch.powerpc.PowerpcArch;
 import org.vmemmap.arch.powerpc.PowerpcConfig;
@@ -26,6 +28,7 @@ final class PowerpcPlatform implements Platform {
   private final PowerpcGeometry geometry;
   private final boolean has16mPages;
   private final KernelImage image;
+  private @Nullable PowerpcArch arch;
 
   PowerpcPlatform(MachineSpec spec, Placement placement) {
     this.spec = spec;
@@ -76,6 +79,11 @@ final class PowerpcPlatform implements Platform {
     Machine machine = PowerpcArch.machine(geometry, bytes, 1);
     return new Mm(
         machine, geometry.pageTable(), spec.config(), image.image(spec.vmemmapBase()));
+  }
+
+  @Override
+  public long maxPfn() {
+    return Objects.requireNonNull(arch, "not connected").mem().maxPfn();
   }
 
   @Override
@@ -139,7 +147,7 @@ final class PowerpcPlatform implements Platform {
 
   @Override
   public void connect(Parts parts) {
-    PowerpcArch arch =
+    PowerpcArch made =
         new PowerpcArch(
             parts.mm(),
             geometry,
@@ -150,11 +158,13 @@ final class PowerpcPlatform implements Platform {
             parts.slab(),
             parts.sparseVmemmap(),
             parts.memoryHotplug());
-    arch.mem().setMaxPfn(maxPfn());
-    arch.connect();
+    made.mem().setMaxPfn(endOfRam());
+    made.connect();
+    arch = made;
   }
 
-  private long maxPfn() {
+  /** First pfn behind all RAM of boot. */
+  private long endOfRam() {
     return spec.ram().getLast().end() >>> geometry.pageShift();
   }
 
@@ -188,7 +198,7 @@ final class PowerpcPlatform implements Platform {
   @Override
   @Kernel(file = "arch/powerpc/mm/mem.c", symbol = "arch_zone_limits_init")
   public long[] archZoneLimitsInit() {
-    return geometry.archZoneLimitsInit(maxPfn());
+    return geometry.archZoneLimitsInit(endOfRam());
   }
 
   @Override

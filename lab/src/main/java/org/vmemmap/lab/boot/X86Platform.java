@@ -40,11 +40,14 @@ final class X86Platform implements Platform {
   private static final long SIZE_2M = 2 * MIB;
   private static final long SIZE_1G = 1024 * MIB;
 
+  private static final String NOT_CONNECTED = "not connected";
+
   private final MachineSpec spec;
   private final X86Geometry geometry;
   private final X86PageTable format;
   private final KernelImage image;
   private @Nullable X86MmPgtable processTables;
+  private @Nullable X86Init64 arch;
   private @Nullable E820 e820;
 
   X86Platform(MachineSpec spec, Placement placement) {
@@ -62,8 +65,13 @@ final class X86Platform implements Platform {
             (start, end) -> placement.kept(start >>> shift, end >>> shift));
   }
 
-  /** {@code max_pfn}: first pfn behind all RAM. */
-  private long maxPfn() {
+  @Override
+  public long maxPfn() {
+    return Objects.requireNonNull(arch, NOT_CONNECTED).maxPfn();
+  }
+
+  /** First pfn behind all RAM of boot. */
+  private long endOfRam() {
     return spec.ram().getLast().end() >>> format.pageShift();
   }
 
@@ -81,7 +89,7 @@ final class X86Platform implements Platform {
 
   @Override
   public long pgdAlloc() {
-    return Objects.requireNonNull(processTables, "not connected").pgdAlloc();
+    return Objects.requireNonNull(processTables, NOT_CONNECTED).pgdAlloc();
   }
 
   @Override
@@ -105,7 +113,7 @@ final class X86Platform implements Platform {
     Mm mm = parts.mm();
     X86MmPgtable mmPgtable = new X86MmPgtable(mm, parts.pageAlloc(), format);
     processTables = mmPgtable;
-    X86Init64 arch =
+    X86Init64 init64 =
         new X86Init64(
             mm,
             parts.pageAlloc(),
@@ -114,10 +122,11 @@ final class X86Platform implements Platform {
             format,
             mmPgtable,
             true);
-    arch.setMaxPfn(maxPfn());
-    parts.sparseVmemmap().setArch(arch);
-    parts.memoryHotplug().setArch(arch);
-    mm.pgtable().setSyncHook(arch);
+    init64.setMaxPfn(endOfRam());
+    parts.sparseVmemmap().setArch(init64);
+    parts.memoryHotplug().setArch(init64);
+    mm.pgtable().setSyncHook(init64);
+    arch = init64;
   }
 
   @Override
@@ -138,7 +147,7 @@ final class X86Platform implements Platform {
 
   @Override
   public long[] archZoneLimitsInit() {
-    return geometry.archZoneLimitsInit(maxPfn());
+    return geometry.archZoneLimitsInit(endOfRam());
   }
 
   @Override

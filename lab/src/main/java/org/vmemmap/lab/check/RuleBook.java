@@ -57,6 +57,12 @@ public final class RuleBook {
   /** A frame of a memmap that lies in the memory it describes, and is free. */
   public static final String ALTMAP = "altmap-not-free";
 
+  /** No page becomes surplus that could have been freed. */
+  public static final String FREE_FIRST = "free-hugepages-go-first";
+
+  /** The end of memory is where memory ends, and devices do not move it. */
+  public static final String MAX_PFN = "max-pfn";
+
   private static final String SPARSE_VMEMMAP = "mm/sparse-vmemmap.c";
   private static final String HUGETLB_VMEMMAP = "mm/hugetlb_vmemmap.c";
   private static final String HUGETLB = "mm/hugetlb.c";
@@ -194,6 +200,11 @@ public final class RuleBook {
             "a node that spans nothing goes offline, and one that spans another's memory does not",
             "O(zones)", "mm/memory_hotplug.c", "update_pgdat_span"),
         new Rule(
+            MAX_PFN,
+            "max_pfn never falls, no zone but a device's ends behind it; on x86 no device raises it",
+            "walkers of pfns stop there, and drivers decide by it whether they reach all memory",
+            "O(zones)", "arch/x86/mm/init_64.c", "add_pages"),
+        new Rule(
             "isolated-pageblocks",
             "at rest no zone counts pageblocks that somebody isolates",
             "as long as it does, nothing that is freed goes to a CPU's list",
@@ -285,6 +296,11 @@ public final class RuleBook {
             "an operation that returns an error leaves struct pages in use and counters as they were",
             "the caller will not undo what it was told did not happen",
             "O(pages in use), 2 x 19 ns", "mm/memory_hotplug.c", "__add_pages"),
+        new Rule(
+            FREE_FIRST,
+            "a write to nr_hugepages makes no page surplus while one is free that nobody was promised",
+            "a page that is free and surplus is in no pool that anybody asked for, and stays",
+            "O(free hugepages)", HUGETLB, "set_max_huge_pages"),
         new Rule(
             PANIC,
             "panic() is called by boot only",

@@ -43,7 +43,7 @@ public record Scenario(
               Stream.of(
                   "page", "boot", "pool", "replace", "dax", "dax-1g", "altmap", "part", "far",
                   "far-part", "beyond", "process", "gigantic", "cma", "cma-run", "demote",
-                  "surplus"),
+                  "surplus", "surplus-shrink"),
               MemoryScenarios.NAMES.stream())
           .toList();
 
@@ -105,6 +105,7 @@ public record Scenario(
       case "beyond" -> world.name().equals("powerpc-4K-radix");
       case "dax-1g" -> pc;
       case "process" -> pc && world.levels() == 4;
+      case "surplus-shrink" -> world.name().equals("x86-64-4");
       case "part", "far-part" -> world.hugepage() == PART_ALIGN;
       default -> true;
     };
@@ -145,6 +146,7 @@ public record Scenario(
           List.of(Step.write(POOL_1G, "2"), Step.write(DEMOTE_1G, "1")), true);
       case "surplus" -> make(name, "a process gets a hugepage beyond the pool", world, List.of(HVO),
           surplus(world), false);
+      case "surplus-shrink" -> shrink(name, "the pool shrinks while such a page is in use", world);
       default -> make(name, "a 1G page is made at boot, freed, made again", world,
           List.of(HVO, "hugepagesz=1G", "hugepages=1"),
           List.of(Step.write(POOL_1G, "0"), Step.write(POOL_1G, "1")), true);
@@ -170,6 +172,19 @@ public record Scenario(
         Step.write("/proc/sys/vm/nr_overcommit_hugepages", "1"),
         user(world, "map"),
         user(world, "unmap"));
+  }
+
+  /** The page beyond the pool is of node 0, so one of node 1 can be free beside it. */
+  private static Scenario shrink(String name, String about, World world) {
+    List<Step> steps = new ArrayList<>(surplus(world));
+    steps.addAll(
+        2,
+        List.of(
+            Step.write("/sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages", "1"),
+            Step.pool(0)));
+    MachineSpec spec = world.spec(2 * world.memoryForPool(), 2, List.of(), List.of());
+    return new Scenario(name, about, world, spec, steps, true, false, Selection.NONE)
+        .at(Series.at(Series.LAST));
   }
 
   private static Step user(World world, String does) {

@@ -364,6 +364,7 @@ final class Trial {
     arm(kernel.mm().machine());
     int bound = kernel.dax().bound().size();
     boolean moves = bench.moves(step);
+    Promises promises = new Promises(kernel, step);
     int rc = bench.run(step);
     trace(false);
     current = counter;
@@ -383,6 +384,7 @@ final class Trial {
         broke(RuleBook.STEP, "returns " + Errno.name(rc));
       }
     }
+    promises.kept(rc, this::broke);
     rest();
   }
 

@@ -9,9 +9,11 @@ import org.vmemmap.sparse.MemoryBlocks;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.PgData;
 import org.vmemmap.types.Zone;
+import org.vmemmap.types.ZoneType;
 
 /**
- * Pages that exist, by node and zone, memory blocks, and pageblocks that somebody isolates.
+ * Pages that exist, by node and zone, and their end; memory blocks, and pageblocks that somebody
+ * isolates.
  *
  * <pre>
  *   node_present_pages  =  sum of  present_pages  =  present_early_pages  +  online pages added later
@@ -22,6 +24,7 @@ final class PresentRules {
   static final String BLOCKS = "memory-block-references";
   static final String ISOLATED = "isolated-pageblocks";
   static final String SPAN = "node-span";
+  static final String MAX_PFN = "max-pfn";
 
   private final LabKernel kernel;
   private final Mm mm;
@@ -40,6 +43,7 @@ final class PresentRules {
       long present = 0;
       for (Zone zone : node.zones()) {
         present += zone.presentPages;
+        end(zone);
         found.equal(
             PRESENT,
             () -> "present pages of zone %s that boot did not find, against online ones,".formatted(zone),
@@ -59,6 +63,20 @@ final class PresentRules {
           node.nodePresentPages,
           present);
       span(node);
+    }
+  }
+
+  /** The memory of devices lies behind max_pfn where the architecture does not let it count. */
+  private void end(Zone zone) {
+    if (zone.idx() != ZoneType.ZONE_DEVICE && zone.spannedPages != 0) {
+      found.checked(MAX_PFN, 1);
+      if (zone.endPfn() > kernel.maxPfn()) {
+        found.violated(
+            MAX_PFN,
+            "pfn",
+            kernel.maxPfn(),
+            "is max_pfn, and zone %s ends at 0x%x".formatted(zone, zone.endPfn()));
+      }
     }
   }
 

@@ -93,6 +93,7 @@ class InvariantsTest {
             PresentRules.BLOCKS,
             PresentRules.ISOLATED,
             PresentRules.SPAN,
+            PresentRules.MAX_PFN,
             PageblockRules.TYPE,
             FrameRules.REFERENCES,
             FrameRules.OWNER,
@@ -287,6 +288,17 @@ class InvariantsTest {
     node.nodeSpannedPages -= start;
     node.nodeStartPfn = start;
     assertEquals(List.of(), broken());
+  }
+
+  /** The last zone, and its node, have one page more than there is memory. Expect max_pfn. */
+  @Test
+  void check_zoneEndsBehindMaxPfn_isFound() {
+    PgData node = mm.nodes().nodeData(0);
+    node.zone(ZoneType.ZONE_DMA32).spannedPages++;
+    node.nodeSpannedPages++;
+
+    assertEquals(List.of("max-pfn pfn=" + kernel.maxPfn()), broken());
+    assertEquals((512 * MIB) >>> 12, kernel.maxPfn());
   }
 
   /** A memory block is looked up and not given back. Expect its first pfn. */
