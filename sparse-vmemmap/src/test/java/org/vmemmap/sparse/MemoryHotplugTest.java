@@ -4,9 +4,13 @@ package org.vmemmap.sparse;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.mockito.Mockito.mock;
+import static org.mockito.Mockito.verify;
+import static org.mockito.Mockito.when;
 import static org.vmemmap.sparse.SmallMachine.DEVICE_PFN;
 import static org.vmemmap.sparse.SmallMachine.GIB;
 import static org.vmemmap.sparse.SmallMachine.MIB;
@@ -247,6 +251,34 @@ class MemoryHotplugTest {
     assertEquals(DEVICE_PFN, movable.zoneStartPfn);
     assertEquals((OTHER_SECTIONS + 1) * SECTION, movable.spannedPages);
     assertFalse(movable.contiguous);
+  }
+
+  /** Memory behind a zone without holes. Expect it to be taken for contiguous when it is online. */
+  @Test
+  void movePfnRangeToZone_contiguousZone_isLookedThroughAgain() {
+    assertEquals(0, m.hotplug.addPages(0, DEVICE_PFN, 2 * SECTION, PLAIN));
+    m.vmemmap.onlineMemSections(DEVICE_PFN, DEVICE_PFN + SECTION);
+    m.hotplug.movePfnRangeToZone(
+        movable, DEVICE_PFN, SECTION, null, Migratetype.MIGRATE_MOVABLE, false);
+    assertTrue(movable.contiguous);
+    // The second section is not online yet, so it counts as a hole.
+    m.hotplug.movePfnRangeToZone(
+        movable, DEVICE_PFN + SECTION, SECTION, null, Migratetype.MIGRATE_MOVABLE, false);
+    assertFalse(movable.contiguous);
+  }
+
+  /** A pfn in a section with a device. Expect the reference on the device to be given back. */
+  @Test
+  void pfnToOnlinePage_deviceFound_isGivenBack() {
+    addOnline(movable, DEVICE_PFN, SECTION);
+    m.mm.mmzone().section(DEV).sectionMemMap |= Mmzone.SECTION_TAINT_ZONE_DEVICE;
+    DevPagemapLookup devices = mock(DevPagemapLookup.class);
+    DevPagemap pgmap = new DevPagemap(0);
+    when(devices.getDevPagemap(DEVICE_PFN)).thenReturn(pgmap);
+    m.hotplug.setDevPagemapLookup(devices);
+    assertNull(m.hotplug.pfnToOnlinePage(DEVICE_PFN));
+    verify(devices).putDevPagemap(pgmap);
+    assertNotNull(m.hotplug.pfnToOnlinePage(DEVICE_PFN + 1));
   }
 
   /** A device that starts and ends inside sections. Expect the taint on both, not between. */

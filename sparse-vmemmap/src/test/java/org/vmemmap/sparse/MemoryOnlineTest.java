@@ -4,6 +4,7 @@ package org.vmemmap.sparse;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.vmemmap.sparse.HotplugMachine.BLOCK;
 import static org.vmemmap.sparse.HotplugMachine.PFN;
@@ -25,7 +26,9 @@ import org.vmemmap.pagealloc.MigrationTarget;
 import org.vmemmap.pagealloc.PageMigration;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Folio;
+import org.vmemmap.types.KernelBug;
 import org.vmemmap.types.ListHead;
+import org.vmemmap.types.MemSection;
 import org.vmemmap.types.Owner;
 import org.vmemmap.types.Page;
 import org.vmemmap.types.PageFlags;
@@ -583,7 +586,7 @@ class MemoryOnlineTest {
     assertEquals(-Errno.EINVAL, k.write(0, "offline"));
 
     assertEquals(List.of("offline failed: memory holes"), why);
-    assertEquals(SECTION, k.m.pageAlloc.nrFreePages(movable));
+    assertEquals(SECTION, movable.nrFreePages);
   }
 
   /** The last page says another zone. Expect the warning and -EINVAL. */
@@ -727,6 +730,89 @@ class MemoryOnlineTest {
     assertEquals(0, keeps.remove(0, 1));
     assertFalse(keeps.m.memblock.memblockIsMemory(START));
     keeps.assertQuiet();
+  }
+
+  /** A freed page waits on its CPU's list, in a zone that has lists of its own. */
+  private void assertListsPerCpu() {
+    k.drain();
+    long free = movable.nrFreePages;
+    k.m.pageAlloc.freePages(taken(0, Gfp.HIGHUSER_MOVABLE), 0);
+    assertTrue(movable.nrFreePages < free);
+    k.drain();
+    assertEquals(free, movable.nrFreePages);
+  }
+
+  /** A zone gets its first pages. Expect it to have lists for each CPU. */
+  @Test
+  void onlinePages_emptyZone_getsListsForEachCpu() {
+    online();
+    assertListsPerCpu();
+  }
+
+  /** Of two blocks of a zone one goes, and the other is refused. Expect lists for each CPU again. */
+  @Test
+  void offlinePages_doneOrRefused_turnsListsOnAgain() {
+    assertEquals(0, k.add(0, 2, MHP_NONE));
+    assertEquals(0, k.write(0, "online_movable"));
+    assertEquals(0, k.write(1, "online_movable"));
+    assertEquals(0, k.write(1, "offline"));
+    assertListsPerCpu();
+
+    k.h
+        .blocks()
+        .registerMemoryNotifier(
+            (action, arg) ->
+                action == MemoryBlock.MEM_GOING_OFFLINE
+                    ? NotifierChain.NOTIFY_BAD
+                    : NotifierChain.NOTIFY_OK);
+    assertEquals(-Errno.EPERM, k.write(0, "offline"));
+    assertListsPerCpu();
+  }
+
+  /** The memmap of a block takes a whole section. Expect that to be online, and its pages marked. */
+  @Test
+  void mhpInitMemmapOnMemory_wholeSection_isOnline() {
+    assertEquals(0, k.add(0, 2, MHP_NONE));
+    k.h.locks().memHotplugBegin();
+    MemSection first = k.m.mm.mmzone().section(PFN / SECTION);
+    MemSection second = k.m.mm.mmzone().section(PFN / SECTION + 1);
+    long pages = SECTION + k.m.mm.mmzone().pageblockNrPages();
+
+    assertEquals(0, k.h.online().mhpInitMemmapOnMemory(PFN, pages, movable));
+
+    assertTrue(k.m.mm.mmzone().onlineSection(first));
+    assertFalse(k.m.mm.mmzone().onlineSection(second));
+    assertTrue(selfHosted(PFN + pages - 1));
+    assertFalse(k.m.mm.flags().hasType(k.page(PFN), PageFlags.PGTY_OFFLINE));
+
+    k.h.online().mhpDeinitMemmapOnMemory(PFN, pages);
+    assertFalse(k.m.mm.mmzone().onlineSection(first));
+    assertTrue(movable.isEmpty());
+    k.h.locks().memHotplugDone();
+  }
+
+  private boolean selfHosted(long pfn) {
+    return k.m.mm.flags().test(k.page(pfn), PageFlags.PG_VMEMMAP_SELF_HOSTED);
+  }
+
+  /** No memory for the shadow of a memmap in its block. Expect -ENOMEM, and nothing in the zone. */
+  @Test
+  void mhpInitMemmapOnMemory_noShadow_isRefused() {
+    assertEquals(0, k.add(0, 1, MHP_NONE));
+    k.h.locks().memHotplugBegin();
+    k.m.machine.faults().failNth(1, "kasan_add_zero_shadow"::equals);
+    long pages = k.m.mm.mmzone().pageblockNrPages();
+    assertEquals(-Errno.ENOMEM, k.h.online().mhpInitMemmapOnMemory(PFN, pages, movable));
+    assertTrue(movable.isEmpty());
+    k.h.locks().memHotplugDone();
+  }
+
+  /** Both ways without the lock. Expect a BUG. */
+  @Test
+  void onlinePages_withoutTheLock_isABug() {
+    assertEquals(0, k.add(0, 1, MHP_NONE));
+    assertThrows(
+        KernelBug.class, () -> k.h.online().onlinePages(PFN, SECTION, movable, null));
   }
 
   /** A zone gets its first pages, and loses its last. Expect zonelists with and without it. */

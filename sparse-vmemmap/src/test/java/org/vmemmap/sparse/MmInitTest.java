@@ -480,6 +480,35 @@ class MmInitTest {
     verify(debug.pageAlloc).setPageCheckingEnabled(true);
   }
 
+  /** Each option is turned on and off again. Expect no page checks. */
+  @Test
+  void memDebugging_offAfterOn_isOff() {
+    MmInitBench bench = MmInitBench.debian(SECTION_8).early();
+    for (String value : List.of("1", "0")) {
+      assertEquals(0, bench.mmInit.earlyInitOnAlloc(value));
+      assertEquals(0, bench.mmInit.earlyInitOnFree(value));
+      assertEquals(0, bench.mmInit.earlyCheckPages(value));
+      assertEquals(0, bench.mmInit.earlyPagePoisonParam(value));
+      assertEquals(0, bench.mmInit.earlyDebugPagealloc(value));
+    }
+    bench.mmInit.mmCoreInit();
+    verify(bench.pageAlloc, never()).setPageCheckingEnabled(anyBoolean());
+  }
+
+  /** page_poison=1 with init_on_free=1 alone, and with neither. Expect the line for the first. */
+  @Test
+  void memDebugging_pagePoisonAndInitOnFree_saysWhichWins() {
+    for (String onFree : List.of("0", "1")) {
+      MmInitBench bench = MmInitBench.debian(SECTION_8).early();
+      bench.mmInit.earlyInitOnAlloc("0");
+      bench.mmInit.earlyInitOnFree(onFree);
+      bench.mmInit.earlyPagePoisonParam("1");
+      bench.mmInit.mmCoreInit();
+      long said = bench.log().stream().filter(line -> line.contains("PAGE_POISONING")).count();
+      assertEquals(Long.parseLong(onFree), said);
+    }
+  }
+
   /** Words that are neither yes nor no. Expect -EINVAL and the default. */
   @Test
   void memDebugging_badWords_areInvalid() {
