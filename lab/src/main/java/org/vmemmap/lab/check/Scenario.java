@@ -6,11 +6,8 @@ import java.util.List;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.vmemmap.lab.boot.BadInput;
-import org.vmemmap.lab.boot.DaxOption;
 import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.boot.MachineSpec;
-import org.vmemmap.lab.boot.MemoryRanges.Kind;
-import org.vmemmap.lab.boot.MemoryRanges;
 import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.lab.boot.Sizes;
 import org.vmemmap.pagealloc.Placement;
@@ -37,34 +34,27 @@ public record Scenario(
     boolean strict,
     boolean failBoot,
     Selection failing) {
+  private static final List<String> PAGES_1G =
+      List.of("gigantic", "cma", "cma-run", "demote");
+
   /** Names of the standard scenarios, {@link MemoryScenarios#NAMES} last. */
   public static final List<String> NAMES =
-      Stream.concat(
-              Stream.of(
-                  "page", "boot", "pool", "replace", "dax", "dax-1g", "altmap", "part", "far",
-                  "far-part", "beyond", "process", "gigantic", "cma", "cma-run", "demote",
-                  "surplus", "surplus-shrink"),
-              MemoryScenarios.NAMES.stream())
+      Stream.of(
+              List.of("page", "boot", "pool", "replace"),
+              DeviceScenarios.NAMES,
+              PAGES_1G,
+              List.of("surplus", "surplus-shrink"),
+              MemoryScenarios.NAMES)
+          .flatMap(List::stream)
           .toList();
 
   private static final String HVO = "hugetlb_free_vmemmap=on";
   private static final String POOL_1G =
       "/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages";
   private static final String DEMOTE_1G = "/sys/kernel/mm/hugepages/hugepages-1048576kB/demote";
+
   private static final long GIGANTIC_MEM = 2176L << 20;
   private static final long MORE_THAN_OUTSIDE = 560;
-  private static final long GIB = 1L << 30;
-  private static final long PART = 64L << 20;
-  private static final long PART_ALIGN = 2L << 20;
-
-  /** Far enough for a section root and a table of the memmap's that boot did not make. */
-  private static final long FAR = 80L << 30;
-
-  /** So far that the memmap of radix with 4K pages has an entry of its own in the top table. */
-  private static final long BEYOND = 32L << 40;
-
-  /** The same on x86-64 with 4 levels, with small struct pages, too. */
-  private static final long NEXT_TOP = 40L << 40;
 
   /** Copies the list. */
   public Scenario {
@@ -75,6 +65,9 @@ public record Scenario(
   public static List<Scenario> standard(String name, List<World> worlds) {
     if (MemoryScenarios.NAMES.contains(name)) {
       return MemoryScenarios.standard(name, worlds);
+    }
+    if (DeviceScenarios.NAMES.contains(name)) {
+      return DeviceScenarios.standard(name, worlds);
     }
     if (!NAMES.contains(name)) {
       throw new BadInput("check sweep " + name + ": wanted one of " + String.join(", ", NAMES));
@@ -92,23 +85,15 @@ public record Scenario(
   }
 
   private static boolean has1gPages(String name) {
-    return List.of("gigantic", "cma", "cma-run", "demote").contains(name);
+    return PAGES_1G.contains(name);
   }
 
   /** True when a machine of this kind can do what the scenario does. */
   private static boolean has(String name, World world) {
-    boolean pc = world.profile() == null;
-    if (has1gPages(name)) {
-      return pc || world.name().startsWith("arm64-4K");
-    }
-    return switch (name) {
-      case "beyond" -> world.name().equals("powerpc-4K-radix");
-      case "dax-1g" -> pc;
-      case "process" -> pc && world.levels() == 4;
-      case "surplus-shrink" -> world.name().equals("x86-64-4");
-      case "part", "far-part" -> world.hugepage() == PART_ALIGN;
-      default -> true;
-    };
+    boolean has1g = world.profile() == null || world.name().startsWith("arm64-4K");
+    return has1gPages(name)
+        ? has1g
+        : !name.equals("surplus-shrink") || world.name().equals("x86-64-4");
   }
 
   private static Scenario standard(String name, World world) {
@@ -121,20 +106,6 @@ public record Scenario(
           List.of(Step.pool(4), Step.pool(0), Step.pool(3), Step.pool(1)), false);
       case "replace" -> make(name, "a free hugepage is replaced, twice", world, List.of(),
           replace(world), false);
-      case "dax" -> device(name, "a device is bound, unbound, bound", world,
-          world.device(), 0);
-      case "dax-1g" -> device(name, "a compound page that takes several sections", world,
-          new DaxOption(GIB, GIB, false, false, 0), 0);
-      case "altmap" -> device(name, "a device keeps its memmap itself", world,
-          pmem(world.device(), true), 0);
-      case "part" -> device(name, "a device smaller than a section", world,
-          new DaxOption(PART, PART_ALIGN, false, world.device().pmem(), 0), 0);
-      case "far" -> device(name, "a device that needs roots and tables of its own", world,
-          pmem(world.device(), false), FAR);
-      case "far-part" -> device(name, "one that begins inside of a compound page", world,
-          new DaxOption(PART, PART_ALIGN, false, true, 0), FAR + PART_ALIGN);
-      case "beyond" -> beyond(name, "devices behind all page tables, two in a leaf", world);
-      case "process" -> process(name, "a process needs a new entry in its own top table", world);
       case "cma" -> make(name, "boot with a CMA area that is too small", world,
           List.of(HVO, "hugetlb_cma=1G", "hugetlb_cma_only=1", "hugepagesz=1G", "hugepages=2"),
           List.of(), true);
@@ -198,74 +169,6 @@ public record Scenario(
         Step.pool(2),
         user(world, "map"),
         Step.write(POOL_1G, "1"));
-  }
-
-  private static DaxOption pmem(DaxOption device, boolean mapDev) {
-    return new DaxOption(device.size(), device.align(), mapDev, true, 0);
-  }
-
-  /** A device is bound, unbound and bound again; at {@code at}, or behind RAM when that is 0. */
-  private static Scenario device(
-      String name, String about, World world, DaxOption device, long at) {
-    MachineSpec spec = world.spec(world.memory(), 1, List.of(device), List.of(HVO));
-    Ram behind = device.pmem() ? spec.pmem().getFirst() : spec.softReserved().getFirst();
-    Ram range = at == 0 ? new Ram(behind.start(), behind.start() + device.size(), 0)
-        : new Ram(at, at + device.size(), 0);
-    if (at != 0) {
-      MemoryRanges memory =
-          spec.memory().with(Kind.SOFT_RESERVED, List.of()).with(Kind.PMEM, List.of(range));
-      spec = world.spec(memory, List.of(HVO));
-    }
-    Step bind = bind(range, device.align(), device.mapDev() ? "dev" : "mem");
-    List<Step> steps = List.of(bind, new Step("unbind", start(range)), bind);
-    return new Scenario(name, about, world, spec, steps, true, false, Selection.NONE)
-        .at(Series.at(Series.LAST));
-  }
-
-  /**
-   * Of two devices under one leaf of memmap the first has compound pages, so the second finds a table
-   * and takes base pages. When both are gone, so are the tables, and one comes with an altmap.
-   */
-  private static Scenario beyond(String name, String about, World world) {
-    MachineSpec bare = world.spec(world.memory(), 1, List.of(), List.of(HVO));
-    Ram first = new Ram(BEYOND, BEYOND + PART, 0);
-    Ram second = new Ram(BEYOND + PART, BEYOND + 2 * PART, 0);
-    MemoryRanges memory = bare.memory().with(Kind.PMEM, List.of(first, second));
-    List<Step> steps =
-        List.of(
-            bind(first, PART_ALIGN, "mem"),
-            bind(second, bare.profile().pageSize(), "mem"),
-            new Step("unbind", start(second)),
-            new Step("unbind", start(first)),
-            bind(first, PART_ALIGN, "dev"));
-    MachineSpec spec = world.spec(memory, List.of(HVO));
-    return new Scenario(name, about, world, spec, steps, true, false, Selection.NONE)
-        .at(Series.at(Series.LAST));
-  }
-
-  /** Devices so far away that their memmap has a top-level entry of its own, of one kind each. */
-  private static Scenario process(String name, String about, World world) {
-    MachineSpec bare = world.spec(world.memory(), 1, List.of(), List.of(HVO));
-    Ram range = new Ram(NEXT_TOP, NEXT_TOP + 2 * PART, 0);
-    MemoryRanges memory = bare.memory().with(Kind.PMEM, List.of(range));
-    List<Step> steps =
-        List.of(
-            new Step("process", "1"),
-            bind(range, PART_ALIGN, "mem"),
-            new Step("unbind", start(range)),
-            bind(range, bare.profile().pageSize(), "mem"));
-    return new Scenario(
-            name, about, world, world.spec(memory, List.of(HVO)), steps, true, false, Selection.NONE)
-        .at(Series.at(Series.LAST));
-  }
-
-  private static Step bind(Ram range, long align, String map) {
-    return new Step(
-        "bind", start(range) + " " + Sizes.text(range.size()) + " " + Sizes.text(align) + " " + map);
-  }
-
-  private static String start(Ram range) {
-    return "0x" + Long.toHexString(range.start());
   }
 
   private static Scenario make(
