@@ -15,13 +15,17 @@ final class DeviceScenarios {
   /** Their names. */
   static final List<String> NAMES =
       List.of(
-          "dax", "dax-1g", "altmap", "part", "far", "far-part", "beyond", "process");
+          "dax", "dax-1g", "altmap", "part", "far", "far-part", "beyond", "process", "neighbours",
+          "beside-ram");
 
   private static final List<String> HVO = List.of("hugetlb_free_vmemmap=on");
   private static final long MIB = 1L << 20;
   private static final long GIB = 1L << 30;
   private static final long PART = 64 * MIB;
   private static final long PART_ALIGN = 2 * MIB;
+
+  /** What persistent memory on powerpc is aligned to, wherever that is inside of a section. */
+  private static final long STEP = 16 * MIB;
 
   /** Far enough for a section root and a table of the memmap's that boot did not make. */
   private static final long FAR = 80L << 30;
@@ -49,6 +53,8 @@ final class DeviceScenarios {
       case "dax-1g" -> pc;
       case "process" -> pc && world.levels() == 4;
       case "part", "far-part" -> world.hugepage() == PART_ALIGN;
+      case "neighbours" -> world.name().equals("powerpc-64K-radix");
+      case "beside-ram" -> pc && world.levels() == 4;
       default -> true;
     };
   }
@@ -75,6 +81,9 @@ final class DeviceScenarios {
               new DaxOption(PART, PART_ALIGN, false, true, 0), FAR + PART_ALIGN);
       case "beyond" -> beyond(name, "devices behind all page tables, two in a leaf", world);
       case "process" -> process(name, "a process needs a new entry in its own top table", world);
+      case "neighbours" ->
+          neighbours(name, "two devices that keep their memmap share a page of it", world);
+      case "beside-ram" -> besideRam(name, "a device begins in the section that RAM ends in", world);
       default -> device(name, "a device is bound, unbound, bound", world, world.device(), 0);
     };
   }
@@ -128,6 +137,48 @@ final class DeviceScenarios {
             unbind(range),
             bind(range, bare(world).profile().pageSize(), "mem"));
     return make(name, about, world, with(world, Kind.PMEM, range), steps);
+  }
+
+  /**
+   * Where a page of memmap describes 64 MiB, the second device begins inside of one. Each comes
+   * first once, and goes first.
+   *
+   * <pre>
+   *   pages of memmap   |       0       |       1       |       2       |
+   *   devices           |#### first ########|#### second ########|
+   * </pre>
+   */
+  private static Scenario neighbours(String name, String about, World world) {
+    Ram first = new Ram(FAR, FAR + PART + STEP, 0);
+    Ram second = new Ram(first.end(), first.end() + PART + STEP, 0);
+    long align = bare(world).profile().pageSize();
+    List<Step> steps =
+        List.of(
+            bind(second, align, "dev"),
+            bind(first, align, "dev"),
+            unbind(second),
+            bind(second, align, "dev"),
+            unbind(first),
+            unbind(second));
+    return make(name, about, world, with(world, Kind.PMEM, first, second), steps);
+  }
+
+  /**
+   * The section that RAM ends in has all its memmap from boot, the next one has none.
+   *
+   * <pre>
+   *   sections   |       0       |       1       |       2       |
+   *   memory     |######## RAM #########|###### device #######|
+   * </pre>
+   */
+  private static Scenario besideRam(String name, String about, World world) {
+    long section = 1L << bare(world).config().sectionSizeBits();
+    long border = section + section / 2;
+    MachineSpec spec = world.spec(border, 1, List.of(), HVO);
+    Ram range = new Ram(border, 3 * section, 0);
+    MemoryRanges memory = spec.memory().with(Kind.SOFT_RESERVED, List.of(range));
+    Step bind = bind(range, PART_ALIGN, "mem");
+    return make(name, about, world, world.spec(memory, HVO), List.of(bind, unbind(range), bind));
   }
 
   private static MachineSpec bare(World world) {

@@ -14,10 +14,13 @@ import org.vmemmap.hugetlb.HugetlbPageFlag;
 import org.vmemmap.lab.boot.DaxOption;
 import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.boot.MachineSpecs;
+import org.vmemmap.lab.check.Scenario;
+import org.vmemmap.lab.check.World;
 import org.vmemmap.pagealloc.Placement;
 import org.vmemmap.types.Folio;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.Mmzone;
+import org.vmemmap.types.Series;
 
 /** The rules of pools, devices and processes, each broken by hand on a machine that keeps them. */
 class PoolAndDeviceRulesTest {
@@ -139,6 +142,20 @@ class PoolAndDeviceRulesTest {
   void check_structPageNotInitialised_isFound() {
     poke(reader.paddr(reader.address(device() + 127)), 0);
     assertTrue(broken().contains(DeviceRules.PREDICATE), () -> broken().toString());
+  }
+
+  /** A device begins in the section that RAM ends in, and a tail there is in no zone of devices. */
+  @Test
+  void check_tailInABootSectionNotInitialised_isFound() {
+    LabKernel other =
+        Scenario.standard("beside-ram", List.of(World.of("x86-64-4"))).getFirst()
+            .run(Series.at(Series.LAST), each -> {});
+    assertEquals(List.of(), Invariants.check(other).violations());
+    MemmapReader memmap = new MemmapReader(other.mm());
+    long tail = other.dax().bound().getFirst().dataPfn() + 511;
+    other.mm().machine().memory().setLong(memmap.paddr(memmap.address(tail)), 0);
+    assertEquals(
+        DeviceRules.PREDICATE, Invariants.check(other).violations().getFirst().rule());
   }
 
   /** The first page of a device names another pgmap. Expect it. */

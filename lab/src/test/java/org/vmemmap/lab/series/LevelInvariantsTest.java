@@ -77,7 +77,7 @@ class LevelInvariantsTest {
       IntStream levels = IntStream.rangeClosed(0, Series.LAST);
       return Stream.concat(levels.mapToObj(Integer::toString), Series.RELEASED.stream());
     }
-    boolean dax = List.of("dax", "dax-1g", "far", "part", "process").contains(scenario.name());
+    boolean dax = List.of("beside-ram", "dax", "dax-1g", "far", "part", "process").contains(scenario.name());
     if (!scenario.world().name().equals(PC)) {
       return dax ? Stream.of("0", "34", "37", "49") : Stream.of("49");
     }
