@@ -18,9 +18,10 @@ public final class MemoryScenarios {
   /** Their names. */
   public static final List<String> NAMES =
       List.of(
-          "dimm", "dimm-node", "dimm-on-memory", "dimm-pool", "kmem", "kmem-on-memory", "kmem-ranges",
-          "lmbs");
+          "dimm", "dimm-node", "dimm-on-memory", "dimm-pool", "dimm-surplus", "dimm-stays", "kmem",
+          "kmem-on-memory", "kmem-ranges", "lmbs");
 
+  private static final List<String> POOLS = List.of("dimm-pool", "dimm-surplus");
   private static final String ON = "memory_hotplug.memmap_on_memory=on";
   private static final String DEVICE = "/sys/bus/dax/devices/dax0.0/";
   private static final long GIB = 1L << 30;
@@ -56,6 +57,9 @@ public final class MemoryScenarios {
           dimm(name, "the module's blocks host their memmap", world, 2, 0);
       case "dimm-pool" ->
           dimm(name, "hugepages are in the module, one in use, when it goes", world, 1, 0);
+      case "dimm-surplus" ->
+          dimm(name, "a page beyond the pool is freed in the module that goes", world, 1, 0);
+      case "dimm-stays" -> dimmStays(name, "a node keeps a module that is offline", world);
       case "kmem" ->
           kmem(name, "device memory becomes System RAM and comes back", world);
       case "kmem-on-memory" -> kmem(name, "the same with the memmap inside", world);
@@ -68,7 +72,7 @@ public final class MemoryScenarios {
   private static List<String> cmdline(String name) {
     return name.endsWith("-on-memory")
         ? List.of(ON)
-        : name.equals("dimm-pool") ? List.of("hugetlb_free_vmemmap=on") : List.of();
+        : POOLS.contains(name) ? List.of("hugetlb_free_vmemmap=on") : List.of();
   }
 
   /** A machine with room for some memory blocks that nobody knows of at boot. */
@@ -86,18 +90,46 @@ public final class MemoryScenarios {
     MachineSpec spec = withRoom(bare(name, world), blocks, node);
     Ram room = spec.deviceMemory().getFirst();
     List<Step> steps = new ArrayList<>();
-    boolean pool = name.equals("dimm-pool");
     steps.add(new Step("dimm", hex(room.start()) + " " + hex(room.size()) + " " + node));
     for (String state : List.of("online_movable", "offline")) {
       for (int i = 0; i < blocks; i++) {
         steps.add(block(spec, room, i, state));
       }
-      if (pool && state.equals("online_movable")) {
-        steps.add(Step.pool(2));
-        steps.add(new Step("map", hex(world.hugepage())));
+      if (state.equals("online_movable")) {
+        steps.addAll(users(name, world));
       }
     }
     steps.add(new Step("eject", hex(room.start())));
+    return make(name, about, world, spec, steps);
+  }
+
+  /** Hugepages come, all in the module: what is movable is allocated there first. */
+  private static List<Step> users(String name, World world) {
+    Step map = new Step("map", hex(world.hugepage()));
+    return switch (name) {
+      case "dimm-pool" -> List.of(Step.pool(2), map);
+      case "dimm-surplus" ->
+          List.of(
+              Step.write("/proc/sys/vm/nr_overcommit_hugepages", "1"),
+              map,
+              new Step("unmap", hex(world.hugepage())));
+      default -> List.of();
+    };
+  }
+
+  /** Of two modules that bring a node one is used and goes, then the other. */
+  private static Scenario dimmStays(String name, String about, World world) {
+    MachineSpec spec = withRoom(bare(name, world), 2, 1);
+    Ram room = spec.deviceMemory().getFirst();
+    long size = spec.memoryBlockSize();
+    List<Long> modules = List.of(room.start(), room.start() + size);
+    List<Step> steps = new ArrayList<>();
+    modules.forEach(module -> steps.add(new Step("dimm", hex(module) + " " + hex(size) + " 1")));
+    for (int i = 0; i < modules.size(); i++) {
+      steps.add(block(spec, room, i, "online_movable"));
+      steps.add(block(spec, room, i, "offline"));
+      steps.add(new Step("eject", hex(modules.get(i))));
+    }
     return make(name, about, world, spec, steps);
   }
 
