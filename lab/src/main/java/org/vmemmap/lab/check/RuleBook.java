@@ -226,7 +226,7 @@ public final class RuleBook {
             "O(slab objects + sections)", "mm/slub.c", "kfree"),
         new Rule(
             "cma-counts",
-            "totalcma_pages, each zone's cma_pages and nr_free_cma are what areas and lists have",
+            "totalcma_pages, each zone's cma_pages and nr_free_cma are what areas and lists have, a failed area none",
             "watermarks leave CMA pages out for those who may not use them",
             "O(pageblocks of areas), 120 ns", CMA, "cma_activate_area"),
         new Rule(

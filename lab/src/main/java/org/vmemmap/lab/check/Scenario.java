@@ -8,6 +8,7 @@ import java.util.stream.Stream;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.boot.MachineSpec;
+import org.vmemmap.lab.boot.MemoryRanges.Kind;
 import org.vmemmap.lab.boot.Ram;
 import org.vmemmap.lab.boot.Sizes;
 import org.vmemmap.pagealloc.Placement;
@@ -35,7 +36,7 @@ public record Scenario(
     boolean failBoot,
     Selection failing) {
   private static final List<String> PAGES_1G =
-      List.of("gigantic", "cma", "cma-run", "demote");
+      List.of("gigantic", "cma", "cma-nodes", "cma-run", "demote");
 
   /** Names of the standard scenarios, {@link MemoryScenarios#NAMES} last. */
   public static final List<String> NAMES =
@@ -52,6 +53,13 @@ public record Scenario(
   private static final String POOL_1G =
       "/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages";
   private static final String DEMOTE_1G = "/sys/kernel/mm/hugepages/hugepages-1048576kB/demote";
+  private static final long GIB = 1L << 30;
+
+  /** Where a PC goes on with what does not fit below the addresses of its devices. */
+  private static final long BEHIND_HOLE = 4 * GIB;
+
+  /** For what boot allocates at the end of a node, behind an aligned GiB. */
+  private static final long ROOM = 128L << 20;
 
   private static final long GIGANTIC_MEM = 2176L << 20;
   private static final long MORE_THAN_OUTSIDE = 560;
@@ -90,10 +98,12 @@ public record Scenario(
 
   /** True when a machine of this kind can do what the scenario does. */
   private static boolean has(String name, World world) {
-    boolean has1g = world.profile() == null || world.name().startsWith("arm64-4K");
-    return has1gPages(name)
-        ? has1g
-        : !name.equals("surplus-shrink") || world.name().equals("x86-64-4");
+    boolean pc = world.profile() == null;
+    return switch (name) {
+      case "cma-nodes" -> pc;
+      case "surplus-shrink" -> world.name().equals("x86-64-4");
+      default -> !has1gPages(name) || pc || world.name().startsWith("arm64-4K");
+    };
   }
 
   private static Scenario standard(String name, World world) {
@@ -109,6 +119,7 @@ public record Scenario(
       case "cma" -> make(name, "boot with a CMA area that is too small", world,
           List.of(HVO, "hugetlb_cma=1G", "hugetlb_cma_only=1", "hugepagesz=1G", "hugepages=2"),
           List.of(), true);
+      case "cma-nodes" -> cmaNodes(name, "boot with a CMA area on each of two nodes", world);
       case "cma-run" -> make(name, "hugepages move out of an area for a 1G page", world,
           List.of("hugetlb_cma=1G", "hugepagesz=1G"),
           intoTheArea(world), false);
@@ -160,6 +171,18 @@ public record Scenario(
 
   private static Step user(World world, String does) {
     return new Step(does, "0x" + Long.toHexString(world.hugepage()));
+  }
+
+  /** When one area fails, the other one is there all the same. */
+  private static Scenario cmaNodes(String name, String about, World world) {
+    List<String> cmdline =
+        List.of(HVO, "hugetlb_cma=0:1G,1:1G", "hugetlb_cma_only=1", "hugepagesz=1G", "hugepages=2");
+    MachineSpec one = world.spec(GIGANTIC_MEM, 1, List.of(), cmdline);
+    List<Ram> ram = new ArrayList<>(one.ram());
+    ram.add(new Ram(BEHIND_HOLE, BEHIND_HOLE + GIB + ROOM, 1));
+    MachineSpec spec = world.spec(one.memory().with(Kind.RAM, ram), cmdline);
+    return new Scenario(name, about, world, spec, List.of(), true, true, Selection.NONE)
+        .at(Series.at(Series.LAST));
   }
 
   /** So many hugepages that the last ones lie in the area; of these two stay, one of them in use. */

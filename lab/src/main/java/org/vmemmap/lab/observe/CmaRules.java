@@ -42,6 +42,9 @@ final class CmaRules {
       area.ranges().forEach(range -> pageblocks(range, blocks));
       if (area.activated()) {
         bitmap(area);
+      } else {
+        found.equal(
+            COUNTS, "pages of area %s, which is not active,".formatted(area.name()), area.count(), 0);
       }
     }
     found.equal(

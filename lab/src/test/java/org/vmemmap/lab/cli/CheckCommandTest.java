@@ -87,9 +87,9 @@ class CheckCommandTest {
     refused("check fly: wanted sweep, races, random, omissions, run or --list", "check", "fly");
     refused(
         "check sweep zoo: wanted one of page, boot, pool, replace, dax, dax-1g, altmap, part, far, far-part, beyond,"
-            + " process, neighbours, beside-ram, gigantic, cma, cma-run, demote, surplus, surplus-shrink, dimm,"
-            + " dimm-node, dimm-on-memory, dimm-pool, dimm-surplus, dimm-stays, kmem, kmem-on-memory,"
-            + " kmem-ranges, lmbs",
+            + " process, neighbours, beside-ram, gigantic, cma, cma-nodes, cma-run, demote, surplus,"
+            + " surplus-shrink, dimm, dimm-node, dimm-on-memory, dimm-pool, dimm-surplus, dimm-stays, kmem,"
+            + " kmem-on-memory, kmem-ranges, lmbs",
         "check", "sweep", "zoo", "--world", "x86-64-4");
     refused(
         "--fail 2: wanted a number from 4 to 1000000",

@@ -45,6 +45,10 @@ class CmaRulesTest {
         .collect(Collectors.toSet());
   }
 
+  private CmaArea area() {
+    return kernel.cma().areas().getFirst();
+  }
+
   private String file(String path) {
     return String.valueOf(kernel.read(path));
   }
@@ -76,7 +80,7 @@ class CmaRulesTest {
   /** A zone counts a page too much; a free block says it is no CMA block. Expect the rule. */
   @Test
   void check_countsOfCma_areRecounted() {
-    CmaArea area = kernel.cma().areas().getFirst();
+    CmaArea area = area();
     long pfn = area.ranges().getFirst().basePfn();
     Page page = kernel.mm().model().pfnToPage(pfn);
     Zone zone = kernel.mm().inline().pageZone(page);
@@ -87,10 +91,21 @@ class CmaRulesTest {
     assertEquals(Set.of("cma-counts", "pageblock-type"), broken());
   }
 
+  /** An area is declared too late to be activated, and has pages all the same. Expect the rule. */
+  @Test
+  void check_areaThatIsNeverActivated_isFound() {
+    long base = kernel.mm().model().pfnPhys(area().ranges().getFirst().basePfn());
+    assertEquals(0, kernel.cma().cmaInitReservedMem(base, 2L << 20, 0, "late", area -> {}));
+    assertTrue(
+        Invariants.check(kernel).violations().stream()
+            .anyMatch(one -> one.toString().contains("pages of area late, which is not active")),
+        () -> broken().toString());
+  }
+
   /** A page of the area is in use, and booked as free. Expect the rule of the bitmap. */
   @Test
   void check_pageInUseBookedAsFree_isFound() {
-    CmaArea area = kernel.cma().areas().getFirst();
+    CmaArea area = area();
     assertEquals(0, kernel.write(POOL, "1"));
     long pfn = area.ranges().getFirst().basePfn();
     kernel.mm().own(pfn, 1, Owner.BUDDY);
