@@ -141,6 +141,22 @@ final class HotplugFindings {
     return sight.verb("bind") && leavesFirstSections(sight);
   }
 
+  /** The first section is one of boot, with all its memmap, so nothing but the marks of parts is left. */
+  static boolean halfDeviceMarks(Sight sight) {
+    return sight.verb("bind")
+        && sight.devices()
+            .filter(range -> leftInBootSection(sight, range))
+            .anyMatch(
+                range ->
+                    sight.grown()
+                        .equals(Map.of(Snapshot.SUBSECTIONS, partsToSectionEnd(sight, range))));
+  }
+
+  private static long partsToSectionEnd(Sight sight, Ram range) {
+    long section = 1L << sight.spec().config().sectionSizeBits();
+    return (section - range.start() % section) / Sight.SUBSECTION;
+  }
+
   /**
    * Before patch 3 the memmap of what is left counts in full, whatever it shares; before patch 1 less
    * by the section that failed, when that was while it was populated.

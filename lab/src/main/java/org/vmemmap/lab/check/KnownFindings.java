@@ -91,6 +91,7 @@ final class KnownFindings {
         new Known(HALF_ADDED, "memmap-frame-owner", HotplugFindings::halfAddedSelfHosted),
         new Known(HALF_ADDED, RuleBook.WARNING, HotplugFindings::halfAddedKeepsAltmap),
         new Known(HALF_DEVICE, RuleBook.FAILED_OPERATION, HotplugFindings::halfDevice),
+        new Known(HALF_DEVICE, RuleBook.FAILED_OPERATION, HotplugFindings::halfDeviceMarks),
         new Known(HALF_DEVICE, "memmap-counters", HotplugFindings::halfDeviceCountsInFull),
         new Known(HALF_DEVICE, RuleBook.WARNING, HotplugFindings::halfDeviceWarns),
         new Known(HALF_DEVICE, RuleBook.CRASH, HotplugFindings::halfDevicePoison),

@@ -2,6 +2,7 @@
 package org.vmemmap.lab.check;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -18,6 +19,8 @@ import org.vmemmap.lab.observe.PageRanges;
 import org.vmemmap.machine.FrameOwner;
 import org.vmemmap.machine.Ledger;
 import org.vmemmap.machine.PhysicalMemory;
+import org.vmemmap.types.MemSection;
+import org.vmemmap.types.MemSectionUsage;
 import org.vmemmap.types.Owner;
 
 /**
@@ -34,6 +37,9 @@ import org.vmemmap.types.Owner;
 final class Snapshot {
   /** Pages of memory that boot did not find. */
   static final String ADDED = "pages added after boot";
+
+  /** Parts of sections that are there. */
+  static final String SUBSECTIONS = "present subsections";
 
   /** The counter of that name. */
   static final String MEMMAP_PAGES = "nr_memmap_pages";
@@ -102,14 +108,22 @@ final class Snapshot {
       }
     }
     long sections = 0;
+    long parts = 0;
     for (long nr = mm.mmzone().nextPresentSectionNr(-1); nr >= 0; ) {
       sections++;
+      parts += subsections(mm.mmzone().section(nr));
       nr = mm.mmzone().nextPresentSectionNr(nr);
     }
     counts.put("present sections", sections);
+    counts.put(SUBSECTIONS, parts);
     long[] late = new long[1];
     PageRanges.forEach(kernel, (start, end, node) -> late[0] += node < 0 ? end - start : 0);
     counts.put(ADDED, late[0]);
+  }
+
+  private static long subsections(MemSection section) {
+    MemSectionUsage usage = section.usage;
+    return usage == null ? 0 : Arrays.stream(usage.subsectionMap()).map(Long::bitCount).sum();
   }
 
   /** Notes what is in use: RAM by its owner, and devices. */

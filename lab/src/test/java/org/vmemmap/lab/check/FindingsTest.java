@@ -72,8 +72,28 @@ class FindingsTest {
     assertEquals("", explain(scenario, trial, 0, 512));
   }
 
+  /**
+   * A device of which the first part, 64 MiB or 32 sub-sections, lies in a section of boot, and the
+   * next section cannot be added. Expect the finding for just these marks.
+   */
+  @Test
+  void explain_halfAddedDeviceInBootSection_accountsForEachMark() {
+    Scenario scenario =
+        ScenarioFile.read(DOCS.resolve("findings").resolve("half-added-device-marks.json"));
+    Trial trial = new Trial(scenario, scenario.failing());
+    trial.go();
+    assertEquals(scenario.about(), explain(scenario, trial, Map.of(Snapshot.SUBSECTIONS, 32L)));
+    assertEquals("", explain(scenario, trial, Map.of(Snapshot.SUBSECTIONS, 33L)));
+    assertEquals(
+        "", explain(scenario, trial, Map.of(Snapshot.SUBSECTIONS, 32L, "frames of VMEMMAP", 1L)));
+  }
+
   private static String explain(Scenario scenario, Trial trial, long pages, long frames) {
-    Map<String, Long> grown = Map.of(Snapshot.ADDED, pages, "frames of VMEMMAP", frames);
+    return explain(
+        scenario, trial, Map.of(Snapshot.ADDED, pages, "frames of VMEMMAP", frames));
+  }
+
+  private static String explain(Scenario scenario, Trial trial, Map<String, Long> grown) {
     Step step = scenario.steps().getFirst();
     return KnownFindings.explain(
         new Sight(
