@@ -337,13 +337,16 @@ final class HotplugFindings {
   /** Memory goes offline, is removed, or was added and is removed because something failed. */
   private static boolean goes(Sight sight) {
     Step step = sight.step();
-    boolean undoes = sight.verb("dimm") || sight.verb("kmem") || sight.verb("lmbs");
-    return step != null
-        && (sight.verb("eject")
-            || sight.verb("unkmem")
-            || sight.verb("unlmbs")
-            || (step.writes() && step.value().equals("offline"))
-            || (undoes && !sight.failed().isEmpty()));
+    if (step == null) {
+      return false;
+    }
+    boolean online = step.writes() && step.value().startsWith("online");
+    boolean undoes = online || sight.verb("dimm") || sight.verb("kmem") || sight.verb("lmbs");
+    return sight.verb("eject")
+        || sight.verb("unkmem")
+        || sight.verb("unlmbs")
+        || (step.writes() && step.value().equals("offline"))
+        || (undoes && !sight.failed().isEmpty());
   }
 
   /** Only page tables and memmap are left of memory whose memmap does not begin with a leaf. */

@@ -21,7 +21,7 @@ import org.vmemmap.types.Mm;
  * adds raises it, devices too. On x86 what has a pgmap does not, at no level of the series.
  *
  * <p>{@link RuleBook#FREE_FIRST}: who shrinks a pool frees free pages first, and declares surplus
- * what is left.
+ * what is left. A page may be free for a promise, or as one of the persistent pages.
  *
  * <pre>
  *   node 0   | in use, surplus |                     | in use, surplus |
@@ -85,7 +85,8 @@ final class Promises {
   private void shrunk(Pool pool, BiConsumer<String, String> broke) {
     Hstate h = pool.h();
     if (h.surplusHugePages > pool.surplus()) {
-      long whole = wholeFree(h, ALL_NODES) - h.resvHugePages;
+      long may = Math.max(h.resvHugePages, h.persistentHugePages());
+      long whole = wholeFree(h, ALL_NODES) - may;
       long stay = node == ALL_NODES ? whole : Math.min(whole, wholeFree(h, node));
       if (stay > 0) {
         broke.accept(

@@ -60,7 +60,7 @@ class PromisesTest {
   @Test
   void resize_freePageBecomesSurplus_isFound() {
     fillPool(2);
-    assertEquals(List.of(BROKEN.formatted(2)), broken(Step.pool(0), 0, this::declareSurplus));
+    assertEquals(List.of(BROKEN.formatted(1)), broken(Step.pool(0), 0, this::declareSurplus));
   }
 
   /** The write fails, or is one to another file. Expect nothing to be promised. */
@@ -110,7 +110,7 @@ class PromisesTest {
     pool().surplusHugePages = 0;
     pool().surplusHugePagesNode[0] = 0;
     assertEquals(
-        List.of(BROKEN.formatted(2)),
+        List.of(BROKEN.formatted(1)),
         broken(Step.write(NODES + 1 + OF_NODE, "0"), 0, this::declareSurplus));
   }
 
