@@ -146,6 +146,41 @@ final class DeviceFindings {
     return pageSize > 4096 && !whole && sight.detail().contains("not-present");
   }
 
+  /** A device that fails to be bound takes the page of memmap with it that a neighbour's page is in. */
+  static boolean sharedPageGone(Sight sight) {
+    Matcher changed = Sight.PFN.matcher(sight.detail());
+    int pageSize = sight.spec().profile().pageSize();
+    boolean arm64 = sight.spec().arch().equals(Profile.ARM64);
+    if (!arm64 || pageSize <= 4096 || !sight.verb("bind") || !changed.find()) {
+      return false;
+    }
+    long start = Long.parseLong(changed.group(1), 16) * pageSize;
+    Ram one = new Ram(start, start + pageSize, 0);
+    long covered = (long) pageSize * pageSize / sight.spec().config().sizeofStructPage();
+    return !one.overlaps(sight.added())
+        && Sight.shares(one, sight.added(), covered)
+        && !new MemmapReader(sight.kernel().mm()).mapped(start / pageSize);
+  }
+
+  /** And when that page of memmap was its own, it goes into the other's altmap: lost, and one too many. */
+  static boolean sharedPageLost(Sight sight) {
+    int pageSize = sight.spec().profile().pageSize();
+    boolean arm64 = sight.spec().arch().equals(Profile.ARM64);
+    long covered = (long) pageSize * pageSize / sight.spec().config().sizeofStructPage();
+    return arm64
+        && pageSize > 4096
+        && sight.verb("bind")
+        && !sight.failed().isEmpty()
+        && (sight.detail().contains("VMEMMAP in the page tables")
+            || sight.detail().contains("memunmap_pages: failed to free all reserved pages"))
+        && sight.kernel().dax().bound().stream()
+            .map(bound -> bound.pgmap().ranges[0])
+            .map(range -> new Ram(range.start(), range.end() + 1, 0))
+            .anyMatch(
+                range ->
+                    !range.overlaps(sight.added()) && Sight.shares(range, sight.added(), covered));
+  }
+
   /** The hash MMU, and a device in a section in which another one is bound. */
   static boolean hashSection(Sight sight) {
     LabKernel kernel = sight.kernel();

@@ -143,18 +143,12 @@ final class HotplugFindings {
 
   /** The first section is one of boot, with all its memmap, so nothing but the marks of parts is left. */
   static boolean halfDeviceMarks(Sight sight) {
-    return sight.verb("bind")
-        && sight.devices()
-            .filter(range -> leftInBootSection(sight, range))
-            .anyMatch(
-                range ->
-                    sight.grown()
-                        .equals(Map.of(Snapshot.SUBSECTIONS, partsToSectionEnd(sight, range))));
-  }
-
-  private static long partsToSectionEnd(Sight sight, Ram range) {
+    if (!sight.verb("bind") || !leftInBootSection(sight, sight.added())) {
+      return false;
+    }
     long section = 1L << sight.spec().config().sectionSizeBits();
-    return (section - range.start() % section) / Sight.SUBSECTION;
+    long parts = (section - sight.added().start() % section) / Sight.SUBSECTION;
+    return sight.grown().equals(Map.of(Snapshot.SUBSECTIONS, parts));
   }
 
   /**

@@ -2,23 +2,31 @@
 package org.vmemmap.lab.check;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.function.BiConsumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.vmemmap.hugetlb.Hstate;
+import org.vmemmap.hugetlb.Hstates;
 import org.vmemmap.hugetlb.HugetlbPageFlag;
+import org.vmemmap.hugetlb.Kstrtox;
 import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.boot.Profile;
 import org.vmemmap.types.Folio;
 import org.vmemmap.types.ListHead;
 import org.vmemmap.types.Mm;
+import org.vmemmap.types.MmConfig;
+import org.vmemmap.types.PgData;
 
 /**
  * What a step must leave as it was, or must have done, that the machine at rest does not tell.
  *
  * <p>{@link RuleBook#MAX_PFN}: max_pfn never falls. On arm64 and powerpc all that arch_add_memory()
  * adds raises it, devices too. On x86 what has a pgmap does not, at no level of the series.
+ *
+ * <p>{@link RuleBook#OPTIMISES}: while HVO is on, memory is plenty and nothing fails, what joins a pool
+ * is optimised.
  *
  * <p>{@link RuleBook#FREE_FIRST}: who shrinks a pool frees free pages first, and declares surplus
  * what is left. A page may be free for a promise, or as one of the persistent pages.
@@ -38,14 +46,23 @@ final class Promises {
       Pattern.compile("(/sys/devices/system/node/node(\\d+)/)?.*/nr_hugepages(_mempolicy)?");
   private static final int ALL_NODES = -1;
 
-  /** A pool whose free pages were all persistent. */
-  private record Pool(Hstate h, long surplus) {}
+  /** For tables and heads, and for what others take meanwhile. */
+  private static final long ROOM = 1024;
+
+  /**
+   * A pool before the step.
+   *
+   * @param persistent true when there were no more free pages than persistent ones
+   * @param whole free pages with a memmap of their own
+   */
+  private record Pool(Hstate h, long surplus, boolean persistent, long whole) {}
 
   private final LabKernel kernel;
   private final Mm mm;
   private final Step step;
   private final long maxPfn;
   private final List<Pool> pools = new ArrayList<>();
+  private final boolean optimises;
   private int node = ALL_NODES;
 
   /** Looks at {@code kernel}, which will do {@code step}. */
@@ -55,21 +72,88 @@ final class Promises {
     this.step = step;
     this.maxPfn = kernel.maxPfn();
     Matcher path = RESIZES.matcher(step.what());
-    if (step.writes() && path.matches()) {
+    boolean resizes = step.writes() && path.matches();
+    this.optimises = resizes && optimises(kernel) && roomFor(step.value());
+    if (resizes) {
       String number = path.group(2);
       node = number == null ? ALL_NODES : Integer.parseInt(number);
-      kernel.hugetlb().hstates().all().stream()
-          .filter(h -> h.freeHugePages <= h.persistentHugePages())
-          .forEach(h -> pools.add(new Pool(h, h.surplusHugePages)));
+      kernel.hugetlb().hstates().all().forEach(h -> pools.add(now(h)));
     }
   }
 
-  /** Looks again, after the step returned {@code rc}; what is broken, rule and words, goes to {@code broke}. */
-  void kept(int rc, BiConsumer<String, String> broke) {
+  private Pool now(Hstate h) {
+    boolean persistent = h.freeHugePages <= h.persistentHugePages();
+    return new Pool(h, h.surplusHugePages, persistent, wholeFree(h, ALL_NODES));
+  }
+
+  /** HVO is on, and no memory holds its own memmap, which is not optimised. */
+  private static boolean optimises(LabKernel kernel) {
+    return kernel.hugetlb().vmemmap().vmemmapOptimizeEnabled()
+        && kernel.hotplug().blocks().all().stream().allMatch(block -> block.altmap() == null);
+  }
+
+  /** True when each node has twice the memory for so many pages of the step's pool. */
+  private boolean roomFor(String count) {
+    Hstates hstates = kernel.hugetlb().hstates();
+    Hstate h =
+        hstates.all().stream()
+            .filter(each -> step.what().contains(each.name() + "/"))
+            .findFirst()
+            .orElseGet(hstates::defaultHstate);
+    long pages = Kstrtox.kstrtoul(count, 10).value();
+    long wanted = 2 * pages * h.pagesPerHugePage() + ROOM;
+    return pages < ROOM
+        && mm.nodes().online().stream()
+            .filter(each -> each.nodePresentPages != 0)
+            .allMatch(each -> free(each) >= wanted);
+  }
+
+  private long free(PgData node) {
+    return Arrays.stream(node.zones()).mapToLong(zone -> zone.nrFreePages).sum();
+  }
+
+  /**
+   * Looks again, after the step returned {@code rc}.
+   *
+   * @param failed true when something failed so far that the machine was told to fail
+   * @param broke gets what is broken, rule and words
+   */
+  void kept(int rc, boolean failed, BiConsumer<String, String> broke) {
     end(broke);
     if (rc == 0) {
-      pools.forEach(pool -> shrunk(pool, broke));
+      pools.stream().filter(Pool::persistent).forEach(pool -> shrunk(pool, broke));
     }
+    if (rc == 0 && optimises && !failed) {
+      pools.forEach(pool -> grown(pool, broke));
+    }
+  }
+
+  /** Looks at the pools of a boot in which nothing failed; {@code broke} as above. */
+  static void booted(LabKernel kernel, BiConsumer<String, String> broke) {
+    Promises boot = new Promises(kernel, Step.pool(0));
+    List<Hstate> all = kernel.hugetlb().hstates().all();
+    long taken = all.stream().mapToLong(h -> h.nrHugePages * h.pagesPerHugePage()).sum();
+    long present = kernel.mm().nodes().online().stream().mapToLong(n -> n.nodePresentPages).sum();
+    if (optimises(kernel) && 2 * taken + ROOM <= present) {
+      all.forEach(h -> boot.grown(new Pool(h, 0, true, 0), broke));
+    }
+  }
+
+  private void grown(Pool pool, BiConsumer<String, String> broke) {
+    long more = wholeFree(pool.h(), ALL_NODES) - pool.whole();
+    if (more > 0 && saves(kernel, pool.h())) {
+      broke.accept(
+          RuleBook.OPTIMISES,
+          "%s: %d new pages have a memmap of their own".formatted(pool.h().name(), more));
+    }
+  }
+
+  /** Struct pages of a hugepage take more than the one page that stays, and tails can be shared. */
+  private static boolean saves(LabKernel kernel, Hstate h) {
+    MmConfig config = kernel.spec().config();
+    return config.hugetlbOptimizeVmemmap()
+        && config.structPageIsPowerOf2()
+        && (long) h.pagesPerHugePage() * config.sizeofStructPage() > kernel.mm().model().pageSize();
   }
 
   private void end(BiConsumer<String, String> broke) {

@@ -60,6 +60,9 @@ public final class RuleBook {
   /** No page becomes surplus that could have been freed. */
   public static final String FREE_FIRST = "free-hugepages-go-first";
 
+  /** While HVO is on, what joins a pool is optimised. */
+  public static final String OPTIMISES = "hugetlb-optimises";
+
   /** The end of memory is where memory ends, and devices do not move it. */
   public static final String MAX_PFN = "max-pfn";
 
@@ -301,6 +304,11 @@ public final class RuleBook {
             "a write to nr_hugepages makes no page surplus while one is free that nobody was promised",
             "a page that is free and surplus is in no pool that anybody asked for, and stays",
             "O(free hugepages)", HUGETLB, "set_max_huge_pages"),
+        new Rule(
+            OPTIMISES,
+            "with HVO on, memory to spare and nothing failing, each page that joins a pool is optimised",
+            "that is what HVO is for, and nothing else tells that it did nothing",
+            "O(free hugepages)", HUGETLB_VMEMMAP, "hugetlb_vmemmap_optimize_folios"),
         new Rule(
             PANIC,
             "panic() is called by boot only",

@@ -335,6 +335,9 @@ final class Trial {
       if (!scenario.failBoot()) {
         arm(kernel.mm().machine());
       }
+      if (failed.isEmpty()) {
+        Promises.booted(kernel, this::broke);
+      }
       rest();
     }
   }
@@ -384,7 +387,7 @@ final class Trial {
         broke(RuleBook.STEP, "returns " + Errno.name(rc));
       }
     }
-    promises.kept(rc, this::broke);
+    promises.kept(rc, !failed.isEmpty(), this::broke);
     rest();
   }
 

@@ -32,10 +32,14 @@ class PromisesTest {
 
   /** What is broken when {@code done} happens in the place of a step that returns {@code rc}. */
   private List<String> broken(Step step, int rc, Runnable done) {
+    return broken(step, rc, false, done);
+  }
+
+  private List<String> broken(Step step, int rc, boolean failed, Runnable done) {
     Promises promises = new Promises(kernel, step);
     done.run();
     List<String> broken = new ArrayList<>();
-    promises.kept(rc, (rule, found) -> broken.add(rule + ", " + found));
+    promises.kept(rc, failed, (rule, found) -> broken.add(rule + ", " + found));
     return broken;
   }
 
@@ -121,6 +125,42 @@ class PromisesTest {
     assertEquals("ok", Trial.run(shrink, Selection.NONE, "again").outcome());
   }
 
+  /**
+   * Two pages join the pool with HVO on, as they are and as if HVO were off. Expect only the latter
+   * to be told, unless something failed, or there was no memory to spare.
+   */
+  @Test
+  void resize_pagesAreNotOptimised_isFound() {
+    assertEquals(0, kernel.write(OPTIMIZE, "1"));
+    assertEquals(List.of(), broken(Step.pool(2), 0, () -> fillPool(2)));
+    fillPool(0);
+    assertEquals(
+        List.of("hugetlb-optimises, hugepages-2048kB: 2 new pages have a memmap of their own"),
+        broken(Step.pool(2), 0, this::fillUnoptimised));
+    assertEquals(List.of(), broken(Step.pool(2), 0, true, this::fillUnoptimised));
+    assertEquals(List.of(), broken(Step.pool(50), 0, this::fillUnoptimised));
+  }
+
+  private void fillUnoptimised() {
+    fillPool(0);
+    assertEquals(0, kernel.write(OPTIMIZE, "0"));
+    fillPool(2);
+    assertEquals(0, kernel.write(OPTIMIZE, "1"));
+  }
+
+  /** Boot with HVO, then the same pool as if HVO had been off. Expect only the latter to be told. */
+  @Test
+  void booted_pagesAreNotOptimised_isFound() {
+    assertEquals(0, kernel.write(OPTIMIZE, "1"));
+    fillPool(2);
+    List<String> broken = new ArrayList<>();
+    Promises.booted(kernel, (rule, found) -> broken.add(rule));
+    assertEquals(List.of(), broken);
+    fillUnoptimised();
+    Promises.booted(kernel, (rule, found) -> broken.add(rule));
+    assertEquals(List.of(RuleBook.OPTIMISES), broken);
+  }
+
   /** A module raises max_pfn: as what a module may do, and as what a device must not on x86. */
   @Test
   void maxPfn_raisedByABind_isFoundOnX86() {
@@ -131,7 +171,7 @@ class PromisesTest {
       Promises promises = new Promises(pc, new Step(verb, plug.value()));
       assertEquals(0, new Workbench(pc).run(plug));
       List<String> broken = new ArrayList<>();
-      promises.kept(0, (rule, found) -> broken.add(rule));
+      promises.kept(0, false, (rule, found) -> broken.add(rule));
       assertEquals(verb.equals("bind") ? List.of(RuleBook.MAX_PFN) : List.of(), broken);
     }
   }
@@ -146,7 +186,7 @@ class PromisesTest {
       Step bind = dax.steps().getFirst();
       Promises promises = new Promises(machine, bind);
       assertEquals(0, new Workbench(machine).run(bind));
-      promises.kept(0, (rule, found) -> assertEquals("", rule + found));
+      promises.kept(0, false, (rule, found) -> assertEquals("", rule + found));
       assertEquals(world.startsWith("arm64"), machine.maxPfn() > before);
       assertTrue(machine.maxPfn() >= before);
     }

@@ -49,8 +49,8 @@ class RuleBookTest {
             "root-of-process-empty"));
     assertEquals(
         Set.of(RuleBook.FAILED_OPERATION, RuleBook.PANIC, RuleBook.CRASH, RuleBook.WARNING,
-            RuleBook.STEP, RuleBook.FREE_FIRST, RuleBook.READER, RuleBook.STALE, RuleBook.ALTMAP, RuleBook.DEADLOCK,
-            RuleBook.LOCKS, RuleBook.READ_ONLY, RuleBook.INITIALISED, RuleBook.BREAK_BEFORE_MAKE),
+            RuleBook.STEP, RuleBook.FREE_FIRST, RuleBook.OPTIMISES, RuleBook.READER,
+            RuleBook.STALE, RuleBook.ALTMAP, RuleBook.DEADLOCK, RuleBook.LOCKS, RuleBook.READ_ONLY, RuleBook.INITIALISED, RuleBook.BREAK_BEFORE_MAKE),
         names);
     assertThrows(IllegalArgumentException.class, () -> RuleBook.of("no-such-rule"));
   }
