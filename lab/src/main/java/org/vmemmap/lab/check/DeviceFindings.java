@@ -210,19 +210,29 @@ final class DeviceFindings {
     if (!sight.verb("bind") || !place.find()) {
       return false;
     }
-    List<Long> numbers = Workbench.numbers(Objects.requireNonNull(sight.step()));
     long va = Long.parseUnsignedLong(place.group(1), 16);
-    long align = numbers.get(2);
     int shift = sight.kernel().mm().model().pageShift();
     MemmapReader reader = new MemmapReader(sight.kernel().mm());
-    for (Ram range : sight.spec().pmem()) {
-      long end = range.end() / align * align;
-      boolean here = range.start() <= numbers.get(0) && numbers.get(0) < range.end();
-      if (here && (end - range.start()) % align != 0 && va == reader.address(end >>> shift)) {
-        return true;
-      }
-    }
-    return false;
+    return unfilledEnds(sight).anyMatch(end -> va == reader.address(end >>> shift));
+  }
+
+  /** Before patch 6 the type of a pageblock that begins beyond the end is set, too: no zone spans it. */
+  static boolean beyondEndPageblock(Sight sight) {
+    return sight.verb("bind")
+        && !sight.spec().series().initsAllDevicePageblocks()
+        && sight.spec().config().debugVm()
+        && sight.detail().contains("get_pfnblock_bitmap_bitidx: !zone_spans_pfn(page_zone(page), pfn)")
+        && unfilledEnds(sight).findAny().isPresent();
+  }
+
+  /** Where the mapping of the namespace that is bound ends, if no multiple of its pages behind its start. */
+  private static Stream<Long> unfilledEnds(Sight sight) {
+    List<Long> numbers = Workbench.numbers(Objects.requireNonNull(sight.step()));
+    long align = numbers.get(2);
+    return sight.spec().pmem().stream()
+        .filter(range -> range.start() <= numbers.get(0) && numbers.get(0) < range.end())
+        .filter(range -> (range.end() / align * align - range.start()) % align != 0)
+        .map(range -> range.end() / align * align);
   }
 
   /** What lies behind a bound namespace has its struct pages initialised as the device's. */

@@ -132,6 +132,7 @@ final class KnownFindings {
         new Known(SHARED_BLOCK, "pageblock-type", PageFindings::sharedBlockAtRest),
         new Known(NO_ZONE, RuleBook.INITIALISED, DeviceFindings::noZone),
         new Known(BEYOND_END, RuleBook.CRASH, DeviceFindings::beyondEnd),
+        new Known(BEYOND_END, RuleBook.CRASH, DeviceFindings::beyondEndPageblock),
         new Known(BEYOND_END, ANY, DeviceFindings::overwritesNeighbour),
         new Known(NEVER_OPTIMISED, RuleBook.WARNING, PageFindings::neverOptimised),
         new Known(REGISTERED_BY_NODE, RuleBook.CRASH, PageFindings::freesOddlyRegistered),
