@@ -148,18 +148,31 @@ final class DeviceFindings {
 
   /** A device that fails to be bound takes the page of memmap with it that a neighbour's page is in. */
   static boolean sharedPageGone(Sight sight) {
-    Matcher changed = Sight.PFN.matcher(sight.detail());
+    long pfn = inSharedPage(sight);
+    return pfn >= 0 && !new MemmapReader(sight.kernel().mm()).mapped(pfn);
+  }
+
+  /** A second attempt brings a new one, which is empty. */
+  static boolean sharedPageMadeAnew(Sight sight) {
+    return inSharedPage(sight) >= 0
+        && !sight.failed().isEmpty()
+        && sight.detail().contains("word 0 is 0x0");
+  }
+
+  /** The pfn of the report, if its struct page is in a page of memmap that the step's range reaches; or -1. */
+  private static long inSharedPage(Sight sight) {
+    Matcher place = Sight.PFN.matcher(sight.detail());
     int pageSize = sight.spec().profile().pageSize();
     boolean arm64 = sight.spec().arch().equals(Profile.ARM64);
-    if (!arm64 || pageSize <= 4096 || !sight.verb("bind") || !changed.find()) {
-      return false;
+    if (!arm64 || pageSize <= 4096 || !sight.verb("bind") || !place.find()) {
+      return -1;
     }
-    long start = Long.parseLong(changed.group(1), 16) * pageSize;
-    Ram one = new Ram(start, start + pageSize, 0);
+    long pfn = Long.parseLong(place.group(1), 16);
+    Ram one = new Ram(pfn * pageSize, (pfn + 1) * pageSize, 0);
     long covered = (long) pageSize * pageSize / sight.spec().config().sizeofStructPage();
-    return !one.overlaps(sight.added())
-        && Sight.shares(one, sight.added(), covered)
-        && !new MemmapReader(sight.kernel().mm()).mapped(start / pageSize);
+    boolean shares =
+        !one.overlaps(sight.added()) && Sight.shares(one, sight.added(), covered);
+    return shares ? pfn : -1;
   }
 
   /** And when that page of memmap was its own, it goes into the other's altmap: lost, and one too many. */

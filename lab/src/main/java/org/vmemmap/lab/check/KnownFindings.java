@@ -107,6 +107,7 @@ final class KnownFindings {
         new Known(ARM64_ALIGNMENT, RuleBook.WARNING, PageFindings::alignment),
         new Known(SHARED_PAGE, RuleBook.CRASH, DeviceFindings::sharedPage),
         new Known(SHARED_PAGE, RuleBook.FAILED_OPERATION, DeviceFindings::sharedPageGone),
+        new Known(SHARED_PAGE, "struct-page-node-zone", DeviceFindings::sharedPageMadeAnew),
         new Known(SHARED_PAGE, FRAMES_BOOKED, DeviceFindings::sharedPageLost),
         new Known(SHARED_PAGE, RuleBook.WARNING, DeviceFindings::sharedPageLost),
         new Known(ZONE_END, "struct-page-node-zone", HotplugFindings::zoneEnd),
