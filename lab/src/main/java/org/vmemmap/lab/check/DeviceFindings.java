@@ -132,18 +132,17 @@ final class DeviceFindings {
   /** A device is bound that does not begin or end with a page of memmap. */
   static boolean sharedPage(Sight sight) {
     Step step = sight.step();
-    if (step == null || !sight.spec().arch().equals(Profile.ARM64) || !sight.verb("bind")) {
+    if (step == null || !bindsWhereNeighboursShare(sight)) {
       return false;
     }
-    int pageSize = sight.spec().profile().pageSize();
-    long covered = (long) pageSize * pageSize / sight.spec().config().sizeofStructPage();
+    long covered = describedByPage(sight);
     List<Long> numbers = Workbench.numbers(step);
     long start = numbers.get(0);
     Ram asked = new Ram(start, start + numbers.get(1), 0);
     boolean whole =
         Stream.concat(Stream.of(asked), sight.devices().filter(asked::overlaps))
             .allMatch(range -> range.start() % covered == 0 && range.end() % covered == 0);
-    return pageSize > 4096 && !whole && sight.detail().contains("not-present");
+    return !whole && sight.detail().contains("not-present");
   }
 
   /** A device that fails to be bound takes the page of memmap with it that a neighbour's page is in. */
@@ -162,36 +161,43 @@ final class DeviceFindings {
   /** The pfn of the report, if its struct page is in a page of memmap that the step's range reaches; or -1. */
   private static long inSharedPage(Sight sight) {
     Matcher place = Sight.PFN.matcher(sight.detail());
-    int pageSize = sight.spec().profile().pageSize();
-    boolean arm64 = sight.spec().arch().equals(Profile.ARM64);
-    if (!arm64 || pageSize <= 4096 || !sight.verb("bind") || !place.find()) {
+    if (!bindsWhereNeighboursShare(sight) || !place.find()) {
       return -1;
     }
     long pfn = Long.parseLong(place.group(1), 16);
-    Ram one = new Ram(pfn * pageSize, (pfn + 1) * pageSize, 0);
-    long covered = (long) pageSize * pageSize / sight.spec().config().sizeofStructPage();
-    boolean shares =
-        !one.overlaps(sight.added()) && Sight.shares(one, sight.added(), covered);
-    return shares ? pfn : -1;
+    int pageSize = sight.spec().profile().pageSize();
+    return besideInOnePage(sight, new Ram(pfn * pageSize, (pfn + 1) * pageSize, 0)) ? pfn : -1;
+  }
+
+  /** A page of memmap describes more than a sub-section, and arm64 does not ask who else is in it. */
+  private static boolean bindsWhereNeighboursShare(Sight sight) {
+    return sight.spec().arch().equals(Profile.ARM64)
+        && sight.spec().profile().pageSize() > 4096
+        && sight.verb("bind");
+  }
+
+  /** Bytes of memory that a page of memmap describes. */
+  private static long describedByPage(Sight sight) {
+    long pageSize = sight.spec().profile().pageSize();
+    return pageSize * pageSize / sight.spec().config().sizeofStructPage();
+  }
+
+  /** No part of what the step adds, but with struct pages in one of its pages of memmap. */
+  private static boolean besideInOnePage(Sight sight, Ram range) {
+    return !range.overlaps(sight.added())
+        && Sight.shares(range, sight.added(), describedByPage(sight));
   }
 
   /** And when that page of memmap was its own, it goes into the other's altmap: lost, and one too many. */
   static boolean sharedPageLost(Sight sight) {
-    int pageSize = sight.spec().profile().pageSize();
-    boolean arm64 = sight.spec().arch().equals(Profile.ARM64);
-    long covered = (long) pageSize * pageSize / sight.spec().config().sizeofStructPage();
-    return arm64
-        && pageSize > 4096
-        && sight.verb("bind")
+    return bindsWhereNeighboursShare(sight)
         && !sight.failed().isEmpty()
         && (sight.detail().contains("VMEMMAP in the page tables")
             || sight.detail().contains("memunmap_pages: failed to free all reserved pages"))
         && sight.kernel().dax().bound().stream()
             .map(bound -> bound.pgmap().ranges[0])
             .map(range -> new Ram(range.start(), range.end() + 1, 0))
-            .anyMatch(
-                range ->
-                    !range.overlaps(sight.added()) && Sight.shares(range, sight.added(), covered));
+            .anyMatch(range -> besideInOnePage(sight, range));
   }
 
   /** The hash MMU, and a device in a section in which another one is bound. */
