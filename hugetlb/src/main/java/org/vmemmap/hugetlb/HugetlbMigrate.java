@@ -5,6 +5,7 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.pagealloc.Gfp;
 import org.vmemmap.pagealloc.HugetlbHooks;
+import org.vmemmap.pagealloc.PageAlloc;
 import org.vmemmap.sparse.OfflineHooks;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Folio;
@@ -26,6 +27,7 @@ import org.vmemmap.types.Page;
 @Kernel(file = "mm/hugetlb.c", symbol = "isolate_or_dissolve_huge_folio")
 public final class HugetlbMigrate implements HugetlbHooks, OfflineHooks {
   private final Mm mm;
+  private final PageAlloc pageAlloc;
   private final Lists lists;
   private final Hstates hstates;
   private final HugetlbFolios folios;
@@ -33,8 +35,10 @@ public final class HugetlbMigrate implements HugetlbHooks, OfflineHooks {
   private final HugetlbLock lock;
 
   /** Moves pages of the pools of {@code hugetlb}. */
-  public HugetlbMigrate(Mm mm, Hstates hstates, HugetlbFolios folios, Hugetlb hugetlb) {
+  public HugetlbMigrate(
+      Mm mm, PageAlloc pageAlloc, Hstates hstates, HugetlbFolios folios, Hugetlb hugetlb) {
     this.mm = mm;
+    this.pageAlloc = pageAlloc;
     this.lists = mm.lists();
     this.hstates = hstates;
     this.folios = folios;
@@ -212,7 +216,8 @@ public final class HugetlbMigrate implements HugetlbHooks, OfflineHooks {
     }
     ListHead list = lists.localHead();
     int ret = 0;
-    for (long pfn = startPfn; pfn < endPfn && ret == 0; ) {
+    long pfn = startPfn;
+    while ((pfn += pageAlloc.singlePages(pfn, endPfn)) < endPfn && ret == 0) {
       Page page = mm.model().pfnToPage(pfn);
       long nr = 1;
       if (mm.flags().pageCompound(page)) {

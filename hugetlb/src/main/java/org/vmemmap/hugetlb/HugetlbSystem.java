@@ -60,7 +60,7 @@ public final class HugetlbSystem {
     this.demote =
         new HugetlbDemote(
             mm, pageAlloc, arch, hstates, folios, internal, vmemmap, hugetlb);
-    this.migrate = new HugetlbMigrate(mm, hstates, folios, hugetlb);
+    this.migrate = new HugetlbMigrate(mm, pageAlloc, hstates, folios, hugetlb);
     HugetlbRmap rmap = new HugetlbRmap(mm, folios);
     Migrate mover = new Migrate(mm, pageAlloc, arch, hstates, folios, hugetlb, migrate, rmap);
     pageAlloc.setHugetlbHooks(migrate, mover);

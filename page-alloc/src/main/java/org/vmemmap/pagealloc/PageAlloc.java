@@ -85,6 +85,23 @@ public final class PageAlloc {
   private record AllocContext(
       List<Zone> zonelist, int preferredNid, Migratetype migratetype, ZoneType highestZoneidx) {}
 
+  /**
+   * How many pages from {@code pfn} on, before {@code end}, neither begin a free block nor are of a
+   * compound page: for loops that step over each of them. There may be more than it says.
+   */
+  public long singlePages(long pfn, long end) {
+    if (mm.machine().yields().heard()) {
+      return 0;
+    }
+    PageCursor at = new PageCursor(mm, mm.model().pfnToPage(pfn));
+    long pages = 0;
+    for (int run = -1; run != 0 && pfn + pages < end; pages += run) {
+      run = runs.single(at, end - pfn - pages);
+      at.skip(run);
+    }
+    return pages;
+  }
+
   // ---- pageblocks ----
 
   /** {@code get_pfnblock_migratetype()}: MIGRATE_ISOLATE while the pageblock is isolated. */

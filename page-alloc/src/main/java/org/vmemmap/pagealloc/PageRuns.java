@@ -18,6 +18,8 @@ final class PageRuns {
   private static final int COUNTS = StructPage.MAPCOUNT >>> 3;
   private static final int MEMCG_DATA = StructPage.MEMCG_DATA >>> 3;
 
+  private static final long HEAD = 1L << PageFlags.PG_HEAD;
+
   /** _mapcount is -1, _refcount is 0. */
   private static final long NEITHER_MAPPED_NOR_HELD = 0xffff_ffffL;
 
@@ -60,6 +62,20 @@ final class PageRuns {
     int at = from.at();
     for (int done = 0; done < run; done++, at += step) {
       if ((int) words[at + COUNTS] >>> 24 == PageFlags.PGTY_BUDDY) {
+        return done;
+      }
+    }
+    return run;
+  }
+
+  /** How many of the next {@code most} pages neither begin a free block nor are of a compound page. */
+  int single(PageCursor from, long most) {
+    int run = from.run(false, most);
+    long[] words = from.words();
+    int at = from.at();
+    for (int done = 0; done < run; done++, at += step) {
+      boolean compound = (words[at + FLAGS] & HEAD) != 0 || (words[at + COMPOUND_INFO] & 1) != 0;
+      if (compound || (int) words[at + COUNTS] >>> 24 == PageFlags.PGTY_BUDDY) {
         return done;
       }
     }

@@ -90,15 +90,48 @@ class PageRunsTest {
     assertEquals(72, fresh(new PageRuns(bench.mm), cursor(bench, FIRST + 1)));
   }
 
+  private static void freeBlock(Bench bench) {
+    bench.mm.flags().setType(bench.page(FIRST + 20), PageFlags.PGTY_BUDDY);
+  }
+
   /** A free block begins at page 20. Expect the pages before it. */
   @Test
   void notBuddy_freeBlock_endsTheRun() {
-    Consumer<Bench> mark =
-        bench -> bench.mm.flags().setType(bench.page(FIRST + 20), PageFlags.PGTY_BUDDY);
     ToIntBiFunction<PageRuns, PageCursor> loop = (runs, cursor) -> runs.notBuddy(cursor, ALL);
     assertEquals(63, run(FIRST + 1, false, PageRunsTest::nothing, loop));
-    assertEquals(19, run(FIRST + 1, false, mark, loop));
-    assertEquals(0, run(FIRST, false, mark, loop));
+    assertEquals(19, run(FIRST + 1, false, PageRunsTest::freeBlock, loop));
+    assertEquals(0, run(FIRST, false, PageRunsTest::freeBlock, loop));
+  }
+
+  /** A free block, a head or a tail at page 20. Expect the pages before it. */
+  @Test
+  void single_blockOrCompoundPage_endsTheRun() {
+    ToIntBiFunction<PageRuns, PageCursor> loop = (runs, cursor) -> runs.single(cursor, ALL);
+    assertEquals(63, run(FIRST + 1, false, PageRunsTest::nothing, loop));
+    assertEquals(19, run(FIRST + 1, false, PageRunsTest::freeBlock, loop));
+    assertEquals(19, run(FIRST + 1, false, half(StructPage.FLAGS, 1 << PageFlags.PG_HEAD), loop));
+    assertEquals(19, run(FIRST + 1, false, half(StructPage.COMPOUND_INFO, 1), loop));
+  }
+
+  /**
+   * A block that is taken as single pages, before one that is free.
+   *
+   * <pre>
+   *   |     taken      |      free      |
+   *   FIRST            FIRST + MAX_BLOCK
+   * </pre>
+   *
+   * Expect all pages of the first, or those before an end; none when each access is to be seen.
+   */
+  @Test
+  void singlePages_takenBlock_isCountedAcrossPagesOfMemmap() {
+    Bench bench = bench(64);
+    bench.take(Long.numberOfTrailingZeros(MAX_BLOCK), Gfp.HIGHUSER_MOVABLE);
+    assertEquals(MAX_BLOCK, bench.alloc.singlePages(FIRST, FIRST + 2 * MAX_BLOCK));
+    assertEquals(130, bench.alloc.singlePages(FIRST + 10, FIRST + 140));
+    assertEquals(0, bench.alloc.singlePages(FIRST + MAX_BLOCK, FIRST + 2 * MAX_BLOCK));
+    bench.machine.yields().listen((what, where) -> {});
+    assertEquals(0, bench.alloc.singlePages(FIRST + 10, FIRST + 140));
   }
 
   // ---- tails ----

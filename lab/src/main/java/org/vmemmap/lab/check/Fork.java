@@ -51,12 +51,20 @@ public final class Fork {
           LinkedHashSet.class, TreeSet.class, HashMap.class, LinkedHashMap.class, TreeMap.class,
           IdentityHashMap.class, EnumMap.class);
 
+  /** A class is looked at once, whatever the number of kernels. */
+  private static final ClassValue<Plan> PLANS =
+      new ClassValue<>() {
+        @Override
+        protected Plan computeValue(Class<?> type) {
+          return plan(type);
+        }
+      };
+
   private final PhysicalMemory memory;
   private final int mark;
   private final List<Runnable> ways = new ArrayList<>();
   private final Set<Object> seen = Collections.newSetFromMap(new IdentityHashMap<>());
   private final Deque<Object> open = new ArrayDeque<>();
-  private final Map<Class<?>, Plan> plans = new HashMap<>();
 
   /** Which fields of a class lead on, and which can change. */
   private record Plan(List<Field> links, List<Field> mutable) {}
@@ -214,7 +222,7 @@ public final class Fork {
   }
 
   private void fields(Object object) {
-    Plan plan = plans.computeIfAbsent(object.getClass(), Fork::plan);
+    Plan plan = PLANS.get(object.getClass());
     for (Field field : plan.links()) {
       reach(get(field, object));
     }

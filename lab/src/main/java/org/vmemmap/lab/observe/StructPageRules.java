@@ -104,13 +104,8 @@ final class StructPageRules {
         found.violated(MAPPED, "pfn", pfn, "has no memmap");
       } else if (tails.ofFrame(paddr >>> mm.model().pageShift()) != null) {
         page(pfn, paddr, node);
-      } else if (node == zone.nid() && alike(pfn, stop, paddr)) {
-        pfn = stop;
-        continue;
       } else if (node >= 0 || !devices.behindReserve(pfn) || !reader.inLargeLeaf(pfn)) {
-        for (long one = pfn; one < stop; one++, paddr += size) {
-          page(one, paddr, node);
-        }
+        each(pfn, stop, paddr, node);
       }
       pfn = stop;
     }
@@ -128,25 +123,37 @@ final class StructPageRules {
         && marked.holds(start / perPage, paddr, node < 0);
   }
 
+  /** Checks the pfns whose struct pages lie in a page of memmap, those of {@code start} at {@code paddr}. */
+  private void each(long start, long stop, long paddr, int node) {
+    for (long pfn = start; pfn < stop; ) {
+      long at = paddr + (pfn - start) * size;
+      long fine = node < 0 || node == zone.nid() ? alike(pfn, stop, at, node < 0) : 0;
+      if (fine == 0) {
+        page(pfn, at, node);
+      }
+      pfn += Math.max(fine, 1);
+    }
+  }
+
   /**
-   * True when the struct pages of RAM in a page of memmap are what most are: of the zone that was
-   * looked at last, and no tails, or tails of the head that was looked at last.
+   * How many struct pages from {@code start} on are what most are: of the zone that was looked at
+   * last, and tails of the head that was looked at last, or, unless those are asked for, no tails.
    */
-  private boolean alike(long start, long stop, long paddr) {
+  private long alike(long start, long stop, long paddr, boolean tails) {
     long @Nullable [] words = whole && !zoneOfHead ? memory.words(paddr, false) : null;
     if (words == null || start < zoneStart || stop > zoneEnd) {
-      return false;
+      return 0;
     }
     long wanted = mm.inline().initialFlags(zone.idx(), zone.nid()) & linkBits;
     int at = PhysicalMemory.wordAt(paddr);
     for (long pfn = start; pfn < stop; pfn++, at += size / Long.BYTES) {
       long info = words[at + 1];
       boolean tail = info == headInfo && pfn > headPfn && pfn < headEnd;
-      if ((words[at] & linkBits) != wanted || ((info & 1) != 0 && !tail)) {
-        return false;
+      if ((words[at] & linkBits) != wanted || (!tail && (tails || (info & 1) != 0))) {
+        return pfn - start;
       }
     }
-    return true;
+    return stop - start;
   }
 
   /** First pfn behind those whose struct pages lie in the page of memmap of {@code pfn}, and whole. */

@@ -8,6 +8,8 @@ import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.vmemmap.dax.DaxBus;
 import org.vmemmap.hugetlb.Hstate;
 import org.vmemmap.hugetlb.HugetlbPageFlag;
@@ -20,6 +22,7 @@ import org.vmemmap.pagealloc.Placement;
 import org.vmemmap.types.Folio;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.Mmzone;
+import org.vmemmap.types.PageFlags;
 import org.vmemmap.types.Series;
 
 /** The rules of pools, devices and processes, each broken by hand on a machine that keeps them. */
@@ -142,6 +145,35 @@ class PoolAndDeviceRulesTest {
   void check_structPageNotInitialised_isFound() {
     poke(reader.paddr(reader.address(device() + 127)), 0);
     assertTrue(broken().contains(DeviceRules.PREDICATE), () -> broken().toString());
+  }
+
+  /**
+   * One of a device's struct pages among others that are all alike.
+   *
+   * <pre>
+   *   struct pages   | head tail ... | tail ... 100 ... tail |
+   *   memmap         |     page      |         page          |
+   * </pre>
+   *
+   * Expect its pfn where it names the wrong node, the wrong head, or no head and has a flag.
+   */
+  @ParameterizedTest
+  @CsvSource({
+    "struct-page-node-zone, 0, 0x40000000000000",
+    "struct-page-compound, 8, 0x1000",
+    "device-page-flags, 8, 0x1"
+  })
+  void check_oneOfManyAlike_namesThePfn(String rule, int offset, String change) {
+    long pfn = device() + 100;
+    long at = reader.paddr(reader.address(pfn));
+    mm.machine().memory().setLong(at, mm.machine().memory().getLong(at) | 1L << PageFlags.PG_DIRTY);
+    poke(at + offset, mm.machine().memory().getLong(at + offset) ^ Long.decode(change));
+    List<String> named =
+        Invariants.check(kernel).violations().stream()
+            .filter(v -> v.number() == pfn)
+            .map(Invariants.Violation::rule)
+            .toList();
+    assertTrue(named.contains(rule), named::toString);
   }
 
   /** A device begins in the section that RAM ends in, and a tail there is in no zone of devices. */
