@@ -3,12 +3,15 @@ package org.vmemmap.machine;
 
 import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.vmemmap.machine.ToyMachine.LINEAR;
 import static org.vmemmap.machine.ToyMachine.ROOT;
 import static org.vmemmap.machine.ToyMachine.readOnly;
 import static org.vmemmap.machine.ToyMachine.readWrite;
 
+import java.util.function.Predicate;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 
@@ -175,17 +178,69 @@ class ChecksTest {
     assertDoesNotThrow(() -> relaxed.machine.beforeEntryWrite(slot, readWrite(FRAME_B), 0));
   }
 
-  /** A format that says nothing about changes in place. Expect all or none to be allowed. */
+  /** Which checks look at each access. Expect those of translations and owners, and no others. */
   @Test
-  void liveChangeAllowed_default_followsBreakBeforeMake() {
-    PageTableFormat strict = new Plain(true);
-    PageTableFormat relaxed = new Plain(false);
+  void atAccesses_eachCheck_saysWhetherItLooks() {
+    assertTrue(Checks.translations().atAccesses());
+    assertTrue(Checks.none().withAccessible(owner -> true).atAccesses());
+    assertFalse(Checks.none().atAccesses());
+    assertFalse(Checks.entryWrites().atAccesses());
+    assertFalse(ONLY_WORDS.withUncached(owner -> true).atAccesses());
+  }
 
-    assertEquals(false, strict.liveChangeAllowed(1, 2, 0));
-    assertEquals(true, strict.liveChangeAllowed(2, 2, 0));
-    assertEquals(true, relaxed.liveChangeAllowed(1, 2, 0));
-    assertEquals(5, strict.toMemory(5));
-    assertEquals(5, strict.fromMemory(5));
+  /** One check after the other. Expect each to leave the others on. */
+  @Test
+  void with_oneMore_keepsTheOthers() {
+    Predicate<FrameOwner> some = owner -> owner == TestOwner.FREE;
+    Checks all =
+        Checks.translations()
+            .withAccessible(some)
+            .withUncached(some)
+            .withUninitialisedRead(true);
+
+    assertEquals(new Checks(true, true, true, some, some), all);
+    assertEquals(
+        all,
+        Checks.translations()
+            .withUninitialisedRead(true)
+            .withUncached(some)
+            .withAccessible(some));
+    assertEquals(new Checks(true, false, true, some, null), new Checks(true, false, true, some));
+  }
+
+  /** Frames of owners who may be touched. Expect accesses to find their bytes. */
+  @Test
+  void freedFrame_ownerAccepted_passes() {
+    machine.check(Checks.none().withAccessible(owner -> owner == TestOwner.NOBODY));
+    toy.map(ROOT, VA, 0, readWrite(FRAME_A));
+    machine.memory().setLong(FRAME_A, 7);
+
+    assertEquals(7, cpu.readLong(VA));
+    assertEquals(7, cpu.readLong(LINEAR + FRAME_A));
+  }
+
+  /** A CPU without tables, whose block was moved. Expect the use of the old place to fault. */
+  @Test
+  void staleTranslation_blockMoved_faultsOnUse() {
+    BoltedMappings bolted = new BoltedMappings();
+    bolted.insert(0x1_0000, 16, 0x8_0000, true);
+    Machine hashed =
+        new Machine(2L << 20, new PlainFormat(), LINEAR, TestOwner.values(), 1, bolted);
+    hashed.check(Checks.translations());
+    hashed.cpu().readLong(0x1_0008);
+
+    bolted.remove(0x1_0000, 16);
+    bolted.insert(0x1_0000, 16, 0x9_0000, true);
+
+    assertFault("stale-translation va=0x10008 paddr=0x80008", () -> hashed.cpu().readLong(0x1_0008));
+  }
+
+  /** A fault. Expect it to tell the rule apart from the values. */
+  @Test
+  void rule_ofAFault_isItsFirstWord() {
+    assertEquals("a-rule", new MachineFault("a-rule", "k", 1).rule());
+    assertEquals("a-rule", new MachineFault("a-rule", "k", 1, "l", 2).rule());
+    assertEquals("a-rule", new MachineFault("a-rule", 1, "owner=X").rule());
   }
 
   /** Nothing is watched unless asked for. Expect the same steps to pass. */
@@ -205,73 +260,5 @@ class ChecksTest {
 
   private static void assertFault(String message, Executable access) {
     assertEquals(message, assertThrows(MachineFault.class, access).getMessage());
-  }
-
-  /** The format's defaults, with nothing else of interest. */
-  private record Plain(boolean breakBeforeMake) implements PageTableFormat {
-    @Override
-    public String name() {
-      return "plain";
-    }
-
-    @Override
-    public int levels() {
-      return 2;
-    }
-
-    @Override
-    public int pageShift() {
-      return 12;
-    }
-
-    @Override
-    public int shift(int level) {
-      return 12 + 9 * level;
-    }
-
-    @Override
-    public int entries(int level) {
-      return 512;
-    }
-
-    @Override
-    public String levelName(int level) {
-      return "level" + level;
-    }
-
-    @Override
-    public boolean present(long entry, int level) {
-      return entry != 0;
-    }
-
-    @Override
-    public boolean leaf(long entry, int level) {
-      return level == 0;
-    }
-
-    @Override
-    public long address(long entry, int level) {
-      return entry;
-    }
-
-    @Override
-    public long flags(long entry, int level) {
-      return 0;
-    }
-
-    @Override
-    public boolean writable(long entry, int level) {
-      return true;
-    }
-
-    @Override
-    public boolean executable(long entry, int level) {
-      return true;
-    }
-
-    @Override
-    public long canonicalOffset(long va) {
-      return va;
-    }
   }
 }
