@@ -135,12 +135,15 @@ public final class Machine {
     }
   }
 
-  /** Adds a CPU that uses the first one's page tables. */
+  /** Adds a CPU that uses the first one's page tables, before there are {@link #bufferStores}. */
   public void addCpu() {
     Cpu added = new Cpu(this, cpus.size());
     added.loadRoot(cpus.getFirst().root());
     if (checks != null) {
       added.check(checks);
+    }
+    if (tablesCached) {
+      added.cacheTables();
     }
     cpus.add(added);
   }
