@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.machine;
 
+import static java.util.Objects.requireNonNull;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
@@ -166,6 +169,113 @@ class PhysicalMemoryTest {
     assertEquals(13, memory.getLong(start + 3 * 56));
     assertEquals(0, memory.getLong(start + 4 * 56));
     assertArrayEquals(new long[] {14, 0, 0, 0, 0, 0, 77}, words);
+  }
+
+  /**
+   * Copies that change chunks first where they write, or first where they read.
+   *
+   * <pre>
+   *   from  0x0ffff0 [1] [2] | 0x100000 [3] [4]     4 is not copied
+   *   to    0x1ffff8 [1] | 0x200000 [2] [3] [9]     9 stays
+   * </pre>
+   */
+  @Test
+  void copy_destinationChangesChunksFirst_endsWhereItShould() {
+    for (int i = 0; i < 4; i++) {
+      memory.setLong(MIB - 16 + 8L * i, i + 1);
+    }
+    memory.setLong(2 * MIB + 16, 9);
+
+    memory.copy(2 * MIB - 8, MIB - 16, 24);
+
+    assertEquals(1, memory.getLong(2 * MIB - 8));
+    assertEquals(2, memory.getLong(2 * MIB));
+    assertEquals(3, memory.getLong(2 * MIB + 8));
+    assertEquals(9, memory.getLong(2 * MIB + 16));
+  }
+
+  /** A copy from a chunk that was written into one that was not. Expect its rest to be cleared. */
+  @Test
+  void copy_sourceHalfUnwritten_clearsTheRest() {
+    memory.setLong(MIB - 8, 1);
+    memory.fill(0x400, 32, (byte) 9);
+
+    memory.copy(0x408, MIB - 8, 16);
+
+    assertEquals(0x0909_0909_0909_0909L, memory.getLong(0x400));
+    assertEquals(1, memory.getLong(0x408));
+    assertEquals(0, memory.getLong(0x410));
+    assertEquals(0x0909_0909_0909_0909L, memory.getLong(0x418));
+  }
+
+  /** Memory that holds garbage at first. Expect it wherever nobody wrote, in all ways to look. */
+  @Test
+  void powerOnWith_garbage_isWhereNobodyWrote() {
+    memory.powerOnWith(0x55);
+    assertEquals(0x55, memory.getLong(0x1000));
+    assertEquals(0x55, memory.getLongAcquire(0x1000));
+    memory.setLong(0x1008, 1);
+    assertEquals(0x55, memory.getLong(0x1000));
+    assertEquals(0x55, memory.getLong(MIB - 8));
+
+    memory.copy(0x1008, 3 * MIB, 8);
+    assertEquals(0x55, memory.getLong(0x1008));
+    memory.fill(2 * MIB, 8, (byte) 0);
+    assertEquals(0, memory.getLong(2 * MIB));
+    assertEquals(0x55, memory.getLong(2 * MIB + 8));
+  }
+
+  /** Memory is filled with the very garbage that it holds. Expect no chunk to be made for it. */
+  @Test
+  void fill_garbageOverUnwrittenMemory_makesNoChunk() {
+    memory.powerOnWith(0x5555_5555_5555_5555L);
+
+    memory.fill(0, SIZE, (byte) 0x55);
+
+    assertEquals(0, memory.chunksMade());
+    assertEquals(0x5555_5555_5555_5555L, memory.getLong(8));
+  }
+
+  /** The words of a chunk. Expect none where nothing was written, nor while accesses are watched. */
+  @Test
+  void words_eachAccessMustBeSeen_areRefused() {
+    assertNull(memory.words(0, false));
+    assertNull(memory.words(0, true));
+    memory.setLong(8, 5);
+    assertEquals(5, requireNonNull(memory.words(0x1000, true))[PhysicalMemory.wordAt(MIB + 8)]);
+    assertEquals(1, memory.chunksMade());
+
+    memory.trackWrites(true);
+    assertNull(memory.words(0, false));
+    memory.trackWrites(false);
+    memory.buffer(new StoreBuffers(memory, 1));
+    assertNull(memory.words(0, false));
+    memory.buffer(null);
+    assertNotNull(memory.words(0, false));
+  }
+
+  /** Fills and copies of nothing. Expect nothing. */
+  @Test
+  void fillAndCopy_noBytes_changeNothing() {
+    memory.setLong(0x40, 1);
+
+    memory.fill(0x40, 0, (byte) 7);
+    memory.copy(0x40, 0x80, 0);
+
+    assertEquals(1, memory.getLong(0x40));
+    assertFault(
+        "misaligned-access paddr=0x40 bytes=0xfffffffffffffff8",
+        () -> memory.fill(0x40, -8, (byte) 1));
+  }
+
+  /** The largest memory there is. Expect its last word to work. */
+  @Test
+  void newMemory_largest_works() {
+    PhysicalMemory largest = new PhysicalMemory(1L << 52);
+
+    largest.setLong((1L << 52) - 8, 3);
+
+    assertEquals(3, largest.getLong((1L << 52) - 8));
   }
 
   /** Units that are not aligned to their width. Expect a fault that names the address. */
