@@ -68,6 +68,21 @@ class FaultInjectionTest {
     assertEquals(2, faults.failures().get("zebra"));
   }
 
+  /** Armed again after failures. Expect the count from there, and nothing of before. */
+  @Test
+  void failNth_armedAgain_countsFromThere() {
+    faults.failFrom(1, site -> true);
+    faults.mayFail("a");
+
+    faults.failNth(2, site -> true);
+
+    assertEquals(0, faults.asked());
+    assertEquals(0, faults.failed());
+    assertTrue(faults.failures().isEmpty());
+    assertFalse(faults.mayFail("a"));
+    assertTrue(faults.mayFail("a"));
+  }
+
   /** Disarming. Expect no failure, and all counts from zero. */
   @Test
   void disarm_afterFailures_startsAfresh() {

@@ -9,8 +9,12 @@ import static org.vmemmap.machine.TestOwner.FREE;
 import static org.vmemmap.machine.TestOwner.NOBODY;
 import static org.vmemmap.machine.TestOwner.TABLE;
 
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The book of frames. */
 class LedgerTest {
@@ -102,6 +106,51 @@ class LedgerTest {
         "no-such-frame frame=0x0 n=0xffffffffffffffff", () -> ledger.transfer(0, -1, NOBODY, FREE));
     assertFault("no-such-frame frame=0x7d0", () -> ledger.ownerOf(FRAMES));
     assertEquals(FRAMES, ledger.count(NOBODY));
+  }
+
+  /** Books whose last block or part is begun with one frame, or just full. Expect the last to move. */
+  @ParameterizedTest
+  @ValueSource(longs = {1, 511, 512, 513, 1L << 21, (1L << 21) + 1})
+  void transfer_lastFrame_moves(long frames) {
+    Ledger other = new Ledger(TestOwner.values(), frames);
+
+    other.transfer(frames - 1, 1, NOBODY, DATA);
+
+    assertEquals(DATA, other.ownerOf(frames - 1));
+    assertEquals(frames - 1, other.count(NOBODY));
+    assertFault(
+        "no-such-frame frame=0x" + Long.toHexString(frames), () -> other.ownerOf(frames));
+  }
+
+  /** Blocks of two parts of the book, whole and split. Expect each to keep its own owners. */
+  @Test
+  void transfer_sameBlockOfTwoParts_isApart() {
+    long part = 1L << 21;
+    Ledger large = new Ledger(TestOwner.values(), 2 * part);
+    large.transfer(512, 512, NOBODY, FREE);
+    large.transfer(part + 1024, 1, NOBODY, DATA);
+
+    assertEquals(NOBODY, large.ownerOf(part + 512));
+    assertEquals(NOBODY, large.ownerOf(1024));
+    assertEquals(FREE, large.ownerOf(1023));
+    assertEquals(DATA, large.ownerOf(part + 1024));
+    assertEquals(part + 1024, large.sameOwnerUntil(1024, 2 * part));
+    assertEquals(2 * part, large.sameOwnerUntil(part + 1025, 2 * part));
+  }
+
+  /** Somebody watches. Expect to be told of each transfer before it, and of none that is refused. */
+  @Test
+  void watch_transfers_areToldBefore() {
+    List<String> heard = new ArrayList<>();
+    ledger.watch(
+        (frame, n, from, to) ->
+            heard.add(frame + "+" + n + " " + from.name() + " " + to.name() + " " + ledger.ownerOf(frame)));
+    ledger.transfer(3, 4, NOBODY, DATA);
+    assertThrows(MachineFault.class, () -> ledger.transfer(3, 5, DATA, FREE));
+    ledger.watch(null);
+    ledger.transfer(3, 4, DATA, FREE);
+
+    assertEquals(List.of("3+4 NOBODY DATA NOBODY"), heard);
   }
 
   /** A run of no frames. Expect nothing. */

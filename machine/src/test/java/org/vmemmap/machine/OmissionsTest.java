@@ -93,6 +93,24 @@ class OmissionsTest {
     assertEquals(0, periods.readers());
   }
 
+  /** Work when nobody reads, and behind the last of two readers. Expect both to be done then. */
+  @Test
+  void after_readersComeAndGo_isDoneBehindTheLast() {
+    List<String> done = new ArrayList<>();
+    GracePeriods periods = machine.gracePeriods();
+    periods.after(() -> done.add("nobody reads"));
+    assertEquals(List.of("nobody reads"), done);
+    periods.enter();
+    periods.enter();
+    assertEquals(2, periods.readers());
+    periods.after(() -> done.add("two read"));
+    periods.leave();
+    assertEquals(1, periods.waiting());
+    periods.leave();
+    assertEquals(List.of("nobody reads", "two read"), done);
+    assertEquals(0, periods.waiting());
+  }
+
   /** A read-only pte. Expect it to be entered writable, and tables and other ptes as they are. */
   @Test
   void writeEntry_protectionLeftOut_entersItWritable() {
