@@ -112,7 +112,7 @@ class CpuAtomicsTest {
     assertEquals(count, seenByTheOther(FRAME + 4));
   }
 
-  /** A 64-bit exchange. Expect a point before it, and the stores before it to be seen. */
+  /** A 64-bit exchange. Expect the stores before it to be seen, and the word. */
   @Test
   void compareAndExchange_storesWaiting_showsThem() {
     machine.bufferStores();

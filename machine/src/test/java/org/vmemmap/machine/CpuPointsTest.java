@@ -139,10 +139,10 @@ class CpuPointsTest {
   }
 
   /**
-   * A copy whose source and destination change pages at different places.
+   * Copies whose source and destination change pages at different places, there and back.
    *
    * <pre>
-   *   from  linear 0x9ffe0 [32] | [16]      to  0x1ff0 [16] | 0x2000 [32]
+   *   linear 0x9ffe0 [32] | [16]      0x1ff0 [16] | 0x2000 [32]
    *   parts                16, 16, 16
    * </pre>
    */
@@ -162,6 +162,12 @@ class CpuPointsTest {
         "translated@90", "w16@90010", "r16@a0000");
     assertEquals(0x0707_0707_0707_0707L, machine.memory().getLong(FRAME_B + 0x18));
     assertEquals(0, machine.memory().getLong(FRAME_B + 0x20));
+
+    cpu.copy(LINEAR + 0x9_ffe0, VA + 0xff0, 48);
+    assertHeard(
+        "w16@9ffe0", "translated@80", "r16@80ff0",
+        "w16@9fff0", "translated@90", "r16@90000",
+        "w16@a0000", "translated@90", "r16@90010");
   }
 
   /** Fill and copy without a listener on a machine that watches. Expect them to do their work. */

@@ -152,6 +152,18 @@ class CpuTest {
     assertFalse(cpu.tlb().reaches(FRAME_A >>> 12));
   }
 
+  /** Frame 0 is cached, then its page is taken away. Expect the cache to answer until the flush. */
+  @Test
+  void read_frameZeroCached_needsNoWalk() {
+    long slot = toy.map(ROOT, VA, 0, readOnly(0));
+    cpu.readLong(VA);
+    toy.set(slot, 0);
+
+    assertEquals(0, cpu.translate(VA, false));
+    machine.flushAll();
+    assertFault("not-present va=0x3000 level0=0x0", () -> cpu.translate(VA, false));
+  }
+
   /** Write permission taken without a flush. Expect writes to pass until the flush. */
   @Test
   void write_protectedWithoutFlush_passesUntilFlushed() {

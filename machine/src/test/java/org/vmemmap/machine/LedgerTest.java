@@ -138,6 +138,18 @@ class LedgerTest {
     assertEquals(2 * part, large.sameOwnerUntil(part + 1025, 2 * part));
   }
 
+  /** A block of two owners comes together and moves as a whole. Expect its parts to be forgotten. */
+  @Test
+  void transfer_wholeBlockThatWasSplit_movesAllOfIt() {
+    ledger.transfer(512, 100, NOBODY, FREE);
+    ledger.transfer(512, 100, FREE, NOBODY);
+
+    ledger.transfer(512, 512, NOBODY, DATA);
+
+    assertEquals(DATA, ledger.ownerOf(512));
+    assertEquals(1024, ledger.sameOwnerUntil(512, FRAMES));
+  }
+
   /** Somebody watches. Expect to be told of each transfer before it, and of none that is refused. */
   @Test
   void watch_transfers_areToldBefore() {

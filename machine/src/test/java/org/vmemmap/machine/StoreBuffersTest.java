@@ -113,6 +113,7 @@ class StoreBuffersTest {
     memory.setLongRelease(MORE, 5);
     memory.setRecords(FLAG, 2, new long[] {1, 2}, new long[] {10, 10});
     memory.fill(FLAG + 0x100, 16, (byte) 7);
+    memory.setLong(MORE + 8, 6);
     memory.copy(FLAG + 0x200, DATA, 16);
 
     assertEquals(0x1122_3344_0000_0099L, seenBy(0, DATA));
@@ -208,5 +209,6 @@ class StoreBuffersTest {
     assertEquals(7, memory.getLong(DATA));
     memory.setLong(FLAG, 1);
     assertEquals(1, seenBy(1, FLAG));
+    assertFalse(buffers.pending(1));
   }
 }

@@ -76,11 +76,12 @@ class UndoLogTest {
     assertFalse(log.holds(apart));
   }
 
-  /** More pages than the log has room for at first. Expect all of them back. */
-  @Test
-  void rewind_manyPages_handsOutAll() {
+  /** As many pages as the log has room for at first, and more. Expect all of them back. */
+  @ParameterizedTest
+  @ValueSource(ints = {64, 65, 200})
+  void rewind_manyPages_handsOutAll(int pages) {
     Map<Long, Long> expected = new TreeMap<>();
-    for (long n = 0; n < 200; n++) {
+    for (long n = 0; n < pages; n++) {
       log.keep(n * PAGE, page(n), 0);
       expected.put(n * PAGE, n);
     }
