@@ -427,6 +427,16 @@ class BusTest {
     assertEquals(4 * MIB, bus.daxRegionAvailSize(fixed));
   }
 
+  /** The device of a static region comes with a pgmap, another without. Expect a copy of the one. */
+  @Test
+  void devmCreateDevDax_pgmap_isCopied() {
+    Bus.DevDaxData data =
+        new Bus.DevDaxData(staticRegion(), new DevPagemap(0), 4 * MIB, 0, false);
+    assertTrue(Objects.requireNonNull(bus.devmCreateDevDax(data).devDax()).hasOwnPgmap());
+    region();
+    assertFalse(m.devDax(DAX0).hasOwnPgmap());
+  }
+
   // ---- drivers ----
 
   /** Drivers by type and by name. Expect an hmem device to go to the RAM driver unless named. */

@@ -161,6 +161,7 @@ class ZoneTest {
     Nodes nodes = mm.nodes();
     assertEquals(1, nodes.count());
     PgData two = nodes.possibleNodeData(2);
+    assertTrue(nodes.nodeOnline(0));
     assertFalse(nodes.nodeOnline(2));
     assertEquals(List.of(node), nodes.online());
 
