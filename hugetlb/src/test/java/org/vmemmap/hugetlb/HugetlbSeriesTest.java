@@ -2,6 +2,7 @@
 package org.vmemmap.hugetlb;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -19,6 +20,7 @@ import org.vmemmap.types.MmConfig;
 import org.vmemmap.types.Mmzone;
 import org.vmemmap.types.Owner;
 import org.vmemmap.types.Page;
+import org.vmemmap.types.PlainTables;
 import org.vmemmap.types.Series;
 import org.vmemmap.types.ZoneType;
 
@@ -198,6 +200,44 @@ final class HugetlbSeriesTest {
     assertEquals(511, pool.readOnlyPages(folio, h));
     assertEquals(boot, pool.mm.vmstat().nrMemmapBootPages());
     assertEquals(run, pool.mm.vmstat().nrMemmapPages());
+  }
+
+  /**
+   * A boot page is optimised from the start only when its memmap is whole leaves: here a leaf has the
+   * struct pages of 128 MiB, and a hugepage takes 64 MiB, as does a section.
+   *
+   * <pre>
+   *   leaves of memmap   |       0       |       1       |
+   *   hugepages          |   0   |   1   |   2   |   3   |
+   * </pre>
+   *
+   * Expect no section to know of an order, wherever in a leaf the page lies.
+   */
+  @Test
+  void boot_memmapIsHalfALeaf_isNotOptimizedFromTheStart() {
+    PoolMachine pool =
+        new PoolMachine(
+                PoolMachine.config().toBuilder().sectionSizeBits(26).build(),
+                new PlainTables(9, 9, 9, 9),
+                HugetlbArch.of(PoolMachine.SIZE_2M, 64 * MIB),
+                new PoolMachine.Ram(0, 512 * MIB, 0))
+            .cmdline("hugetlb_free_vmemmap=on", "hugepagesz=64M", "hugepages=4")
+            .boot();
+    Hstate h = pool.hstate(64 * MIB);
+    assertEquals(4, h.freeHugePages);
+    for (long pfn : pool.freePfns(h, 0)) {
+      assertEquals(0, pool.mm.mmzone().pfnToSectionOrder(pfn));
+    }
+  }
+
+  /** Struct pages of 56 bytes have no mask. Expect boot pages with a memmap of their own. */
+  @Test
+  void boot_structPageNoPowerOfTwo_isNotOptimized() {
+    PoolMachine pool =
+        machine(PoolMachine.config().withSizeofStructPage(56), "hugepages=1").boot();
+    long pfn = pool.freePfns(pool.hstate(SIZE), 0).getFirst();
+    assertEquals(0, pool.mm.mmzone().pfnToSectionOrder(pfn));
+    assertFalse(pool.optimized(pool.folio(pfn)));
   }
 
   /** Each of two nodes has a page in two zones. Expect both to be discarded, and to be counted. */

@@ -76,8 +76,11 @@ final class PoolMachine {
   final List<String> registered = new ArrayList<>();
 
   PoolMachine(MmConfig config, HugetlbArch arch, Ram... ram) {
+    this(config, new PlainTables(2, 9, 9, 9), arch, ram);
+  }
+
+  PoolMachine(MmConfig config, PlainTables format, HugetlbArch arch, Ram... ram) {
     maxPfn = List.of(ram).stream().mapToLong(Ram::end).max().orElse(0) / PAGE;
-    PlainTables format = new PlainTables(2, 9, 9, 9);
     machine = new Machine(maxPfn * PAGE, format, LINEAR_BASE, Owner.values(), 2);
     mm = new Mm(machine, format, config, new Mm.Image(VMEMMAP_BASE, 0x1000, 0x10000, 0x40000));
     memblock = new Memblock(mm, Placement.NONE);
