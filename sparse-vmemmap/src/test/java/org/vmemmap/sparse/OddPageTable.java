@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.sparse;
 
+import java.util.List;
 import org.vmemmap.types.ArchPgtable;
 import org.vmemmap.types.Prot;
 
@@ -27,9 +28,10 @@ final class OddPageTable implements ArchPgtable {
   static final long LEAF = 1L << 5;
   private static final int FRAME_SHIFT = 8;
   private static final long FRAME_MASK = (1L << 48) - (1L << FRAME_SHIFT);
-  private static final int[] ENTRIES = {256, 512, 512};
+  private static final int[] SHIFTS = {0, 8, 17, 20, 23};
 
   private final int pageShift;
+  private final int[] entries;
 
   /** Pages of 4 KiB, as drawn. */
   OddPageTable() {
@@ -38,17 +40,27 @@ final class OddPageTable implements ArchPgtable {
 
   /** Pages of 2^{@code pageShift} bytes; all fields of the address move up with them. */
   OddPageTable(int pageShift) {
+    this(pageShift, 256, 512, 512);
+  }
+
+  private OddPageTable(int pageShift, int... entries) {
     this.pageShift = pageShift;
+    this.entries = entries;
+  }
+
+  /** Five levels for the same addresses: the top table of 512 entries is split into three of 8. */
+  static OddPageTable fiveLevels() {
+    return new OddPageTable(12, 256, 512, 8, 8, 8);
   }
 
   @Override
   public String name() {
-    return "odd 3-level";
+    return "odd " + levels() + "-level";
   }
 
   @Override
   public int levels() {
-    return 3;
+    return entries.length;
   }
 
   @Override
@@ -58,17 +70,17 @@ final class OddPageTable implements ArchPgtable {
 
   @Override
   public int shift(int level) {
-    return pageShift + new int[] {0, 8, 17}[level];
+    return pageShift + SHIFTS[level];
   }
 
   @Override
   public int entries(int level) {
-    return ENTRIES[level];
+    return entries[level];
   }
 
   @Override
   public String levelName(int level) {
-    return new String[] {"pte", "pmd", "pgd"}[level];
+    return level == levels() - 1 ? "pgd" : List.of("pte", "pmd", "pud", "p4d").get(level);
   }
 
   @Override

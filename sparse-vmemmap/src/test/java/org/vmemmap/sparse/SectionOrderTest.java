@@ -175,9 +175,10 @@ class SectionOrderTest {
   }
 
   /** Half of a section. Expect it ordinary: a section has one order only. */
-  @Test
-  void sparseAddSection_partWithOrder_staysOrdinary() {
-    SmallMachine m = boot(Series.LAST);
+  @ParameterizedTest
+  @ValueSource(ints = {34, Series.LAST})
+  void sparseAddSection_partWithOrder_staysOrdinary(int patches) {
+    SmallMachine m = boot(patches);
     m.arch.basepagesOnly = true;
 
     assertEquals(0, add(m, DEVICE_PFN, 2 * SUBSECTION, ORDER_2M));
@@ -201,6 +202,7 @@ class SectionOrderTest {
     SmallMachine m = boot(Series.LAST);
     DevPagemap pgmap = m.device(DEVICE_PFN, SECTION, ORDER_2M);
     m.addSection(DEVICE_PFN, SECTION, m.altmap(DEVICE_PFN, SECTION, 0, 512), pgmap);
+    assertTrue(m.vmemmap.populatesBySectionOrder());
     assertEquals(0, order(m, DEVICE_PFN));
     assertEquals(512, m.owned(Owner.ALTMAP));
     assertEquals(512, m.mm.vmstat().nrMemmapPages());
@@ -425,6 +427,11 @@ class SectionOrderTest {
     assertEquals(0, order(m, DEVICE_PFN + 2 * SECTION));
     assertSame(device(m), m.mm.mmzone().section(DEV + 1).zone);
 
+    Zone movable = m.zone(0, ZoneType.ZONE_MOVABLE);
+    m.vmemmap.sectionSetZoneRange(DEVICE_PFN, SECTION, movable);
+    assertSame(movable, m.mm.mmzone().section(DEV).zone);
+    assertSame(device(m), m.mm.mmzone().section(DEV + 1).zone);
+
     m.vmemmap.sectionSetOrderRange(DEVICE_PFN, SECTION, 0);
     assertNull(m.mm.mmzone().section(DEV).zone);
     assertSame(device(m), m.mm.mmzone().section(DEV + 1).zone);
@@ -504,6 +511,21 @@ class SectionOrderTest {
 
       assertEquals(patches == 41 ? 1 : 0, m.warnings().size());
     }
+  }
+
+  /**
+   * Half of a compound page that is as large as a section. Expect it to count by where it begins:
+   * all of the page of its own for the first half, nothing for the second.
+   */
+  @Test
+  void sectionVmemmapPageStructs_halfOfAFolioOfASection_countsByItsBeginning() {
+    SmallMachine m = boot(Series.LAST);
+    m.sparse.sparseIndexInit(DEV, 0);
+    m.vmemmap.sectionSetOrderRange(DEVICE_PFN, SECTION, m.mm.mmzone().pfnSectionShift());
+
+    long half = SECTION / 2;
+    assertEquals(64, m.vmemmap.sectionVmemmapPageStructs(DEVICE_PFN, half));
+    assertEquals(0, m.vmemmap.sectionVmemmapPageStructs(DEVICE_PFN + half, half));
   }
 
   /** An ordinary range larger than a section. Expect its pages, rounded up, without a word. */

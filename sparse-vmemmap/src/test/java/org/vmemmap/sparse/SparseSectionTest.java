@@ -16,9 +16,12 @@ import static org.vmemmap.sparse.SmallMachine.SUBSECTION;
 import static org.vmemmap.sparse.SmallMachine.VMEMMAP_BASE;
 import static org.vmemmap.sparse.SmallMachine.config;
 
+import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.vmemmap.sparse.SmallMachine.Ram;
 import org.vmemmap.types.DevPagemap;
 import org.vmemmap.types.Errno;
@@ -63,7 +66,8 @@ class SparseSectionTest {
         m.owned(Owner.VMEMMAP),
         m.owned(Owner.ALTMAP),
         m.owned(Owner.SHARED_TAIL),
-        m.owned(Owner.ALLOCATED));
+        m.owned(Owner.ALLOCATED),
+        m.slab.objectsInUse());
   }
 
   // ---- whole sections ----
@@ -111,6 +115,31 @@ class SparseSectionTest {
     assertEquals(-1, m.level(m.memmap(DEVICE_PFN)));
     assertEquals(before, books());
     assertTrue(m.warnings().isEmpty());
+  }
+
+  /**
+   * Another CPU looks while the usage record goes. Expect pfn_valid() to say no already, so that it
+   * does not follow the pointer, and the record to be nobody's in the end.
+   */
+  @Test
+  void sparseRemoveSection_whole_isInvalidBeforeTheUsageRecordGoes() {
+    add(DEVICE_PFN, SECTION);
+    MemSectionUsage usage = m.usage(DEV);
+    List<Boolean> valid = new ArrayList<>();
+    m.machine
+        .yields()
+        .listen(
+            (what, where) -> {
+              if (where == usage.va()) {
+                assertSame(usage, m.usage(DEV));
+                valid.add(m.mm.mmzone().pfnValid(DEVICE_PFN));
+              }
+            });
+
+    remove(DEVICE_PFN, SECTION);
+
+    assertEquals(List.of(false), valid);
+    assertThrows(KernelBug.class, usage::subsectionMap);
   }
 
   /** A section that is there. Expect -EEXIST and no change. */
@@ -409,6 +438,7 @@ class SparseSectionTest {
     long second = DEVICE_PFN + 8 * SECTION;
     DevPagemap large = m.device(second, 8 * SECTION, 18);
     add(second, SECTION, null, large);
+    assertEquals(128 + 2, m.mm.vmstat().nrMemmapPages());
     add(second + SECTION, SECTION, null, large);
     assertEquals(128 + 2, m.mm.vmstat().nrMemmapPages());
 
@@ -468,14 +498,16 @@ class SparseSectionTest {
         m.warnings());
   }
 
-  /** Part of a section of a compound page of 1 GiB. Expect the check. */
-  @Test
-  void sectionNrVmemmapPages_partOfASection_warns() {
-    add(DEVICE_PFN, SUBSECTION, null, m.device(DEVICE_PFN, 8 * SECTION, 18));
+  /** Part of a section, of a compound page as large as it, or of 1 GiB. Expect the check. */
+  @ParameterizedTest
+  @ValueSource(ints = {15, 18})
+  void sectionNrVmemmapPages_partOfASection_warns(int order) {
+    add(DEVICE_PFN, SUBSECTION, null, m.device(DEVICE_PFN, 8 * SECTION, order));
 
     assertEquals(
         List.of("section_nr_vmemmap_pages: !IS_ALIGNED(pfn | nr_pages, PAGES_PER_SECTION)"),
         m.warnings());
+    assertEquals(2, m.mm.vmstat().nrMemmapPages());
   }
 
   /** A kernel without DEBUG_VM checks and poisons nothing. */

@@ -92,6 +92,28 @@ class SparseTest {
     assertEquals(1, m.level(m.memmap(2 * SECTION - 1)));
   }
 
+  /**
+   * Memory that begins in one section and ends in the third.
+   *
+   * <pre>
+   *   section       1             2             3
+   *             |  ###########|#############|######       |
+   *   subsection  16        63 0          63 0    31
+   * </pre>
+   *
+   * Expect the bits of each section to begin and end with the memory in it.
+   */
+  @Test
+  void sparseInit_rangeOverThreeSections_setsTheBitsOfEach() {
+    SmallMachine m = new SmallMachine(config(), new Ram(160 * MIB, 448 * MIB, 0));
+
+    m.sparse.sparseInit();
+
+    assertEquals(-1L << 16, m.subsections(1));
+    assertEquals(-1L, m.subsections(2));
+    assertEquals(0xffff_ffffL, m.subsections(3));
+  }
+
   /** A hole of a whole section. Expect no section there and no memmap. */
   @Test
   void sparseInit_hole_leavesTheSectionAbsent() {

@@ -20,6 +20,8 @@ import java.util.List;
 import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.vmemmap.machine.MachineFault;
 import org.vmemmap.pagealloc.Memblock;
 import org.vmemmap.pagealloc.PageAlloc;
@@ -253,6 +255,44 @@ class SparseVmemmapTest {
     assertEquals(List.of("[1000-1fff] potential offnode page_structs"), two.log());
   }
 
+  /**
+   * Memmap that was mapped for node 0 is wanted for node 1: what is there stays.
+   *
+   * <pre>
+   *   base pages   |p0|          one page
+   *   leaf         |   l0    |   1 MiB
+   * </pre>
+   *
+   * Expect the line, with all that the entry maps.
+   */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void vmemmapPopulate_entryOfAnotherNode_saysSo(boolean basePages) {
+    SmallMachine two = SmallMachine.twoNodes().boot();
+    two.arch.basepagesOnly = basePages;
+    long start = two.memmap(DEVICE_PFN);
+    long end = start + (basePages ? PAGE : MIB);
+    two.vmemmap.vmemmapPopulate(start, end, 0, null);
+    assertEquals(List.of(), offnode(two));
+
+    two.vmemmap.vmemmapPopulate(start, end, 1, null);
+
+    String line = "[%x-%x] potential offnode page_structs".formatted(start, end - 1);
+    assertEquals(List.of(line), offnode(two));
+  }
+
+  private static List<String> offnode(SmallMachine m) {
+    return m.log().stream().filter(line -> line.endsWith("offnode page_structs")).toList();
+  }
+
+  /** The architecture's vmemmap_populate(), for others. Expect its error to be passed on. */
+  @Test
+  void vmemmapPopulate_failure_isPassedOn() {
+    m.failAll(BLOCK);
+
+    assertEquals(-Errno.ENOMEM, m.vmemmap.vmemmapPopulate(dev, dev + PAGE, 0, null));
+  }
+
   // ---- boot HVO ----
 
   private Zone normal() {
@@ -349,16 +389,21 @@ class SparseVmemmapTest {
     assertEquals(List.of("vmemmap_get_tail: order > MAX_FOLIO_ORDER"), m.warnings());
   }
 
-  /** Shared tails become read-only. Expect a fault for a write there, none at the head's frame. */
+  /**
+   * Shared tails become read-only. Expect a fault for a write there, none at the head's frame, nor
+   * at that of the next folio.
+   */
   @Test
   void vmemmapWrprotectHvo_protectsOnlyTails() {
     hvo(dev, ORDER_2M);
+    hvo(dev + 8 * PAGE, ORDER_2M);
     m.machine.cpu().writeLong(dev + PAGE, 1);
 
     m.vmemmap.vmemmapWrprotectHvo(dev, dev + 8 * PAGE, 0, PAGE);
     m.mm.pgtable().flushTlbAll();
 
     m.machine.cpu().writeLong(dev, 1);
+    m.machine.cpu().writeLong(dev + 8 * PAGE, 1);
     assertFault("write-to-read-only", dev + PAGE);
     assertFault("write-to-read-only", dev + 7 * PAGE);
     assertEquals(1, m.machine.cpu().readLong(dev + 7 * PAGE));
@@ -537,7 +582,7 @@ class SparseVmemmapTest {
   /** The second range of a device. Expect offsets to count from that range. */
   @Test
   void populateCompound_secondRange_countsFromIt() {
-    long second = DEVICE_PFN + 4 * SECTION;
+    long second = DEVICE_PFN + 5 * SECTION;
     DevPagemap pgmap = m.device(DEVICE_PFN, SECTION, ORDER_1G);
     pgmap.ranges =
         new DevPagemap.Range[] {
@@ -593,6 +638,9 @@ class SparseVmemmapTest {
     assertFalse(m.vmemmap.vmemmapCanOptimize(altmap, m.device(0, 512, ORDER_2M)));
     SmallMachine odd = new SmallMachine(config().withSizeofStructPage(80));
     assertFalse(odd.vmemmap.vmemmapCanOptimize(null, m.device(0, 512, ORDER_2M)));
+    MmConfig unwanted = config().toBuilder().archWantOptimizeDaxVmemmap(false).build();
+    SmallMachine without = new SmallMachine(unwanted);
+    assertFalse(without.vmemmap.vmemmapCanOptimize(null, m.device(0, 512, ORDER_2M)));
   }
 
   /** Half a subsection. Expect the warning and null. */
