@@ -154,6 +154,25 @@ class EarlierKernelsTest {
     assertEquals(0, m.sectionMemMap(2));
   }
 
+  /**
+   * The node's turn ends with the failure. Expect what is left of both buffers to be gone: 7.1 has
+   * one for memmap, and the next usage record would be the second of three.
+   */
+  @Test
+  void sparseInitNid_noMemmap_keepsNoBuffer() {
+    SmallMachine m = small("7.1");
+    Page map = m.mm.model().pfnToPage(0);
+    m.failAll("vmemmap_alloc_block");
+
+    assertThrows(KernelBug.class, m.sparse::sparseInit);
+
+    assertEquals(0, m.owned(Owner.VMEMMAP));
+    assertEquals(0, m.sparse.buffer().alloc(PAGE));
+    KernelBug late =
+        assertThrows(KernelBug.class, () -> m.sparse.sparseInitEarlySection(0, map, 0, 0));
+    assertTrue(String.valueOf(late.getMessage()).contains("sparse_usagebuf"));
+  }
+
   /** The same at 7.3, which has patch 9. Expect a panic that names the node. */
   @Test
   void sparseInitNid_patch9_panics() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.sparse;
 
+import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
@@ -16,6 +17,8 @@ import static org.vmemmap.sparse.SmallMachine.config;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.vmemmap.sparse.SmallMachine.Ram;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.KernelBug;
@@ -164,6 +167,24 @@ class SparseTest {
     assertEquals(VMEMMAP_BASE | BOOT, m.sectionMemMap(2));
   }
 
+  /**
+   * Nothing in section 0, and node 1 before node 0. Expect the turns of the nodes as they come, and
+   * none for the section that is not there.
+   */
+  @Test
+  void sparseInit_nothingInSection0_beginsWithTheFirstPresent() {
+    SmallMachine m =
+        new SmallMachine(
+            config(), new Ram(128 * MIB, 256 * MIB, 1), new Ram(256 * MIB, 384 * MIB, 0));
+    List<Integer> turns = new ArrayList<>();
+    m.vmemmap.setEarlyHook(turns::add);
+
+    m.sparse.sparseInit();
+
+    assertEquals(List.of(1, 0), turns);
+    assertEquals(0, m.sectionMemMap(0));
+  }
+
   /** A section that two nodes touch. Expect it to belong to the first. */
   @Test
   void sparseInit_sectionOfTwoNodes_belongsToTheFirst() {
@@ -300,18 +321,34 @@ class SparseTest {
     assertEquals(1, m.mm.mmzone().highestPresentSectionNr);
   }
 
-  /** Memory that starts behind it. Expect the other warning, and all of the range ignored. */
+  /** Memory that ends with it. Expect all of it, without a word. */
   @Test
-  void sparseInit_startBeyondMaxPhysmem_warnsAndIgnores() {
+  void sparseInit_endAtMaxPhysmem_isFine() {
+    SmallMachine m =
+        new SmallMachine(config().withMaxPhysmemBits(28), new Ram(0, 256 * MIB, 0));
+
+    m.sparse.sparseInit();
+
+    assertEquals(List.of(), m.warnings());
+    assertEquals(1, m.mm.mmzone().highestPresentSectionNr);
+  }
+
+  /**
+   * Memory that starts behind it, or where it ends. Expect the other warning, or that of an end, and
+   * all of the range ignored.
+   */
+  @ParameterizedTest
+  @CsvSource({"384, start_pfn", "256, end_pfn"})
+  void sparseInit_startBeyondMaxPhysmem_warnsAndIgnores(long mib, String which) {
     SmallMachine m =
         new SmallMachine(
             config().withMaxPhysmemBits(28),
             new Ram(0, 128 * MIB, 0),
-            new Ram(384 * MIB, 512 * MIB, 0));
+            new Ram(mib * MIB, 512 * MIB, 0));
 
     assertThrows(KernelBug.class, m.sparse::sparseInit);
 
-    assertEquals(List.of("mminit_validate_memmodel_limits: start_pfn"), m.warnings());
+    assertEquals(List.of("mminit_validate_memmodel_limits: " + which), m.warnings());
     assertEquals(0, m.mm.mmzone().highestPresentSectionNr);
   }
 
@@ -363,6 +400,8 @@ class SparseTest {
         assertThrows(
             IllegalArgumentException.class, () -> new SmallMachine(tiny, new Ram(0, MIB, 0)));
     assertEquals("BUILD_BUG_ON: SECTION_MAP_LAST_BIT", e.getMessage());
+    MmConfig smallest = with(config(), 18, true);
+    assertDoesNotThrow(() -> new SmallMachine(smallest, new Ram(0, MIB, 0)));
   }
 
   /** The memmap of a section in whole pmds. Expect 56-byte struct pages to round up. */
