@@ -216,8 +216,12 @@ public final class HugetlbMigrate implements HugetlbHooks, OfflineHooks {
     }
     ListHead list = lists.localHead();
     int ret = 0;
-    long pfn = startPfn;
-    while ((pfn += pageAlloc.singlePages(pfn, endPfn)) < endPfn && ret == 0) {
+    for (long pfn = startPfn; pfn < endPfn && ret == 0; ) {
+      long single = pageAlloc.singlePages(pfn, endPfn);
+      if (single > 0) {
+        pfn += single;
+        continue;
+      }
       Page page = mm.model().pfnToPage(pfn);
       long nr = 1;
       if (mm.flags().pageCompound(page)) {
