@@ -179,4 +179,24 @@ class BootmemInfoTest {
     own.registerPageBootmemMemmap(2, two.mm.model().pfnToPage(2 * SECTION), SECTION);
     assertEquals(List.of(2L), two.arch.registered);
   }
+
+  /**
+   * A node that begins and ends in the middle of a section.
+   *
+   * <pre>
+   *   section      0             1
+   *             |      ######|######      |
+   *   looked at        ^            next step: the node's end
+   * </pre>
+   *
+   * Expect section 0 only: steps of a section from the first pfn do not meet the other one.
+   */
+  @Test
+  void registerPageBootmemInfoNode_startsInASection_missesTheLastOne() {
+    SmallMachine odd = boot("7.2", true, new Ram(64 * MIB, 192 * MIB, 0));
+
+    odd.vmemmap.bootmemInfo().registerPageBootmemInfoNode(odd.mm.nodes().nodeData(0));
+
+    assertEquals(List.of(0L), odd.arch.registered);
+  }
 }
