@@ -235,7 +235,11 @@ class MmInitMemmapTest {
 
   private static MmInitBench dirty(MmConfig config, long first, long end) {
     MmInitBench bench = new MmInitBench(config, new Ram(0x4000_0000L, 0x4800_0000L, 0));
-    bench.mapMemmap(first - 3, end + 128);
+    for (long pfn = first - 3; pfn < end + 128; pfn++) {
+      bench.mapMemmap(pfn, pfn + 1);
+      // What follows in the memmap does not follow in memory.
+      bench.frame();
+    }
     long bytes = bench.page(end + 128).va() - bench.page(first - 3).va();
     bench.machine.cpu().fill(bench.page(first - 3).va(), bytes, (byte) -1);
     return bench;
