@@ -12,6 +12,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -141,13 +142,16 @@ final class HugetlbLockTest {
     assertEquals(List.of("resize_lock 18"), hugetlbOnly(taken));
   }
 
-  /** All three go. Expect the lock to be open while their memmap is restored. */
+  /**
+   * All three go. Expect the lock to be open while their memmap is restored, and to be taken once for
+   * all of them when they stop being hugepages.
+   */
   @Test
   void setPool_down_opensTheLockToRestore() {
     PoolMachine pool = PoolMachine.optimizing();
     pool.setPool(3);
     List<String> taken = watched(pool, () -> assertEquals(0, pool.setPool(0)));
-    assertEquals(1, taken.stream().filter("resize_lock 9"::equals).count());
+    assertEquals(List.of("resize_lock 9", LOCK, LOCK, LOCK), hugetlbOnly(taken));
     assertEquals(0, pool.h2m().nrHugePages);
   }
 
@@ -183,6 +187,21 @@ final class HugetlbLockTest {
     watched(pool, () -> assertEquals(0, task.unmapHugepage(PoolMachine.SIZE_2M, pfns[1])));
     watched(pool, () -> assertEquals(0, task.unmapHugepage(PoolMachine.SIZE_2M, pfns[0])));
     assertEquals(1, pool.h2m().freeHugePages);
+  }
+
+  /** A surplus page is unmapped without memory to restore it. Expect it back under the lock. */
+  @Test
+  void unmap_surplusPageNoMemory_keepsTheRules() {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.setPool(1);
+    long pfn = pool.system.task().mapHugepage(PoolMachine.SIZE_2M, -1);
+    pool.setPool(0);
+    pool.failFrom(1, "alloc_vmemmap_page_list");
+    watched(
+        pool,
+        () ->
+            assertEquals(0, pool.system.task().unmapHugepage(PoolMachine.SIZE_2M, pfn)));
+    assertEquals(1, pool.h2m().surplusHugePages);
   }
 
   /** The only free page is poisoned. Expect -ENOSPC, with the lock left. */
@@ -310,6 +329,30 @@ final class HugetlbLockTest {
     pool.setPool(0);
     watched(pool, () -> assertEquals(0, move(pool, pool.folio(pfn))));
     assertEquals(1, pool.h2m().surplusHugePagesNode[0]);
+  }
+
+  /** A pool is filled, used and emptied. Expect to hear of everything that the lock guards. */
+  @Test
+  void touched_operations_tellOfAllThatIsGuarded() {
+    PoolMachine pool = PoolMachine.optimizing();
+    Set<String> heard = new HashSet<>();
+    pool.machine
+        .yields()
+        .listen(
+            new YieldPoints.Listener() {
+              @Override
+              public void reached(String what, long where) {}
+
+              @Override
+              public void touched(String what) {
+                heard.add(what);
+              }
+            });
+    pool.setPool(1);
+    pool.system.task().mapHugepage(PoolMachine.SIZE_2M, -1);
+    pool.setPool(0);
+    pool.machine.yields().listen(null);
+    assertEquals(GUARDED, heard.stream().filter(GUARDED::contains).collect(Collectors.toSet()));
   }
 
   /** Everything that asks for the lock is called without it. Expect each to say so, once. */

@@ -9,6 +9,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.mockito.ArgumentMatchers.any;
 import static org.mockito.ArgumentMatchers.anyInt;
 import static org.mockito.Mockito.mock;
+import static org.mockito.Mockito.spy;
+import static org.mockito.Mockito.times;
+import static org.mockito.Mockito.verify;
 import static org.mockito.Mockito.when;
 
 import java.util.ArrayList;
@@ -231,6 +234,8 @@ final class HugetlbTest {
     pool.hugetlb.hugetlbLock().lock();
     h.addSurplusHugePages(1, 1);
     assertEquals(1, resize.adjustPoolSurplus(h, nodes, 1));
+    assertEquals(1, h.nextNidToAlloc.nid);
+    assertEquals(1, h.nextNidToFree.nid);
     assertEquals(1, resize.adjustPoolSurplus(h, nodes, 1));
     assertEquals(1, h.surplusHugePagesNode[0]);
     assertEquals(2, h.surplusHugePagesNode[1]);
@@ -275,6 +280,51 @@ final class HugetlbTest {
     assertEquals(0, pool.system.resize().nrHugepagesStoreCommon0(h, 1, 1));
     assertEquals(0, h.surplusHugePages);
     assertEquals(4, h.maxHugePages);
+  }
+
+  /** Of four free pages two are surplus. The pool is to be empty: expect the persistent two to go. */
+  @Test
+  void shrink_asManyFreeAsPersistent_removesThose() {
+    PoolMachine pool = PoolMachine.small().boot();
+    pool.setPool(4);
+    pool.system.task().mapHugepage(PoolMachine.SIZE_2M, -1);
+    pool.system.task().mapHugepage(PoolMachine.SIZE_2M, -1);
+    pool.hugetlb.hugetlbLock().lock();
+    pool.h2m().addSurplusHugePages(0, 2);
+    pool.hugetlb.hugetlbLock().unlock();
+    assertEquals(0, pool.setPool(0));
+    assertPool(pool.h2m(), 2, 0, 2);
+  }
+
+  /**
+   * A page waits for the worker when the pool grows by one, or another CPU leaves it while the lock is
+   * open. Expect it to be freed before the new page is asked for, or before the end.
+   */
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1})
+  void setMaxHugePages_workForTheWorker_isDone(int unlocks) {
+    PoolMachine pool = PoolMachine.optimizing();
+    Folio folio = pool.freshFolio();
+    pool.vmemmap.hugetlbVmemmapOptimizeFolio(pool.h2m(), folio);
+    List<Long> ownedWhenAsked = new ArrayList<>();
+    int[] left = {unlocks};
+    if (unlocks == 0) {
+      pool.hugetlb.updateAndFreeHugetlbFolio(pool.h2m(), folio, true);
+    }
+    pool.machine
+        .yields()
+        .listen(
+            (what, where) -> {
+              if (what.equals("cond_resched")) {
+                ownedWhenAsked.add(pool.owned(Owner.HUGEPAGE));
+              } else if (what.equals("unlock hugetlb_lock") && left[0]-- == 1) {
+                pool.hugetlb.updateAndFreeHugetlbFolio(pool.h2m(), folio, true);
+              }
+            });
+    assertEquals(0, pool.system.resize().nrHugepagesStoreCommon0(pool.h2m(), NO_NODE, 1));
+    pool.machine.yields().listen(null);
+    assertEquals(unlocks == 0 ? 0 : PAGES, ownedWhenAsked.getFirst());
+    assertEquals(PAGES, pool.owned(Owner.HUGEPAGE));
   }
 
   // ---------------------------------------------------------------- restore fails
@@ -329,23 +379,37 @@ final class HugetlbTest {
     assertEquals(0, pool.owned(Owner.HUGEPAGE));
   }
 
-  /** The very first fails once. Expect it to be tried alone, then the others together. */
+  /** The very first fails once. Expect it to be tried alone and freed, then the others together. */
   @Test
   void shrink_firstFailsOnce_triesOneByOne() {
     PoolMachine pool = PoolMachine.optimizing();
     pool.setPool(3);
-    pool.failNth(1, "alloc_vmemmap_page_list");
+    List<Long> ownedWhenAsked = new ArrayList<>();
+    pool.machine
+        .faults()
+        .failFrom(
+            1,
+            site -> {
+              if (site.equals("alloc_vmemmap_page_list")) {
+                ownedWhenAsked.add(pool.owned(Owner.HUGEPAGE));
+              }
+              return ownedWhenAsked.size() == 1 && site.equals("alloc_vmemmap_page_list");
+            });
     assertEquals(0, pool.setPool(0));
     assertPool(pool.h2m(), 0, 0, 0);
+    assertEquals(3 * PAGES, ownedWhenAsked.getFirst());
+    assertEquals(2 * PAGES, ownedWhenAsked.getLast());
   }
 
   // ---------------------------------------------------------------- surplus
 
-  /** The limit for surplus pages is 0. Expect none. */
+  /** The limit for surplus pages is 0. Expect none, and no memory to be asked for. */
   @Test
   void allocSurplus_limitReached_isRefused() {
     PoolMachine pool = PoolMachine.optimizing();
+    pool.failFrom(1, "alloc_buddy_frozen_folio");
     assertNull(allocSurplus(pool));
+    assertEquals(0, pool.machine.faults().failed());
   }
 
   private static @Nullable Folio allocSurplus(PoolMachine pool) {
@@ -431,6 +495,8 @@ final class HugetlbTest {
     assertEquals(0, pool.system.reserve().hugetlbAcctMemory(pool.h2m(), 1));
     Folio folio = pool.folio(pool.freePfns(0).get(0));
     assertEquals(-Errno.EBUSY, pool.hugetlb.dissolveFreeHugetlbFolio(folio));
+    // Would be a recursion if it were still held.
+    pool.hugetlb.hugetlbLock().lock();
   }
 
   /** A gigantic page that cannot be freed at run time. Expect -EBUSY. */
@@ -660,6 +726,48 @@ final class HugetlbTest {
     assertEquals(0, pool.pageAlloc.badPageReports());
   }
 
+  /** A free page is removed. Expect it not to be free any more; a hugepage only if it is optimised. */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void remove_freePage_isInNoPool(boolean optimized) {
+    PoolMachine pool = optimized ? PoolMachine.optimizing() : PoolMachine.small().boot();
+    pool.setPool(1);
+    Folio folio = pool.folio(pool.freePfns(0).get(0));
+    pool.hugetlb.hugetlbLock().lock();
+    pool.hugetlb.removeHugetlbFolio(pool.h2m(), folio, false);
+    assertFalse(pool.system.folios().test(folio, HugetlbPageFlag.HPG_FREED));
+    assertEquals(optimized, pool.system.folios().folioTestHugetlb(folio));
+    assertPool(pool.h2m(), 0, 0, 0);
+  }
+
+  /** Two nodes without a page are asked for one. Expect the turn to be where it was. */
+  @Test
+  void removePool_nothingFree_leavesTheTurn() {
+    PoolMachine pool = PoolMachine.twoNodes().boot();
+    pool.hugetlb.hugetlbLock().lock();
+    assertNull(
+        pool.hugetlb.removePoolHugetlbFolio(pool.h2m(), new TreeSet<>(Set.of(0, 1)), false));
+    assertEquals(0, pool.h2m().nextNidToFree.nid);
+  }
+
+  /** A page comes back from its user, then to the pool for want of memory. Expect clean flags. */
+  @Test
+  void archClearHugetlbFlags_pageComesBack_isCalled() {
+    HugetlbArch arch = spy(PoolMachine.sizes());
+    PoolMachine pool =
+        new PoolMachine(
+                PoolMachine.config(), arch, new PoolMachine.Ram(0, 256 * PoolMachine.MIB, 0))
+            .cmdline("hugetlb_free_vmemmap=on")
+            .boot();
+    pool.setPool(1);
+    long pfn = pool.system.task().mapHugepage(PoolMachine.SIZE_2M, -1);
+    assertEquals(0, pool.system.task().unmapHugepage(PoolMachine.SIZE_2M, pfn));
+    verify(arch).archClearHugetlbFlags(any());
+    pool.failFrom(1, "alloc_vmemmap_page_list");
+    pool.setPool(0);
+    verify(arch, times(2)).archClearHugetlbFlags(any());
+  }
+
   /** A size that can neither be made nor freed now. Expect nothing to be removed, freed or made. */
   @Test
   void giganticNoRuntime_operations_doNothing() {
@@ -822,6 +930,46 @@ final class HugetlbTest {
     pool.setPool(2);
     assertEquals(List.of(low.get(0), low.get(2)), pool.freePfns(0));
     assertEquals(List.of(high.get(0), high.get(1)), pool.freePfns(1));
+  }
+
+  /**
+   * Node 0 has one page, node 1 three; all four go, and not more where more are asked for. Memory lasts
+   * for one:
+   *
+   * <pre>
+   *   node 1   n  b  c    removed   c' b' [n]
+   * </pre>
+   *
+   * Expect the named page to be gone, and the other three to be surplus.
+   */
+  @ParameterizedTest
+  @ValueSource(longs = {4, 6})
+  void preferForRestore_nodeRunsOut_theOtherGivesMore(long nrFolios) {
+    PoolMachine pool = PoolMachine.twoNodes().cmdline("hugetlb_free_vmemmap=on").boot();
+    pool.system.resize().nrHugepagesStoreCommon0(pool.h2m(), 0, 1);
+    pool.system.resize().nrHugepagesStoreCommon0(pool.h2m(), 1, 3);
+    List<Long> high = pool.freePfns(1);
+    pool.hugetlb.preferForRestore(
+        PoolMachine.SIZE_2M, Set.of(high.get(0)), nrFolios, NO_NODE);
+    pool.failFrom(7 + 1, "alloc_vmemmap_page_list");
+    pool.setPool(0);
+    assertPool(pool.h2m(), 3, 3, 3);
+    assertEquals(List.of(high.get(1), high.get(2)), pool.freePfns(1));
+  }
+
+  /**
+   * Two nodes of three pages each; node 0 gives up two, and memory lasts for one. Expect the named page
+   * to be gone, as node 1 has no part in it.
+   */
+  @Test
+  void preferForRestore_oneNode_theOtherDoesNotCount() {
+    PoolMachine pool = PoolMachine.twoNodes().cmdline("hugetlb_free_vmemmap=on").boot();
+    pool.setPool(6);
+    List<Long> low = pool.freePfns(0);
+    pool.hugetlb.preferForRestore(PoolMachine.SIZE_2M, Set.of(low.get(0)), 2, 0);
+    pool.failFrom(7 + 1, "alloc_vmemmap_page_list");
+    assertEquals(0, pool.system.resize().nrHugepagesStoreCommon0(pool.h2m(), 0, 1));
+    assertEquals(List.of(low.get(1), low.get(2)), pool.freePfns(0));
   }
 
   /** /proc/meminfo with three free pages. Expect the kernel's lines. */
