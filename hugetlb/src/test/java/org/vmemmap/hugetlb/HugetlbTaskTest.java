@@ -109,6 +109,7 @@ final class HugetlbTaskTest {
     long pfn = pool.system.task().mapHugepage(SIZE, -1);
     assertEquals(-Errno.EBUSY, pool.system.task().mapHugepage(SIZE, pfn));
     assertEquals(-Errno.EBUSY, pool.system.task().mapHugepage(SIZE, 1024));
+    assertEquals(-Errno.EBUSY, pool.system.task().mapHugepage(SIZE, 0));
     assertEquals(-Errno.EINVAL, pool.system.task().mapHugepage(3 * SIZE, -1));
   }
 
@@ -122,17 +123,20 @@ final class HugetlbTaskTest {
     assertFalse(pool.freePfns(0).isEmpty());
   }
 
-  /** A page that is no hugepage is mapped and unmapped as one. Expect both to warn. */
+  /** A page that is no hugepage is mapped, mapped again and unmapped as one. Expect warnings. */
   @Test
   void rmap_noHugetlbFolio_warns() {
     Folio folio = pool.freshFolio();
+    pool.mm.refs().setPageCount(folio.page(), 1);
     pool.system.folios().folioClearHugetlb(folio);
     HugetlbRmap rmap = new HugetlbRmap(pool.mm, pool.system.folios());
     rmap.hugetlbAddNewAnonRmap(folio, 0);
+    rmap.removeMigrationPtes(folio, new HugetlbRmap.MigrationEntries(1, false));
     rmap.hugetlbRemoveRmap(folio);
     assertEquals(
         List.of(
             "hugetlb_add_new_anon_rmap: !folio_test_hugetlb(folio)",
+            "hugetlb_add_anon_rmap: !folio_test_hugetlb(folio)",
             "hugetlb_remove_rmap: !folio_test_hugetlb(folio)"),
         pool.warnings());
   }
@@ -274,6 +278,16 @@ final class HugetlbTaskTest {
             reserve.hugetlbAllocFolio(h, 0, HugetlbReserve.HUGETLB_ALLOC_USE_GLOBAL_RESERVATIONS));
     assertTrue(pool.system.folios().test(promised, HugetlbPageFlag.HPG_RESTORE_RESERVE));
     assertEquals(0, h.resvHugePages);
+  }
+
+  /** A page is free, and one beyond the pool would be allowed. Expect a promise to ask for no memory. */
+  @Test
+  void acctMemory_enoughFree_asksForNoMemory() {
+    pool.setPool(1);
+    h.nrOvercommitHugePages = 1;
+    pool.failFrom(1, "alloc_buddy_frozen_folio");
+    assertEquals(0, pool.system.reserve().hugetlbAcctMemory(h, 1));
+    assertEquals(0, pool.machine.faults().failed());
   }
 
   /** No page more, and one page less than none. Expect 0 and nothing changed. */
