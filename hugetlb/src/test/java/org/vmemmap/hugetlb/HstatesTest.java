@@ -51,6 +51,15 @@ final class HstatesTest {
     assertTrue(bugOf(1).contains("hugetlb_add_hstate: order < order_base_2(__NR_USED_SUBPAGE)"));
   }
 
+  /** The smallest size that has the room, and the largest that a folio can have. Expect both. */
+  @Test
+  void addHstate_smallestAndLargest_areThere() {
+    hstates.hugetlbAddHstate(2);
+    hstates.hugetlbAddHstate(22);
+    assertEquals(2, hstates.hugetlbMaxHstate());
+    assertEquals(List.of(), pool.warnings());
+  }
+
   /** 32 GiB is more than a folio can have. Expect a warning, and the size all the same. */
   @Test
   void addHstate_tooLarge_warns() {
