@@ -5,14 +5,13 @@ import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
-import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.vmemmap.machine.Faults.assertFault;
 import static org.vmemmap.machine.ToyMachine.LINEAR;
 
 import java.util.List;
 import java.util.Objects;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.function.Executable;
 
 /**
  * A machine whose CPUs walk no tree.
@@ -151,9 +150,5 @@ class BoltedMappingsTest {
     assertEquals(VA + 0x1_0000, large.end());
     assertNull(bolted.block(SMALL + 0x1000));
     assertNull(bolted.block(0));
-  }
-
-  private static void assertFault(String message, Executable executable) {
-    assertEquals(message, assertThrows(MachineFault.class, executable).getMessage());
   }
 }

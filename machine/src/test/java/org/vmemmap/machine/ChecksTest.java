@@ -4,8 +4,8 @@ package org.vmemmap.machine;
 import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.vmemmap.machine.Faults.assertFault;
 import static org.vmemmap.machine.ToyMachine.LINEAR;
 import static org.vmemmap.machine.ToyMachine.ROOT;
 import static org.vmemmap.machine.ToyMachine.readOnly;
@@ -13,7 +13,6 @@ import static org.vmemmap.machine.ToyMachine.readWrite;
 
 import java.util.function.Predicate;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.function.Executable;
 
 /** What a machine watches for beyond hardware. Each check is shown off, then on. */
 class ChecksTest {
@@ -256,9 +255,5 @@ class ChecksTest {
     machine.check(Checks.none());
     toy.set(slot, readWrite(FRAME_A));
     assertEquals(0, cpu.readLong(VA));
-  }
-
-  private static void assertFault(String message, Executable access) {
-    assertEquals(message, assertThrows(MachineFault.class, access).getMessage());
   }
 }

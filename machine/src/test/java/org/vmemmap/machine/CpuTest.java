@@ -3,8 +3,8 @@ package org.vmemmap.machine;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.vmemmap.machine.Faults.assertFault;
 import static org.vmemmap.machine.ToyMachine.LINEAR;
 import static org.vmemmap.machine.ToyMachine.ROOT;
 import static org.vmemmap.machine.ToyMachine.SECOND_ROOT;
@@ -14,7 +14,6 @@ import static org.vmemmap.machine.ToyMachine.readWrite;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -383,9 +382,5 @@ class CpuTest {
     assertEquals(2, machine.cpus().size());
     assertEquals("odd", machine.format().name());
     assertEquals(0, machine.faults().asked());
-  }
-
-  private static void assertFault(String message, Executable access) {
-    assertEquals(message, assertThrows(MachineFault.class, access).getMessage());
   }
 }

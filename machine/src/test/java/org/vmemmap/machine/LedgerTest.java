@@ -4,6 +4,7 @@ package org.vmemmap.machine;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.vmemmap.machine.Faults.assertFault;
 import static org.vmemmap.machine.TestOwner.DATA;
 import static org.vmemmap.machine.TestOwner.FREE;
 import static org.vmemmap.machine.TestOwner.NOBODY;
@@ -12,7 +13,6 @@ import static org.vmemmap.machine.TestOwner.TABLE;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -171,9 +171,5 @@ class LedgerTest {
     ledger.transfer(FRAMES, 0, NOBODY, FREE);
 
     assertEquals(FRAMES, ledger.count(NOBODY));
-  }
-
-  private static void assertFault(String message, Executable move) {
-    assertEquals(message, assertThrows(MachineFault.class, move).getMessage());
   }
 }

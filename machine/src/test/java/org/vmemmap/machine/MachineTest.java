@@ -3,14 +3,13 @@ package org.vmemmap.machine;
 
 import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.vmemmap.machine.Faults.assertFault;
 import static org.vmemmap.machine.ToyMachine.ROOT;
 import static org.vmemmap.machine.ToyMachine.readOnly;
 import static org.vmemmap.machine.ToyMachine.readWrite;
 
 import java.util.List;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -393,9 +392,5 @@ class MachineTest {
     assertEquals(-1, late.reached(LOWER_TABLE >>> 12, 1));
     late.readLong(VA);
     assertEquals(LOWER_TABLE >>> 12, late.reached(LOWER_TABLE >>> 12, 1));
-  }
-
-  private static void assertFault(String message, Executable executable) {
-    assertEquals(message, assertThrows(MachineFault.class, executable).getMessage());
   }
 }

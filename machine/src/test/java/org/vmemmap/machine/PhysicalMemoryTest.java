@@ -9,9 +9,9 @@ import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.vmemmap.machine.Faults.assertFault;
 
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.function.Executable;
 
 /** Bytes at physical addresses. */
 class PhysicalMemoryTest {
@@ -319,10 +319,6 @@ class PhysicalMemoryTest {
     assertThrows(IllegalArgumentException.class, () -> new PhysicalMemory(0));
     assertThrows(IllegalArgumentException.class, () -> new PhysicalMemory(MIB + 4096));
     assertThrows(IllegalArgumentException.class, () -> new PhysicalMemory(1L << 53));
-  }
-
-  private static void assertFault(String message, Executable access) {
-    assertEquals(message, assertThrows(MachineFault.class, access).getMessage());
   }
 
   /**
