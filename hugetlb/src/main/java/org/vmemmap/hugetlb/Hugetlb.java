@@ -361,6 +361,7 @@ public final class Hugetlb {
     folios.folioClearHugetlb(folio);
     hugetlbLock.unlock();
     updateAndFreeHugetlbFolio(h, folio, false);
+    mm.condResched(folio.va());
   }
 
   /** Restores and frees all removed folios of the list; what cannot be restored is surplus. */
@@ -383,7 +384,9 @@ public final class Hugetlb {
     }
     for (ListHead at = lists.first(nonHvoFolios), next; !at.equals(nonHvoFolios); at = next) {
       next = lists.next(at);
-      updateAndFreeHugetlbFolio(h, ofLru(at), false);
+      Folio folio = ofLru(at);
+      updateAndFreeHugetlbFolio(h, folio, false);
+      mm.condResched(folio.va());
     }
     lists.release(nonHvoFolios);
   }
@@ -603,7 +606,7 @@ public final class Hugetlb {
       }
       // Frozen but on no list: somebody is about to put it on one.
       hugetlbLock.unlock();
-      mm.machine().yields().at("cond_resched", folio.va());
+      mm.condResched(folio.va());
     }
   }
 

@@ -139,7 +139,7 @@ public final class HugetlbMigrate implements HugetlbHooks, OfflineHooks {
       }
       if (!folios.test(oldFolio, HugetlbPageFlag.HPG_FREED)) {
         lock.unlock();
-        mm.machine().yields().at("cond_resched", oldFolio.va());
+        mm.condResched(oldFolio.va());
         continue;
       }
       h = hstates.folioHstate(oldFolio);

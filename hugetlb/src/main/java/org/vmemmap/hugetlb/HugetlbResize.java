@@ -120,7 +120,7 @@ public final class HugetlbResize {
     long allocated = 0;
     while (complete && above(count, h.persistentHugePages() + allocated)) {
       lock.unlock();
-      mm.machine().yields().at("cond_resched", allocated);
+      mm.condResched(allocated);
       Folio folio = hugetlb.allocPoolHugeFolio(h, nodesAllowed, nodeAllocNoretry, h.nextNidToAlloc);
       if (folio == null) {
         hugetlb.prepAndAddAllocatedFolios(h, pageList);

@@ -5,7 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.vmemmap.types.Folio;
 
 /** What stays in a pool when its pages cannot get their memmap back, and what boot counts. */
@@ -28,6 +32,32 @@ final class HugetlbFailedRestoreTest {
     assertEquals(1, pool.h2m().surplusHugePages);
     assertTrue(pool.optimized(folio));
     assertFalse(pool.system.folios().test(folio, HugetlbPageFlag.HPG_CMA));
+  }
+
+  /**
+   * Three pages leave the pool; no allocation fails, or the first of the second page's memmap, so that
+   * the first page is freed before the others. Expect another CPU's turn after each of the three.
+   */
+  @ParameterizedTest
+  @ValueSource(longs = {0, 8})
+  void updateAndFreePagesBulk_pages_yieldAfterEach(long failing) {
+    PoolMachine pool = PoolMachine.optimizing();
+    pool.setPool(3);
+    if (failing != 0) {
+      pool.failNth(failing, RESTORE);
+    }
+    List<String> turns = new ArrayList<>();
+    pool.machine
+        .yields()
+        .listen(
+            (what, where) -> {
+              if (what.equals("cond_resched")) {
+                turns.add(what);
+              }
+            });
+    assertEquals(0, pool.setPool(0));
+    assertEquals(3, turns.size());
+    assertEquals(0, pool.h2m().nrHugePages);
   }
 
   /** hugepages= of 2^32 + 2. Expect the two of the low half, and the warning to name the wish. */
