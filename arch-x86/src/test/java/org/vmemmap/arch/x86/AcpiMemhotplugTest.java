@@ -218,8 +218,9 @@ class AcpiMemhotplugTest {
   }
 
   /**
-   * Each allocation of the driver fails. Expect its error, nothing added, and success at the next
-   * try, with every range once.
+   * Each step of the driver fails before memory is added. Expect its error and nothing added; that the
+   * next try reads the ranges anew, which can fail again; and success at the third, with every range
+   * once.
    */
   @ParameterizedTest
   @CsvSource({
@@ -227,6 +228,7 @@ class AcpiMemhotplugTest {
     "acpi_memory_device_add,   1, 12",
     "acpi_memory_get_resource, 1, 22",
     "acpi_memory_get_resource, 2, 22",
+    "acpi_evaluate_integer,    1, 19",
     "memory_group_register,    1, 12",
     "xa_alloc,                 1, 12",
   })
@@ -241,10 +243,34 @@ class AcpiMemhotplugTest {
     assertEquals(before, iomem.show());
     assertFalse(h.locks().held());
 
+    k.failNth(1, "acpi_memory_get_resource");
+    assertEquals(-Errno.EINVAL, acpi.plug(dimm));
+    assertFalse(k.log().contains("device is empty"));
     assertEquals(0, acpi.plug(dimm));
     assertNotNull(h.groups().memoryGroupFindById(0));
     assertEquals("offline", state(0));
     assertEquals("offline", state(2));
+  }
+
+  /**
+   * Two ranges are added, but the block of the second cannot be bound to the device. Expect -ENODEV,
+   * and that the memory stays, with its group: to nobody it belongs to the DIMM any more, so ejecting
+   * it takes nothing away.
+   */
+  @Test
+  void plug_blockNotBound_leavesTheMemoryBehind() {
+    AcpiMemoryDevice dimm = dimm(range(0, 1), range(2, 1), range(4, 1));
+    k.failNth(2, "acpi_bind_one");
+
+    assertEquals(-Errno.ENODEV, acpi.plug(dimm));
+    assertEquals("offline", state(0));
+    assertEquals("offline", state(2));
+    assertNull(state(4));
+    assertNotNull(h.groups().memoryGroupFindById(0));
+
+    assertEquals(0, acpi.eject(dimm));
+    assertEquals("offline", state(0));
+    assertQuiet();
   }
 
   /** Blocks that are online, one of which was put offline before. Expect all to go. */

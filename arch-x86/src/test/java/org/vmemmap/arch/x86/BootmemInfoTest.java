@@ -101,6 +101,51 @@ class BootmemInfoTest {
     assertFrame(bench, table, SECTION_1_MIX, 1 + 512);
   }
 
+  /**
+   * The memmap of a section that has a hole before a leaf.
+   *
+   * <pre>
+   *   memmap   |  2 pages: hole  |  leaf of 512 frames  |
+   * </pre>
+   *
+   * Expect each frame behind the leaf to be registered, and not the one that follows. The block is
+   * from the page allocator, so only its first frame had a reference before.
+   */
+  @Test
+  void registerPageBootmemMemmap_hole_isPassedOver() {
+    X86Bench bench = booted("7.2", true, true);
+    long leaf = bench.dev(BYTES);
+    assertEquals(0, bench.populate(leaf, leaf + BYTES));
+    Page first = frameOf(bench, leaf);
+    Page behind = bench.mm.struct().add(first, 512);
+    long priv = bench.mm.struct().priv(behind);
+    int references = bench.mm.refs().pageRefCount(behind);
+    Page map = bench.mm.model().pfnToPage(X86Bench.DEVICE_PFN + X86Bench.SECTION - 128);
+
+    bench.init.registerPageBootmemMemmap(1, map, 128 + X86Bench.SECTION);
+
+    assertFrame(bench, first, SECTION_1_OWN, 2);
+    assertFrame(bench, bench.mm.struct().add(first, 511), SECTION_1_OWN, 1);
+    assertFrame(bench, behind, priv, references);
+  }
+
+  /** A frame of the leaf is registered once more. Expect it alone to stay reserved, for nobody. */
+  @Test
+  void vmemmapFree_frameRegisteredTwice_isKept() {
+    X86Bench bench = booted("7.2", true, true);
+    long memmap = bench.memmap(X86Bench.SECTION);
+    long managed = bench.pageAlloc.totalramPages();
+    long reserved = bench.owned(Owner.RESERVED);
+    Page kept = frameOf(bench, memmap + 5 * X86Bench.PAGE);
+    bench.vmemmap.bootmemInfo().getPageBootmem(1, kept, BootmemInfo.SECTION_INFO);
+
+    bench.free(memmap, memmap + BYTES);
+
+    assertEquals(managed + 511, bench.pageAlloc.totalramPages());
+    assertEquals(reserved + 1, bench.owned(Owner.RESERVED));
+    assertFrame(bench, kept, SECTION_1_OWN, 2);
+  }
+
   /** The leaf's section goes. Expect its frames managed, as many as in 7.3. */
   @Test
   void vmemmapFree_registeredLeaf_makesItsFramesManaged() {

@@ -18,6 +18,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import org.vmemmap.machine.Checks;
 import org.vmemmap.machine.MachineFault;
+import org.vmemmap.machine.YieldPoints;
 import org.vmemmap.sparse.MemoryHotplug.MhpParams;
 import org.vmemmap.types.DevPagemap;
 import org.vmemmap.types.Errno;
@@ -28,6 +29,7 @@ import org.vmemmap.types.Pmd;
 import org.vmemmap.types.Prot;
 import org.vmemmap.types.Pte;
 import org.vmemmap.types.Ptr;
+import org.vmemmap.types.Pud;
 import org.vmemmap.types.VmemAltmap;
 
 /** vmemmap_populate(), vmemmap_free() and the sync of top-level entries, with 4 and 5 levels. */
@@ -195,19 +197,78 @@ class X86Init64Test {
     assertEquals(0, m.level(far));
   }
 
-  /** Runs of leaves are one debug line. Expect a line when a run breaks off, and one at the end. */
+  /**
+   * Blocks of two devices behind four leaves.
+   *
+   * <pre>
+   *   leaf     0         1         2         3
+   *   node     0         0         1         1
+   *   block    first     first     first     second device
+   * </pre>
+   *
+   * Expect a debug line for leaves 0 and 1, whose blocks follow each other on one node, and one for
+   * each of the others: the last when it is asked for, once.
+   */
   @Test
   void vmemmapPopulatePrintLast_debug_describesRuns() {
+    VmemAltmap first = m.altmap(DEVICE_PFN, SECTION, 3 * 512);
+    VmemAltmap second = m.altmap(DEVICE_PFN + SECTION, SECTION, 512);
+    m.init.vmemmapPopulatePrintLast();
     m.mm.printk().setDebug(true);
-    m.populate(m.dev(0), m.dev(2 * MIB));
+
+    assertEquals(0, m.init.vmemmapPopulate(m.dev(0), m.dev(4 * MIB), 0, first));
+    assertEquals(0, m.init.vmemmapPopulate(m.dev(4 * MIB), m.dev(6 * MIB), 1, first));
+    assertEquals(0, m.init.vmemmapPopulate(m.dev(6 * MIB), m.dev(8 * MIB), 1, second));
     m.init.vmemmapPopulatePrintLast();
     m.init.vmemmapPopulatePrintLast();
 
     List<String> lines = m.log().stream().filter(line -> line.contains("PMD ->")).toList();
-    assertEquals(1, lines.size());
-    assertTrue(lines.get(0).endsWith(" on node 0"));
-    String range = " [%x-%x] PMD -> [".formatted(m.dev(0), m.dev(2 * MIB) - 1);
-    assertTrue(lines.get(0).startsWith(range), lines.get(0));
+    long block = m.mm.model().va(DEVICE_PFN << 12);
+    assertEquals(
+        List.of(
+            run(m.dev(0), 4 * MIB, block, 0),
+            run(m.dev(4 * MIB), 2 * MIB, block + 4 * MIB, 1),
+            run(m.dev(6 * MIB), 2 * MIB, block + 128 * MIB, 1)),
+        lines);
+  }
+
+  private static String run(long va, long bytes, long block, int node) {
+    return " [%x-%x] PMD -> [%x-%x] on node %d"
+        .formatted(va, va + bytes - 1, block, block + bytes - 1, node);
+  }
+
+  /**
+   * A subsection's memmap is there when that of the whole section is added.
+   *
+   * <pre>
+   *   before   | 8 pages |                        |
+   *   after    | 8 pages | 504 pages              |   in the same table
+   * </pre>
+   *
+   * Expect the table to stay, and to be filled up.
+   */
+  @Test
+  void vmemmapCheckPmd_table_isFilledUp() {
+    assertEquals(0, m.populate(m.dev(0), m.dev(8 * PAGE)));
+    long frame = m.frame(m.dev(0));
+
+    assertEquals(0, m.populate(m.dev(0), m.dev(2 * MIB)));
+
+    assertEquals(frame, m.frame(m.dev(0)));
+    assertEquals(0, m.level(m.dev(8 * PAGE)));
+    assertEquals(0, m.level(m.dev(2 * MIB - PAGE)));
+  }
+
+  /** A leaf is used for memory of another node. Expect the warning of vmemmap_verify(). */
+  @Test
+  void vmemmapCheckPmd_leafOfAnotherNode_warns() {
+    assertEquals(0, m.populate(m.dev(0), m.dev(2 * MIB)));
+    String line = "[%x-%x] potential offnode page_structs".formatted(m.dev(0), m.dev(2 * MIB) - 1);
+    assertFalse(m.log().contains(line));
+
+    assertEquals(0, m.init.vmemmapPopulate(m.dev(0), m.dev(2 * MIB), 1, null));
+
+    assertTrue(m.log().contains(line), m.log().toString());
   }
 
   // ---- vmemmap_free ----
@@ -250,7 +311,8 @@ class X86Init64Test {
    *   table   | first |  second |  -  |  -  |
    * </pre>
    *
-   * The first is freed. Expect the table to stay for the second, and to go with it.
+   * The first is freed. Expect the table to stay for the second, and to go with it, whatever lies in
+   * the free frame behind it.
    */
   @Test
   void vmemmapFree_tableStillInUse_keepsIt() {
@@ -270,8 +332,107 @@ class X86Init64Test {
     assertEquals(-1, b.level(first));
     assertEquals(1, b.level(second));
 
+    fillBehindTable(b, second, apart == 2 * MIB ? Pgtable.PMD : Pgtable.PUD);
     b.free(second, second + 2 * MIB);
     assertEquals(tables + 1, b.owned(Owner.PAGE_TABLE));
+  }
+
+  /** Writes what would be an entry in use to the word behind the table that serves an address. */
+  private static void fillBehindTable(X86Bench b, long va, int level) {
+    Pgtable pgtable = b.mm.pgtable();
+    Ptr<Pud> pud = pgtable.pudOffset(pgtable.p4dOffset(pgtable.pgdOffsetK(va), va), va);
+    long entry = level == Pgtable.PMD ? pgtable.pmdOffset(pud, va).va() : pud.va();
+    long behind = b.mm.model().pa((entry & -PAGE) + PAGE);
+    assertEquals(Owner.BUDDY, b.machine.ledger().ownerOf(behind >>> 12));
+    b.machine.memory().setLong(behind, LEAF);
+  }
+
+  /**
+   * Leaves in three pmd tables and two pud tables, with 5 levels.
+   *
+   * <pre>
+   *   p4d   | - |     1     |     2     | - |
+   *   pud       | 0 | 1 | - | 0 | - | - |
+   * </pre>
+   *
+   * All go in one pass, which does not begin at the first slot of the p4d table. Expect the tables to
+   * go with them, but for the p4d table.
+   */
+  @Test
+  void vmemmapFree_rangeOverManyTables_freesThemAll() {
+    X86Bench five = X86Bench.fiveLevel();
+    long slot = five.memmap(0) + (1L << 48);
+    long tables = five.owned(Owner.PAGE_TABLE);
+    long frames = five.owned(Owner.VMEMMAP);
+    long first = slot + (1L << 39);
+    long second = first + (1L << 30);
+    long third = slot + (2L << 39);
+    five.populate(first, first + 2 * MIB);
+    five.populate(second, second + 2 * MIB);
+    five.populate(third, third + 2 * MIB);
+    assertEquals(tables + 6, five.owned(Owner.PAGE_TABLE));
+
+    five.free(first, third + 2 * MIB);
+
+    assertEquals(tables + 1, five.owned(Owner.PAGE_TABLE));
+    assertEquals(frames, five.owned(Owner.VMEMMAP));
+  }
+
+  /** 1 GiB of addresses at once, with a table behind them. Expect its leaf and itself to go. */
+  @Test
+  void removePudTable_coveredTable_isEmptiedAndFreed() {
+    long gib = m.memmap(0) + (1L << 39);
+    long tables = m.owned(Owner.PAGE_TABLE);
+    long frames = m.owned(Owner.VMEMMAP);
+    m.populate(gib, gib + 2 * MIB);
+
+    m.free(gib, gib + (1L << 30));
+
+    assertEquals(tables + 1, m.owned(Owner.PAGE_TABLE));
+    assertEquals(frames, m.owned(Owner.VMEMMAP));
+  }
+
+  /**
+   * The base pages of a table go, and the table with them. Expect every CPU's translations to be
+   * dropped before the table's frame is given back, and once more at the end.
+   */
+  @Test
+  void removePteTable_emptyTable_flushesBeforeTheTableGoes() {
+    m.populate(m.dev(0), m.dev(8 * PAGE));
+    long table = m.walk(m.dev(0)).entryPaddr() >>> 12;
+    List<String> steps = listen(m);
+
+    m.free(m.dev(0), m.dev(8 * PAGE));
+
+    String gone = "moved " + table;
+    List<String> seen =
+        steps.stream().filter(step -> step.equals("flush_all") || step.equals(gone)).toList();
+    assertEquals(List.of("flush_all", gone, "flush_all"), seen);
+  }
+
+  /** From now on the list gets a word for each step, each use of a list, each frame that moves. */
+  private static List<String> listen(X86Bench b) {
+    List<String> steps = new ArrayList<>();
+    b.machine
+        .yields()
+        .listen(
+            new YieldPoints.Listener() {
+              @Override
+              public void reached(String what, long where) {
+                steps.add(what);
+              }
+
+              @Override
+              public void touched(String what) {
+                steps.add(what);
+              }
+
+              @Override
+              public void moved(long frame, long n) {
+                steps.add("moved " + frame);
+              }
+            });
+    return steps;
   }
 
   /** Base pages go in two parts. Expect the pte table to go with the last. */
@@ -290,12 +451,16 @@ class X86Init64Test {
     assertEquals(1, m.walk(m.dev(0)).level());
   }
 
-  /** Nothing is mapped there. Expect nothing to happen, at any level. */
+  /**
+   * Nothing is mapped there, and in frame 0 lies what looks like an entry. Expect nothing to happen,
+   * at any level: an empty entry does not lead to frame 0.
+   */
   @Test
   void vmemmapFree_nothingMapped_doesNothing() {
     X86Bench five = X86Bench.fiveLevel();
     List<Long> four = m.books();
     List<Long> before = five.books();
+    five.machine.memory().setLong(0, 0x7067);
 
     m.free(m.dev(0), m.dev(2 * MIB));
     m.free(m.memmap(0) + (1L << 39), m.memmap(0) + (1L << 39) + 2 * MIB);
@@ -304,6 +469,7 @@ class X86Init64Test {
 
     assertEquals(four, m.books());
     assertEquals(before, five.books());
+    assertEquals(0x7067, five.machine.memory().getLong(0));
   }
 
   /** No entry survives a free in any translation cache. Expect a fault on both CPUs. */
@@ -374,7 +540,7 @@ class X86Init64Test {
     assertNotEquals(-1, m.level(m.dev(3 * PAGE)));
   }
 
-  /** A leaf of 1 GiB, which the memmap never has. Expect it cleared when covered. */
+  /** A leaf of 1 GiB, which the memmap never has. Expect it cleared when covered, and no more. */
   @Test
   void removePudTable_coveredLeaf_isCleared() {
     long gib = m.memmap(0) + (1L << 39);
@@ -382,10 +548,12 @@ class X86Init64Test {
     m.free(gib, gib + 8 * PAGE);
     long pud = m.walk(gib).entryPaddr();
     m.machine.memory().setLong(pud, LEAF);
+    long managed = managed();
 
     m.free(gib, gib + (1L << 30));
 
     assertEquals(0, m.machine.memory().getLong(pud));
+    assertEquals(managed, managed());
   }
 
   // ---- parts of a leaf: struct pages that do not tile ----
@@ -526,6 +694,30 @@ class X86Init64Test {
 
     b.populate(b.dev(16 * bytes(56)), b.dev(17 * bytes(56)));
 
+    assertTrue(b.unused(end, b.dev(4 * MIB)));
+  }
+
+  /**
+   * Ranges that no section has: the second begins and ends inside the leaf of the first.
+   *
+   * <pre>
+   *   leaf 1
+   *   | first | second ......        | - |
+   * </pre>
+   *
+   * Expect 0xfd behind the second only, when a distant leaf comes.
+   */
+  @Test
+  void useSubPmd_endInsideTheSameLeaf_remembersIt() {
+    X86Bench b = X86Bench.structPage(56);
+    long middle = b.dev(2 * MIB + 16 * PAGE);
+    long end = middle + bytes(56);
+    b.populate(b.dev(0), middle);
+    b.populate(middle, end);
+
+    b.populate(b.dev(16 * bytes(56)), b.dev(17 * bytes(56)));
+
+    assertFalse(b.unused(middle, middle + 56));
     assertTrue(b.unused(end, b.dev(4 * MIB)));
   }
 
@@ -692,9 +884,11 @@ class X86Init64Test {
   @Test
   void pgdFree_process_leavesTheList() {
     List<Long> before = m.books();
+    long tables = m.owned(Owner.PAGE_TABLE);
     long first = m.pgtable.pgdAlloc();
     long second = m.pgtable.pgdAlloc();
     assertEquals(List.of(second, first), m.pgtable.pgdList().roots());
+    assertEquals(tables + 2, m.owned(Owner.PAGE_TABLE));
 
     m.pgtable.pgdFree(first);
     assertEquals(List.of(second), m.pgtable.pgdList().roots());
@@ -775,6 +969,40 @@ class X86Init64Test {
     assertEquals(entry, b.machine.memory().getLong(paddr));
   }
 
+  /**
+   * Memmap up to the end of a slot, in tables that are there, while a process lacks two entries.
+   *
+   * <pre>
+   *   init_mm  [..|A|B]      process  [..| | ]  -> [..|A| ]
+   * </pre>
+   *
+   * Expect a populate to end with a sync of its own slot, and of no other.
+   */
+  @Test
+  void vmemmapPopulate_tablesThatAreThere_syncsItsRange() {
+    checkOwnSlot(m, 39);
+    checkOwnSlot(X86Bench.fiveLevel(), 48);
+  }
+
+  private static void checkOwnSlot(X86Bench b, int shift) {
+    long far = b.memmap(0) + (1L << shift);
+    b.populate(far - 2 * MIB, far);
+    b.free(far - 2 * MIB, far);
+    b.populate(far, far + 2 * MIB);
+    long root = b.pgtable.pgdAlloc();
+    long paddr = b.mm.model().pa(root) + 8L * b.format.index(far, b.format.levels() - 1);
+    long entry = b.machine.memory().getLong(paddr - 8);
+    assertNotEquals(0, b.machine.memory().getLong(paddr));
+    b.machine.memory().setLong(paddr - 8, 0);
+    b.machine.memory().setLong(paddr, 0);
+
+    assertEquals(0, b.populate(far - 2 * MIB, far));
+
+    assertNotEquals(0, entry);
+    assertEquals(entry, b.machine.memory().getLong(paddr - 8));
+    assertEquals(0, b.machine.memory().getLong(paddr));
+  }
+
   /** A process with another table in the slot. Expect the BUG, in both modes. */
   @Test
   void syncGlobalPgds_conflict_isABug() {
@@ -794,26 +1022,31 @@ class X86Init64Test {
   }
 
   /**
-   * A process is made, an entry synced to it, and it ends. Expect pgd_lock to be held around each:
-   * a table that is copied but not listed yet would miss a sync.
+   * A process is made, an entry synced to it, and it ends, in both modes. Expect the list to be used
+   * under pgd_lock each time: a table that is copied but not listed yet would miss a sync.
    */
   @Test
   void pgdLock_guardsTheList() {
-    List<String> steps = new ArrayList<>();
-    m.machine.yields().listen((what, where) -> steps.add(what));
-
-    long root = m.pgtable.pgdAlloc();
-    assertEquals(List.of("lock pgd_lock", "unlock pgd_lock"), pgdLockSteps(steps));
-    m.init.archSyncKernelMappings(m.memmap(0), m.memmap(0));
-    assertEquals(List.of("lock pgd_lock", "unlock pgd_lock"), pgdLockSteps(steps));
-    m.pgtable.pgdFree(root);
-    assertEquals(List.of("lock pgd_lock", "unlock pgd_lock"), pgdLockSteps(steps));
+    checkPgdLock(m);
+    checkPgdLock(X86Bench.fiveLevel());
   }
 
-  private static List<String> pgdLockSteps(List<String> steps) {
-    List<String> locks = steps.stream().filter(step -> step.endsWith("pgd_lock")).toList();
+  private static void checkPgdLock(X86Bench b) {
+    List<String> guarded = List.of("lock pgd_lock", "pgd_list", "unlock pgd_lock");
+    List<String> steps = listen(b);
+
+    long root = b.pgtable.pgdAlloc();
+    assertEquals(guarded, pgdListSteps(steps));
+    b.init.archSyncKernelMappings(b.memmap(0), b.memmap(0));
+    assertEquals(guarded, pgdListSteps(steps));
+    b.pgtable.pgdFree(root);
+    assertEquals(guarded, pgdListSteps(steps));
+  }
+
+  private static List<String> pgdListSteps(List<String> steps) {
+    List<String> seen = steps.stream().filter(step -> step.contains("pgd_l")).toList();
     steps.clear();
-    return locks;
+    return seen;
   }
 
   // ---- hotplug ----
@@ -878,22 +1111,26 @@ class X86Init64Test {
     assertEquals(before, m.books());
   }
 
-  /** Behind the direct map. Expect the warning and -ERANGE, in each mode at its own limit. */
+  /** Behind the direct map. Expect the warning and -ERANGE, and no word about the last section before. */
   @Test
   void addPages_beyondTheDirectMap_isRefused() {
     long limit = 1L << (46 - 12);
 
+    assertEquals(0, m.init.addPages(0, limit - SECTION, SECTION, PLAIN));
+    assertEquals(List.of(), m.warnings());
     assertEquals(-Errno.ERANGE, m.init.addPages(0, limit, SECTION, PLAIN));
     assertEquals(List.of("add_pages: end > DIRECT_MAP_PHYSMEM_END"), m.warnings());
   }
 
-  /** An error of __add_pages(). Expect a warning of add_pages() too. */
+  /** An error of __add_pages(). Expect a warning of add_pages() too, and the error handed on. */
   @Test
   void addPages_error_warns() {
     assertEquals(0, m.init.addPages(0, DEVICE_PFN, SUBSECTION, PLAIN));
 
     assertEquals(-Errno.EEXIST, m.init.addPages(0, DEVICE_PFN, SUBSECTION, PLAIN));
     assertEquals(List.of("add_pages: ret"), m.warnings());
+    assertEquals(
+        -Errno.EEXIST, m.hotplug.archAddMemory(0, DEVICE_PFN << 12, SUBSECTION << 12, PLAIN));
   }
 
   /**
