@@ -10,6 +10,7 @@ import static org.vmemmap.arch.arm64.Arm64Bench.DEVICE;
 import static org.vmemmap.arch.arm64.Arm64Bench.GIB;
 import static org.vmemmap.arch.arm64.Arm64Bench.MIB;
 
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
@@ -330,7 +331,10 @@ class Arm64MmuTest {
 
   // ---- tables ----
 
-  /** Memmap in a slot of its own at the top. Expect tables of all levels but the top, and none. */
+  /**
+   * Memmap in a slot of its own at the top. Expect tables of all levels but the top, and none, nor an
+   * entry that leads to one.
+   */
   @Test
   void vmemmapFree_lastMapping_freesAllTablesOnTheWay() {
     Arm64Bench m = k4();
@@ -341,6 +345,33 @@ class Arm64MmuTest {
     assertEquals(before.get(3) + 3, m.owned(Owner.PAGE_TABLE));
 
     m.mmu.vmemmapFree(far, far + 4096, null);
+    assertEquals(before, m.books());
+    assertEquals(Pgtable.P4D, m.walk(far).level());
+  }
+
+  /** Writes what would be an entry in use to the free frame behind a table with 4K pages. */
+  private static void fillBehind(Arm64Bench m, long entryPaddr) {
+    long behind = (entryPaddr & -4096) + 4096;
+    assertEquals(Owner.BUDDY, m.machine.ledger().ownerOf(behind >>> 12));
+    m.machine.memory().setLong(behind, LPA2_PAGE);
+  }
+
+  /**
+   * The same on a machine whose CPUs keep the tables that they have walked. Expect each to be flushed
+   * before its frame is given back, also for an address where all of them begin.
+   */
+  @Test
+  void vmemmapFree_tablesThatCpusKeep_areFlushedBeforeTheyGo() {
+    Arm64Bench m = k4();
+    List<Long> before = m.books();
+    long far = m.memmap(1L << 46) & -(1L << 39);
+    m.machine.cacheTables();
+    m.machine.check(Checks.none().withUncached(Owner.PAGE_TABLE::equals));
+    m.mmu.vmemmapPopulate(far, far + 4096, 0, null);
+    m.machine.cpu().readLong(far);
+
+    m.mmu.vmemmapFree(far, far + 4096, null);
+
     assertEquals(before, m.books());
   }
 
@@ -361,18 +392,23 @@ class Arm64MmuTest {
   }
 
   /**
-   * The last page of the area, whose pud table also covers what lies behind the area. Expect the pud
-   * table to stay: others may use it.
+   * The first and the last page of the area, whose pud tables also cover what lies outside; the area
+   * begins and ends where a pmd table does. Expect the pud table to stay: others may use it.
    */
   @Test
-  void vmemmapFree_tableReachesBehindTheArea_keepsIt() {
-    Arm64Bench m = k4();
-    long end = m.format.geometry().vmemmapEnd();
+  void vmemmapFree_tableReachesOutOfTheArea_keepsIt() {
+    Arm64Geometry geometry = Arm64Geometry.fallbackWith4k();
+    checkEdge(geometry, geometry.vmemmapStart(64));
+    checkEdge(geometry, geometry.vmemmapEnd() - 4096);
+  }
+
+  private static void checkEdge(Arm64Geometry geometry, long va) {
+    Arm64Bench m = Arm64Bench.boot(geometry);
     long tables = m.owned(Owner.PAGE_TABLE);
 
-    m.mmu.vmemmapPopulate(end - 4096, end, 0, null);
+    m.mmu.vmemmapPopulate(va, va + 4096, 0, null);
     assertEquals(tables + 3, m.owned(Owner.PAGE_TABLE));
-    m.mmu.vmemmapFree(end - 4096, end, null);
+    m.mmu.vmemmapFree(va, va + 4096, null);
 
     assertEquals(tables + 1, m.owned(Owner.PAGE_TABLE));
   }
@@ -401,7 +437,8 @@ class Arm64MmuTest {
 
   /**
    * Two pages of memmap, 1 GiB of addresses apart, under one pud table of their own. Expect the
-   * first to take its pmd and pte table along, and the pud table to stay for the second.
+   * first to take its pmd and pte table along, and the pud table to stay for the second, but not for
+   * what lies behind it.
    */
   @Test
   void vmemmapFree_pudTableStillInUse_keepsIt() {
@@ -417,6 +454,7 @@ class Arm64MmuTest {
     assertEquals(PTE, m.level(other));
     assertEquals(before.get(3) + 3, m.owned(Owner.PAGE_TABLE));
 
+    fillBehind(m, pudPaddr(m, other));
     m.mmu.vmemmapFree(other, other + 4096, null);
     assertEquals(before, m.books());
   }
@@ -436,6 +474,7 @@ class Arm64MmuTest {
     assertEquals(PTE, m.level(other));
     assertEquals(before.get(3) + 3, m.owned(Owner.PAGE_TABLE));
 
+    fillBehind(m, m.mm.model().pa(m.mm.pgtable().pmdOffK(other).va()));
     m.mmu.vmemmapFree(other, other + 4096, null);
     assertEquals(before, m.books());
   }
@@ -675,11 +714,11 @@ class Arm64MmuTest {
     assertEquals(List.of(), m.warnings());
   }
 
-  /** The same block, just read through. Expect no translation of it to stay. */
+  /** The same block, just read through where it begins. Expect no translation of it to stay. */
   @Test
   void vmemmapFree_blockOfAPudInTheTlb_isFlushed() {
     Arm64Bench m = k4();
-    long va = m.memmap(1L << 37);
+    long va = m.memmap(1L << 37) & -GIB;
     m.mmu.vmemmapPopulate(va + GIB, va + GIB + 4096, 0, null);
     long pud = pudPaddr(m, va);
     VmemAltmap altmap = m.altmap(DEVICE, GIB, GIB >>> 12);
@@ -740,6 +779,105 @@ class Arm64MmuTest {
         m.warnings());
   }
 
+  /** Nothing at all at both ends of the linear map. Expect no word: they are inside. */
+  @Test
+  void removeMemory_endsOfTheLinearMap_areInside() {
+    Arm64Bench m = k4();
+    DevPagemap.Range all = m.mmu.archGetMappableRange();
+
+    m.remove(all.start(), 0);
+    m.remove(all.end() + 1, 0);
+
+    assertEquals(List.of(), m.warnings());
+  }
+
+  /**
+   * Two pages of the linear map, made by hand, as the machine's window needs no entries.
+   *
+   * <pre>
+   *   p4d    | pud table | pud table | - | ...      512 GiB of addresses each
+   *   pte      frame       frame
+   * </pre>
+   *
+   * The memory of the first is removed. Expect its entry to go, one flush of all that was removed, the
+   * tables below the p4d table to go, and no frame that was mapped; with the second, also the p4d
+   * table.
+   */
+  @Test
+  void removeMemory_entriesOfTheLinearMap_goWithTheirTables() {
+    Arm64Bench m = k4();
+    long far = DEVICE + (1L << 39);
+    long first = m.mm.model().va(DEVICE);
+    long second = m.mm.model().va(far);
+    List<Long> before = m.books();
+    m.add(DEVICE, SECTION);
+    m.add(far, SECTION);
+    long tables = m.owned(Owner.PAGE_TABLE);
+    mapByHand(m, first);
+    mapByHand(m, second);
+    assertEquals(tables + 7, m.owned(Owner.PAGE_TABLE));
+    List<String> flushes = listenForFlushes(m);
+
+    m.remove(DEVICE, SECTION);
+    assertEquals(
+        List.of(
+            "flush_range 0x%x".formatted(m.memmap(DEVICE)),
+            "flush_range 0x%x".formatted(first),
+            "flush_tables 0x%x".formatted(first),
+            "flush_tables 0x%x".formatted(first),
+            "flush_tables 0x%x".formatted(first)),
+        flushes);
+    assertEquals(NOT_MAPPED, m.level(first));
+    assertEquals(PTE, m.level(second));
+    assertEquals(tables + 4, m.owned(Owner.PAGE_TABLE));
+
+    flushes.clear();
+    fillBehind(m, p4dPaddr(m, second));
+    m.remove(far, SECTION);
+    String ofSecond = "flush_tables 0x%x".formatted(second);
+    assertEquals(4, flushes.stream().filter(ofSecond::equals).count());
+    assertEquals(Pgtable.PGD, m.walk(second).level());
+    assertEquals(before.get(3), m.owned(Owner.PAGE_TABLE));
+    assertEquals(before.get(2) + 2, m.owned(Owner.VMEMMAP));
+  }
+
+  private static void mapByHand(Arm64Bench m, long va) {
+    assertEquals(0, m.vmemmap.vmemmapPopulateBasepages(va, va + 4096, 0, null));
+    assertEquals(PTE, m.level(va));
+  }
+
+  /** Where the p4d of an address lies, whose table exists. */
+  private static long p4dPaddr(Arm64Bench m, long va) {
+    Pgtable pgtable = m.mm.pgtable();
+    return m.mm.model().pa(pgtable.p4dOffset(pgtable.pgdOffsetK(va), va).va());
+  }
+
+  private static List<String> listenForFlushes(Arm64Bench m) {
+    List<String> flushes = new ArrayList<>();
+    m.machine
+        .yields()
+        .listen(
+            (what, where) -> {
+              if (what.startsWith("flush_")) {
+                flushes.add("%s 0x%x".formatted(what, where));
+              }
+            });
+    return flushes;
+  }
+
+  /** Memory that cannot be added. Expect the linear map, mapped before the memmap, to go again. */
+  @Test
+  void addMemory_withoutMemory_unmapsTheLinearMap() {
+    Arm64Bench m = k4();
+    long va = m.mm.model().va(DEVICE);
+    mapByHand(m, va);
+
+    m.machine.faults().failFrom(1, SITE::equals);
+    assertEquals(-Errno.ENOMEM, m.add(DEVICE, SECTION));
+
+    assertEquals(NOT_MAPPED, m.level(va));
+  }
+
   // ---- prevent_memory_remove_notifier ----
 
   /** Boot memory, about to go offline and already offline. Expect refusal, and regret. */
@@ -759,6 +897,17 @@ class Arm64MmuTest {
 
     assertTrue(m.log().contains("Boot memory [40000000 48000000] offlining attempted"));
     assertTrue(m.log().contains("Boot memory [40000000 48000000] offlined"));
+  }
+
+  /** A section that ends where boot memory begins. Expect no objection. */
+  @Test
+  void notifier_rangeBeforeBootMemory_isAccepted() {
+    Arm64Bench m = k4();
+
+    assertEquals(
+        Arm64Mmu.NOTIFY_OK,
+        m.mmu.preventMemoryRemoveNotifier(
+            Arm64Mmu.MEM_GOING_OFFLINE, m.pfn(GIB - SECTION), m.pfn(SECTION)));
   }
 
   /** Hot-added memory in whole sections. Expect no objection, whatever maps its memmap. */
@@ -817,6 +966,36 @@ class Arm64MmuTest {
 
     assertTrue(m.mmu.canUnmapWithoutSplit(m.pfn(GIB), m.pfn(SECTION)));
     assertTrue(m.mmu.canUnmapWithoutSplit(m.pfn(aligned), m.pfn(SECTION)));
+  }
+
+  /**
+   * Blocks in the linear map, made by hand.
+   *
+   * <pre>
+   *   2G                        3G                4G
+   *   | block of 2 MiB |  -     | block of 1 GiB  |
+   * </pre>
+   *
+   * Expect a range that begins or ends inside one to be refused, and one of whole blocks not.
+   */
+  @Test
+  void canUnmapWithoutSplit_blocksOfTheLinearMap_countToo() {
+    Arm64Bench m = k4();
+    long va = m.mm.model().va(DEVICE);
+    long gib = DEVICE + GIB;
+    assertEquals(0, m.vmemmap.vmemmapPopulateHugepages(va, va + 2 * MIB, 0, null));
+    m.machine
+        .memory()
+        .setLong(
+            pudPaddr(m, m.mm.model().va(gib)),
+            m.format.mkLeaf(gib, Pgtable.PUD, m.mm.pgtable().pageKernel()));
+
+    assertTrue(m.mmu.canUnmapWithoutSplit(m.pfn(DEVICE), 512));
+    assertTrue(m.mmu.canUnmapWithoutSplit(m.pfn(gib), m.pfn(GIB)));
+    assertFalse(m.mmu.canUnmapWithoutSplit(m.pfn(DEVICE + MIB), 256));
+    assertFalse(m.mmu.canUnmapWithoutSplit(m.pfn(gib), m.pfn(SECTION)));
+    assertTrue(m.log().contains("[80100000 80200000] splits a leaf entry in linear map"));
+    assertTrue(m.log().contains("[c0000000 c8000000] splits a leaf entry in linear map"));
   }
 
   /** 2 MiB with 16K pages: the memmap ends inside a page. Expect that to count as a split too. */

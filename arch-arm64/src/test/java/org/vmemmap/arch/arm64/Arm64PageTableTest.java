@@ -168,6 +168,7 @@ class Arm64PageTableTest {
     assertTrue(table.present(pmd, PMD) && table.leaf(pmd, PMD));
     assertEquals(paddr, table.address(table.mkTable(paddr, PMD), PMD));
     assertTrue(table.breakBeforeMake());
+    assertTrue(table.flushRangeKeepsTables());
     assertEquals(0, table.pageTableSyncMask());
   }
 
