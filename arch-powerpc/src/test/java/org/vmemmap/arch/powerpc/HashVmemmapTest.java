@@ -221,6 +221,7 @@ class HashVmemmapTest {
   void populate_noNode_enomemAndTheBlockIsFreed() {
     PowerpcBench bench = PowerpcBench.hash16m();
     useUpNodes(bench);
+    bench.mm.printk().setDebug(true);
     List<Long> before = bench.books();
     // The second allocation is the page of nodes: the first is the block that it is for.
     bench.failNth(2, BLOCK);
@@ -230,6 +231,7 @@ class HashVmemmapTest {
     assertEquals(-Errno.ENOMEM, rc);
     assertEquals(before, bench.books());
     assertEquals(List.of("vmemmap_list_alloc: !next"), bench.warnings());
+    assertTrue(bench.log().contains("vmemmap list allocation failed"));
   }
 
   /** The same with an altmap. Expect the altmap to get the block back. */
@@ -278,6 +280,22 @@ class HashVmemmapTest {
     assertEquals(before, bench.books());
     assertEquals("hash__vmemmap_remove_mapping: rc == -ENOENT", bench.warnings().getFirst());
     assertTrue(bench.log().contains("__vmemmap_populate: Unable to create vmemmap mapping: -1"));
+  }
+
+  /** The same where a block is bolted that nobody knows of. Expect it to go, so nothing is mapped. */
+  @Test
+  void bolt_bothGroupsFull_whatWasThereGoes() {
+    PowerpcBench bench = recycled();
+    long start = far(bench);
+    long prot = bench.mm.pgtable().pageKernel().val();
+    assertEquals(
+        0, new HashUtils(bench.mm).htabBoltMapping(start, start + PAGE_4K, GIB, prot, 12));
+    bench.failFrom(1, "hpte_insert");
+
+    assertEquals(
+        -Errno.EFAULT, bench.arch.init64().vmemmapPopulate(start, start + PAGE_4K, 0, null));
+
+    assertNull(bolted(bench).block(start));
   }
 
   /** The last block of the memmap area. Expect a refusal, which becomes -EFAULT. */

@@ -100,6 +100,11 @@ final class PowerpcBench {
     return new PowerpcBench(PowerpcGeometry.radix(12), false, GIB, true).boot();
   }
 
+  /** Radix with 4K pages and 1 GiB of RAM, which is all on one node, with the given number. */
+  static PowerpcBench radix4kOnNode(int nid) {
+    return new PowerpcBench(PowerpcGeometry.radix(12), false, GIB, true).boot(nid);
+  }
+
   /** Radix with 64K pages and 2 GiB of RAM, whose memmap is one leaf. */
   static PowerpcBench radix64k() {
     return new PowerpcBench(PowerpcGeometry.radix(16), false, 2 * GIB, true).boot();
@@ -131,9 +136,13 @@ final class PowerpcBench {
   }
 
   PowerpcBench boot() {
+    return boot(0);
+  }
+
+  private PowerpcBench boot(int nid) {
     memblock.memblockReserve(0, IMAGE);
     memblock.memblockReserve(ram - SECTION, SECTION);
-    memblock.memblockAddNode(0, ram, 0);
+    memblock.memblockAddNode(0, ram, nid);
     mmInit.mmCoreInitEarly(geometry.archZoneLimitsInit(pfn(ram)));
     mmInit.mmCoreInit();
     mmInit.pageAllocInitLate();

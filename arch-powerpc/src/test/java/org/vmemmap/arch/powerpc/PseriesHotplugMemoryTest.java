@@ -306,6 +306,22 @@ class PseriesHotplugMemoryTest {
     assertQuiet();
   }
 
+  /** The same where RAM is on node 1, so that node 0 is possible, but not online. */
+  @ParameterizedTest
+  @CsvSource({"-1, 1", "0, 0"})
+  void add_nodeThatIsNotOnline_isTheFirmwaresToo(int given, int node) {
+    PowerpcBench other = PowerpcBench.radix4kOnNode(1);
+    HotplugSystem system = other.hotplugSystem(LMB, new IomemResource(other.mm));
+    PseriesHotplugMemory lmbs = new PseriesHotplugMemory(other.mm, other.memblock, system);
+    int drc = lmbs.addRoom(START, LMB, given);
+
+    assertEquals(0, lmbs.dlparMemoryAddByIc(1, drc));
+
+    assertEquals(
+        node, other.mm.inline().pageToNid(other.mm.model().pfnToPage(other.pfn(START))));
+    assertEquals(List.of(), other.warnings());
+  }
+
   /** LMBs come and go twice. Expect nothing to pile up, memory blocks included. */
   @Test
   void addAndRemove_again_takesNoMoreMemory() {

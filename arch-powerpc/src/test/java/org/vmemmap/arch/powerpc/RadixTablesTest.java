@@ -27,6 +27,7 @@ import org.vmemmap.types.VmemAltmap;
 /** Tables of the radix tree above the leaves, offnode memory, and the tails of the series. */
 class RadixTablesTest {
   private static final int ORDER_2M = 9;
+  private static final int ORDER_1G = 18;
   private static final int NONE = -1;
   private static final long LEAF = 2 * MIB;
   private static final long DEVICE = GIB;
@@ -76,7 +77,8 @@ class RadixTablesTest {
    *   table   | first | second | - | - |
    * </pre>
    *
-   * The first is freed. Expect the table to stay for the second, and to go with it.
+   * The first is freed. Expect the table to stay for the second, and to go with it, whatever lies in
+   * a free frame behind the pud table.
    */
   @ParameterizedTest
   @CsvSource({"21", "30"})
@@ -90,8 +92,17 @@ class RadixTablesTest {
     assertEquals(NONE, bench.level(far()));
     assertEquals(PMD, bench.level(second));
 
+    fillBehindPudTable(second);
     free(second, second + LEAF);
     assertEquals(before, bench.booksAndTables());
+  }
+
+  /** Writes what would be an entry in use behind the pud table of an address, if nobody owns that. */
+  private void fillBehindPudTable(long va) {
+    long behind = (pudPaddr(va) & -4096) + 4096;
+    if (bench.machine.ledger().ownerOf(bench.pfn(behind)) == Owner.BUDDY) {
+      bench.machine.memory().setLong(behind, -1);
+    }
   }
 
   /** No memory for a table on the way down, at each level. Expect -ENOMEM and nothing mapped. */
@@ -199,6 +210,16 @@ class RadixTablesTest {
     bench.failNth(1, "vmemmap_alloc_block");
     assertEquals(0, bench.arch.init64().vmemmapPopulate(start, start + LEAF, 5, null));
     assertEquals(PTE, bench.level(start));
+    assertTrue(log().contains("[%x-%x] potential offnode".formatted(start, start + 4095)), log());
+  }
+
+  /** The same with the middle of a compound page. Expect its first page of memmap, made ahead. */
+  @Test
+  void compound_headFromAnotherNode_isMentioned() {
+    long start = bench.memmap(DEVICE);
+    var params =
+        new org.vmemmap.sparse.MemoryHotplug.MhpParams(null, PowerpcBench.pgmap(ORDER_1G));
+    assertEquals(0, bench.arch.mem().archAddMemory(5, DEVICE + SECTION, SECTION, params));
     assertTrue(log().contains("[%x-%x] potential offnode".formatted(start, start + 4095)), log());
   }
 
