@@ -457,6 +457,21 @@ class RadixTablesTest {
     assertEquals(2, bench.frames(start, start + 32 * KIB));
   }
 
+  /**
+   * The first two pages of a compound page, and no frame for the second, which is made with the first.
+   * Expect success all the same, as nobody looks, and no other try.
+   */
+  @Test
+  void compound_noFrameForTheLastPage_nobodyLooks() {
+    long start = far();
+    bench.failNth(2, "vmemmap_alloc_block");
+
+    assertEquals(0, compound(start, start + 8 * KIB));
+
+    assertEquals(PTE, bench.level(start));
+    assertEquals(NONE, bench.level(start + 4 * KIB));
+  }
+
   private int compound(long start, long end) {
     return bench
         .arch
