@@ -215,20 +215,32 @@ public final class DaxBus {
       return id;
     }
     Device fresh = new Device("given." + id, node);
-    fresh.setDriver(this);
-    DaxRegion region =
-        bus.allocDaxRegion(fresh, id, data, node, align, DaxRegion.IORESOURCE_DAX_STATIC);
+    DaxRegion region = makeRegion(fresh, id, data, align, DaxRegion.IORESOURCE_DAX_STATIC);
     if (region == null) {
-      memregion.memregionFree(id);
       return -Errno.ENOMEM;
     }
-    fresh.devmAddActionOrReset(mm, id, () -> memregion.memregionFree(id));
     given.put(device, fresh);
     DevPagemap pgmap = new DevPagemap(0);
     fill(pgmap, mapped, altmap);
     int rc = bus.devmCreateDevDax(new Bus.DevDaxData(region, pgmap, data.len(), 0, false)).error();
     DevDax made = bus.find(device);
     return rc != 0 || (made != null && made.bound()) ? rc : bus.bindStore(deviceDax, device);
+  }
+
+  /** A region that goes with its device, and gives its number back; null when memory is short. */
+  private @Nullable DaxRegion makeRegion(
+      Device parent, int id, Range range, long align, long flags) {
+    parent.setDriver(this);
+    DaxRegion region = bus.allocDaxRegion(parent, id, range, parent.numaNode(), align, flags);
+    if (region == null) {
+      memregion.memregionFree(id);
+      return null;
+    }
+    if (parent.devmAddActionOrReset(mm, id, () -> memregion.memregionFree(id)) != 0) {
+      parent.devresReleaseAll();
+      return null;
+    }
+    return region;
   }
 
   private void fill(DevPagemap pgmap, Range range, @Nullable Altmap altmap) {
@@ -442,24 +454,25 @@ public final class DaxBus {
     return null;
   }
 
-  /** A region of one device, as a helper module makes it. */
+  /** A region of one device, as a helper module makes it; without the device there is none. */
   private int makeDevice(long start, long size, int node, boolean memmapOnMemory) {
     int id = memregion.memregionAlloc();
     if (id < 0) {
       return id;
     }
     Device parent = new Device("given." + id, node);
-    parent.setDriver(this);
     Range range = new Range(start, start + size - 1);
     DaxRegion region =
-        bus.allocDaxRegion(
-            parent, id, range, node, Mmzone.SUBSECTION_SIZE, DaxRegion.IORESOURCE_DAX_KMEM);
+        makeRegion(parent, id, range, Mmzone.SUBSECTION_SIZE, DaxRegion.IORESOURCE_DAX_KMEM);
     if (region == null) {
-      memregion.memregionFree(id);
       return -Errno.ENOMEM;
     }
-    parent.devmAddActionOrReset(mm, id, () -> memregion.memregionFree(id));
-    return bus.devmCreateDevDax(new Bus.DevDaxData(region, null, size, -1, memmapOnMemory)).error();
+    int rc =
+        bus.devmCreateDevDax(new Bus.DevDaxData(region, null, size, -1, memmapOnMemory)).error();
+    if (rc != 0) {
+      parent.devresReleaseAll();
+    }
+    return rc;
   }
 
   /** Unbinds the driver that makes System RAM; memory that is online stays. 0 or -ENODEV. */

@@ -536,4 +536,56 @@ class DeviceDaxTest {
     assertEquals(
         -Errno.ENODEV, pmem.daxPmemProbe(bare, new NvdimmE820.NdRegion(7, 0, 0, none)));
   }
+
+  /**
+   * A namespace's device whose probe fails at the end, and the same one bound and unbound. Expect
+   * no driver to be left each time, and the next try to find nothing of the one before.
+   */
+  @Test
+  void daxPmemProbe_sameDeviceAgain_findsNothingLeft() {
+    PfnDevs devs = new PfnDevs(m.mm, m.dax.memremap(), new Bus.ThpSizes(true, true));
+    DaxPmem pmem = new DaxPmem(m.mm, m.iomem, devs, m.dax.bus());
+    Resource range =
+        new Resource(4 * GIB, 5 * GIB - 1, "namespace", Resource.IORESOURCE_MEM, 0);
+    NdNamespaceIo ndns = new NdNamespaceIo(m.mm, m.iomem, "namespace0.0", 0, range);
+    NdPfn ndPfn = devs.ndPfnDevinit(new NdPfn(new Device(DAX, 0), true));
+    assertEquals(0, devs.modeStore(ndPfn, NdPfn.Mode.PFN_MODE_RAM));
+    assertEquals(0, devs.uuidStore(ndPfn, new NdUuid(1, 2)));
+    assertEquals(0, devs.namespaceStore(ndPfn, ndns));
+    NvdimmE820.NdRegion region = new NvdimmE820.NdRegion(0, 0, 0, ndns);
+    String before = m.iomem.show();
+
+    m.failNth(1, "__devm_create_dev_dax");
+    assertEquals(-Errno.ENOMEM, pmem.daxPmemProbe(ndPfn, region));
+    assertNull(ndPfn.dev.driver());
+    assertEquals(before, m.iomem.show());
+    assertEquals(0, pmem.daxPmemProbe(ndPfn, region));
+    assertTrue(m.devDax(DAX).bound());
+    pmem.remove(ndPfn);
+    assertNull(ndPfn.dev.driver());
+    assertEquals(0, pmem.daxPmemProbe(ndPfn, region));
+    assertEquals(List.of(), m.warnings());
+  }
+
+  /**
+   * A device of seven ranges: 160 bytes of pgmap with the first, and 16 for each of the others, are
+   * 256. Expect the pgmap in one page with another object of 256 bytes.
+   */
+  @Test
+  void probe_sevenRanges_pgmapHasRoomForAll() {
+    assertEquals(0, m.dax.registerHmem());
+    Bus bus = m.dax.bus();
+    DevDax devDax = m.devDax(DAX);
+    assertEquals(0, bus.sizeStore(devDax, 0));
+    for (int i = 0; i < 7; i++) {
+      long start = GIB + 4 * MIB * i;
+      assertEquals(0, bus.mappingStore(devDax, start, start + 2 * MIB - 1));
+    }
+    long other = m.slab.kzalloc(256, devDax.dev.numaNode(), "test");
+
+    assertEquals(0, bus.newIdStore(driver, DAX));
+
+    assertEquals(7, m.pgmap(DAX).nrRange);
+    assertEquals(other & -4 * KIB, m.pgmap(DAX).va() & -4 * KIB);
+  }
 }

@@ -166,9 +166,10 @@ class KmemTest {
     assertTrue(m.log().stream().noneMatch(line -> line.contains("alignment")));
   }
 
-  /** Two halves of two blocks. Expect -EINVAL: no block is whole. */
+  /** Two halves of two blocks. Expect -EINVAL, before memory is asked for: no block is whole. */
   @Test
   void probe_noWholeBlock_isRefused() {
+    failAll("dev_dax_kmem_probe");
     assertEquals(-Errno.EINVAL, bind(START + 64 * MIB, SECTION));
 
     assertTrue(
@@ -500,18 +501,27 @@ class KmemTest {
     assertEquals("offline", block(START + 4 * SECTION));
   }
 
-  /** No region, number or device for the memory. Expect -ENOMEM, and the number free again. */
+  /**
+   * No number, region or device for the memory, or no note to give one back. Expect -ENOMEM, and the
+   * number and the place to be free again.
+   */
   @ParameterizedTest
-  @CsvSource({"memregion_alloc", "alloc_dax_region", "__devm_create_dev_dax"})
-  void bindKmem_noDevice_isRefused(String site) {
-    m.failNth(1, site);
+  @CsvSource({
+    "memregion_alloc, 1",
+    "alloc_dax_region, 1",
+    "__devm_add_action, 1",
+    "__devm_add_action, 2",
+    "__devm_create_dev_dax, 1"
+  })
+  void bindKmem_noDevice_isRefused(String site, int nth) {
+    m.failNth(nth, site);
     assertEquals(-Errno.ENOMEM, bind(START, SECTION));
     assertNull(block(START));
     m.machine.faults().disarm();
 
-    assertEquals(0, bind(START + 4 * SECTION, SECTION));
-    String name = site.equals("__devm_create_dev_dax") ? "dax1.0" : DAX;
-    assertEquals("offline", m.dax.kmemState(name));
+    assertEquals(0, bind(START, SECTION));
+    assertEquals("offline", state());
+    assertQuiet();
   }
 
   /** A device that gets more than its region has. Expect -ENOSPC, and no block of it. */
@@ -573,6 +583,18 @@ class KmemTest {
     assertEquals(0, bind(START, SECTION));
 
     assertEquals("offline", m.dax.kmemState(DAX));
+    assertEquals("offline", m.dax.kmemState("dax1.0"));
+    assertEquals("offline", block(START + 4 * SECTION));
+  }
+
+  /** Soft-reserved memory is found when the driver is there. Expect it to be taken unasked. */
+  @Test
+  void bindKmem_deviceAppearsLater_isTaken() {
+    assertEquals(0, bind(START, SECTION));
+    m.withSoftReserved(START + 4 * SECTION, SECTION);
+
+    assertEquals(0, m.dax.registerHmem());
+
     assertEquals("offline", m.dax.kmemState("dax1.0"));
     assertEquals("offline", block(START + 4 * SECTION));
   }

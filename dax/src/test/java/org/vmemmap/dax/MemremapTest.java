@@ -98,7 +98,7 @@ class MemremapTest {
    *   1G [ range 0 ]      2G [ range 1 ]
    * </pre>
    *
-   * Expect both mapped and both unmapped.
+   * Expect both mapped, no page between them to be the device's, and both unmapped.
    */
   @Test
   void memremap_twoRanges_both() {
@@ -111,6 +111,8 @@ class MemremapTest {
 
     assertEquals(2 * SECTION / PAGE, m.owned(Owner.DEVICE));
     assertTrue(memremap.pgmapPfnValid(pgmap, 2 * GIB / PAGE));
+    assertNull(memremap.getDevPagemap((GIB + SECTION) / PAGE));
+    assertNull(memremap.getDevPagemap(2 * GIB / PAGE - 1));
     memremap.memunmapPages(pgmap);
     assertEquals(0, m.owned(Owner.DEVICE));
   }
@@ -289,7 +291,10 @@ class MemremapTest {
     assertEquals("pagemap_range: Conflicting mapping in same section", m.warnings().get(0));
   }
 
-  /** A second range with an altmap. Expect -EINVAL and the WARN; the first range is taken back. */
+  /**
+   * A second range with an altmap. Expect -EINVAL and the WARN before memory is asked for; the first
+   * range is taken back.
+   */
   @Test
   void memremap_altmapTwoRanges_einval() {
     DevPagemap pgmap = m.device(GIB, SECTION, 0);
@@ -299,6 +304,7 @@ class MemremapTest {
     pgmap.altmap.basePfn = GIB / PAGE;
     pgmap.altmap.endPfn = (GIB + SECTION) / PAGE - 1;
     pgmap.altmap.free = 512;
+    m.failNth(2, "xa_store_range");
 
     assertEquals(-Errno.EINVAL, map(pgmap));
 
