@@ -643,6 +643,34 @@ class MemremapTest {
     assertEquals(0x99, m.word(GIB + 2 * PAGE, 1));
   }
 
+  /**
+   * Struct pages of 56 bytes, which have no room for a folio's number of pages.
+   *
+   * <pre>
+   *   | page 0, 56 bytes | page 1: flags ...
+   *                      ^ here _nr_pages would be
+   * </pre>
+   *
+   * Expect the flags of the next page to stay as they were.
+   */
+  @Test
+  void zoneDevicePageInit_smallStructPage_leavesTheNextAlone() {
+    DaxMachine small =
+        new DaxMachine(
+                MmConfig.debianX86().withSizeofStructPage(56).withDeferredStructPageInit(false))
+            .boot();
+    DevPagemap pgmap = small.device(GIB, SECTION, 0);
+    assertEquals(small.mm.model().va(GIB), small.dax.memremap().memremapPages(pgmap, 0));
+    small.mm.refs().setPageCount(small.page(GIB), 0);
+    long flags = small.mm.struct().flags(small.page(GIB + PAGE)) | 1L << PageFlags.PG_DIRTY;
+    small.mm.struct().setFlags(small.page(GIB + PAGE), flags);
+
+    small.dax.memremap().zoneDevicePageInit(small.page(GIB), pgmap, 0);
+
+    assertEquals(flags, small.mm.struct().flags(small.page(GIB + PAGE)));
+    assertEquals(List.of(), small.warnings());
+  }
+
   /** An order beyond what the allocator has. Expect the kernel's comparison: of the order, in pages. */
   @Test
   void zoneDevicePageInit_order_isComparedWithPages() {
