@@ -777,14 +777,10 @@ public final class Hugetlb {
     NavigableSet<Integer> nodes =
         nid < 0 ? internal.nodeOnlineMap() : new TreeSet<>(Set.of(nid));
     Map<Integer, Long> taken = removalsByNode(h, nodes, nrFolios);
-    for (int node : nodes) {
+    for (int node : nodes) { // the named pages are first: turned round, they are last
       ListHead list = h.hugepageFreelists(node);
       ListHead at = lists.first(list);
-      long chosen = 0;
-      for (; !at.equals(list) && pfns.contains(folios.folioPfn(ofLru(at))); at = lists.next(at)) {
-        chosen++;
-      }
-      for (long left = taken.getOrDefault(node, 0L) - chosen; left > 0 && !at.equals(list); left--) {
+      for (long left = taken.getOrDefault(node, 0L); left > 0; left--) {
         ListHead next = lists.next(at);
         lists.listMove(at, list);
         at = next;
