@@ -168,6 +168,24 @@ public final class Bus {
     return isStatic(devDax.region);
   }
 
+  /**
+   * {@code dev_dax_visible()}: how a file of a device may be used.
+   *
+   * @param devDax the device
+   * @param attr the file's name
+   * @param mode its permission bits, as in 0644
+   * @return the bits that this device leaves; 0 when it has no such file
+   */
+  @Kernel(file = "drivers/dax/bus.c", symbol = "dev_dax_visible")
+  public static int devDaxVisible(DevDax devDax, String attr, int mode) {
+    boolean fixed = isStatic(devDax.region);
+    return switch (attr) {
+      case "mapping" -> fixed ? 0 : mode;
+      case "align", "size" -> fixed ? 0444 : mode;
+      default -> mode;
+    };
+  }
+
   /** {@code dev_dax_size()} in bytes. */
   @Kernel(file = "drivers/dax/bus.c", symbol = "dev_dax_size")
   static long devDaxSize(DevDax devDax) {

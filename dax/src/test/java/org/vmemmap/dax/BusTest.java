@@ -375,6 +375,24 @@ class BusTest {
     assertEquals(-Errno.EINVAL, p.dax.bus().deleteStore(region, DAX0));
   }
 
+  /** Files of a device whose owner has fixed it, and of another. Expect those that change it to go. */
+  @Test
+  void devDaxVisible_staticRegion_sizeIsToRead() {
+    Bus.DevDaxData data =
+        new Bus.DevDaxData(staticRegion(), new DevPagemap(0), 4 * MIB, 0, false);
+    DevDax fixed = Objects.requireNonNull(bus.devmCreateDevDax(data).devDax());
+    region();
+    DevDax free = m.devDax(DAX0);
+
+    for (String attr : List.of("size", "align")) {
+      assertEquals(0444, Bus.devDaxVisible(fixed, attr, 0644));
+      assertEquals(0644, Bus.devDaxVisible(free, attr, 0644));
+    }
+    assertEquals(0, Bus.devDaxVisible(fixed, "mapping", 0200));
+    assertEquals(0200, Bus.devDaxVisible(free, "mapping", 0200));
+    assertEquals(0444, Bus.devDaxVisible(fixed, "numa_node", 0444));
+  }
+
   /** Numbers and pgmaps that the kind of region does not allow. Expect the WARN of each. */
   @Test
   void devmCreateDevDax_wrongKind_warns() {

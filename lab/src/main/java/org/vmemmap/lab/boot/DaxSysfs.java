@@ -15,8 +15,8 @@ import org.vmemmap.types.Errno;
  *
  * <pre>
  *   drivers/device_dax/bind, unbind, new_id, remove_id     a name as in dax0.0
- *   devices/daxR.D/size, align                             bytes; read and write
- *   devices/daxR.D/mapping                                 START-END in hexadecimal, bytes; write
+ *   devices/daxR.D/size, align                             bytes; read, and write unless static
+ *   devices/daxR.D/mapping                                 START-END in hexadecimal; write unless static
  *   devices/daxR.D/state                                   of System RAM: unplugged, online_movable ...
  *   devices/daxR.D/dax_region/create, delete               1; a name
  *   devices/daxR.D/dax_region/available_size, size, align  bytes; read
@@ -26,6 +26,7 @@ final class DaxSysfs {
   private static final String DRIVER = "/sys/bus/dax/drivers/device_dax/";
   private static final String DEVICES = "/sys/bus/dax/devices/";
   private static final String REGION = "dax_region/";
+  private static final int WRITABLE = 0200;
 
   private final DaxBus dax;
   private final Bus bus;
@@ -37,7 +38,10 @@ final class DaxSysfs {
     this.driver = dax.deviceDax();
   }
 
-  /** Writes to a file. Returns 0 or a negative error code; -ENOENT when there is no such file. */
+  /**
+   * Writes to a file. Returns 0 or a negative error code; -ENOENT when there is no such file, -EACCES
+   * when it is one to read.
+   */
   int write(String path, String value) {
     if (path.startsWith(DRIVER)) {
       return writeDriver(path.substring(DRIVER.length()), value);
@@ -57,6 +61,10 @@ final class DaxSysfs {
   }
 
   private int writeDevice(DevDax device, String file, String value) {
+    int mode = Bus.devDaxVisible(device, file, WRITABLE);
+    if ((mode & WRITABLE) == 0) {
+      return mode == 0 ? -Errno.ENOENT : -Errno.EACCES;
+    }
     return switch (file) {
       case "size" -> isNumber(value) ? bus.sizeStore(device, number(value)) : -Errno.EINVAL;
       case "align" -> isNumber(value) ? bus.alignStore(device, number(value)) : -Errno.EINVAL;

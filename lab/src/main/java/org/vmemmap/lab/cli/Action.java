@@ -80,6 +80,7 @@ record Action(String path, @Nullable String value) {
       case Errno.EPERM -> "Operation not permitted";
       case Errno.ENXIO -> "No such device or address";
       case Errno.ENOMEM -> "Cannot allocate memory";
+      case Errno.EACCES -> "Permission denied";
       case Errno.EBUSY -> "Device or resource busy";
       case Errno.EEXIST -> "File exists";
       case Errno.ENODEV -> "No such device";

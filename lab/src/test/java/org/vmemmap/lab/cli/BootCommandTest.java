@@ -146,6 +146,18 @@ class BootCommandTest {
     assertTrue(run.out().contains("echo: write error: Device or resource busy\n"), run.out());
   }
 
+  /** A device of persistent memory is as its namespace has it. */
+  @Test
+  void boot_writeSizeOfPersistentMemory_isRefused() {
+    Run run =
+        small(
+            "--dax", "size=128M,map=dev",
+            "--cmdline", "hugepages=0",
+            "--do", "echo 2M > /sys/bus/dax/devices/dax1.0/size");
+    // Expect a size that can be read only.
+    assertTrue(run.out().contains("echo: write error: Permission denied\n"), run.out());
+  }
+
   /** Persistent memory with its memmap inside, beside soft-reserved memory. */
   @Test
   void boot_memmapInTheDevice_takesPagesOfTheDevice() {
