@@ -195,6 +195,18 @@ class AutoMovableTest {
     assertEquals(MOVABLE, zones(2));
   }
 
+  /** Two units of two blocks; the second has kernel memory. Expect the first not to look there. */
+  @Test
+  void autoMovable_unit_endsBeforeTheNext() {
+    int mgid = k.h.groups().memoryGroupRegisterDynamic(0, 2 * SECTION);
+    assertEquals(0, k.h.add().addMemory(mgid, START, 4 * BLOCK, MHP_NID_IS_MGID));
+    assertEquals(0, k.write(2, "online_kernel"));
+    ratio(300);
+
+    assertEquals(MOVABLE, zones(0));
+    assertEquals(KERNEL, zones(3));
+  }
+
   /** Two nodes, of which the block's own has no early memory. Expect both to be asked. */
   @Test
   void autoMovable_numaAware_asksBothNodes() {
@@ -323,6 +335,7 @@ class AutoMovableTest {
     "12,12,''",
     "0x1F,31,''",
     "0X1f,31,''",
+    "0x0f,15,''",
     "0xg,0,xg",
     "0x,0,x",
     "017,15,''",

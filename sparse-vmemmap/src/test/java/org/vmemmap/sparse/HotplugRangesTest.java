@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.mockito.Mockito.CALLS_REAL_METHODS;
+import static org.mockito.Mockito.mock;
 import static org.vmemmap.sparse.HotplugMachine.BLOCK;
 import static org.vmemmap.sparse.HotplugMachine.PFN;
 import static org.vmemmap.sparse.HotplugMachine.START;
@@ -101,6 +103,18 @@ class HotplugRangesTest {
     assertFalse(m.hotplug.archKeepMemblock());
     m.arch.keepMemblock = true;
     assertTrue(m.hotplug.archKeepMemblock());
+  }
+
+  /** An architecture that overrides nothing. Expect the answers of a kernel without its options. */
+  @Test
+  void architecture_nothingOverridden_isGeneric() {
+    ArchHotplug hotplug = mock(ArchHotplug.class, CALLS_REAL_METHODS);
+    ArchVmemmap vmemmap = mock(ArchVmemmap.class, CALLS_REAL_METHODS);
+
+    assertEquals(2 * MIB, hotplug.memremapCompatAlign());
+    assertFalse(hotplug.archKeepMemblock());
+    assertTrue(vmemmap.populatesBySectionOrder());
+    assertFalse(vmemmap.haveBootmemInfoNode());
   }
 
   /** The drivers of memory are initialised. Expect the architecture to register its notifiers. */

@@ -102,6 +102,7 @@ class MemoryAddTest {
     assertEquals(SECTION - 512, movable.managedPages);
     assertEquals(0, k.write(0, "offline"));
     assertEquals(0, movable.presentPages);
+    assertTrue(k.m.mm.flags().pagePoisoned(k.page(PFN)));
     assertEquals(0, k.remove(0, 2));
 
     assertEquals(0, k.h.add().altmapsInUse());
@@ -254,6 +255,7 @@ class MemoryAddTest {
     assertEquals(-Errno.ENOMEM, k.write(0, "online_movable"));
     assertEquals("offline", k.state(0));
     assertEquals(offline, k.books());
+    assertTrue(k.m.mm.flags().pagePoisoned(k.page(PFN)));
 
     refused[0] = MemoryBlock.MEM_GOING_OFFLINE;
     assertEquals(0, k.write(0, "online_movable"));

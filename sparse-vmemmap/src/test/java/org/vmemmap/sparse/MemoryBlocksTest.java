@@ -127,6 +127,43 @@ class MemoryBlocksTest {
         "00000004", h.sysfs().read("/sys/devices/system/memory/memory4/phys_index"));
   }
 
+  /** A block of two sections is added. Expect both to go online, offline and away with it. */
+  @Test
+  void memoryBlock_twoSections_comeAndGoTogether() {
+    SmallMachine m = SmallMachine.small().boot();
+    HotplugSystem h = system(m, 2 * BLOCK);
+    h.driverInit();
+    assertEquals(0, h.add().addMemory(0, START, 2 * BLOCK, MHP_NONE));
+    String state = "/sys/devices/system/memory/memory4/state";
+
+    assertEquals(0, h.sysfs().write(state, "online_movable"));
+    assertEquals(2 * SECTION, m.zone(0, ZoneType.ZONE_MOVABLE).presentPages);
+    assertEquals(0, h.sysfs().write(state, "offline"));
+    assertEquals(0, m.zone(0, ZoneType.ZONE_MOVABLE).presentPages);
+    assertEquals(0, h.add().removeMemory(START, 2 * BLOCK));
+
+    assertEquals(List.of(0L, 1L), h.blocks().blockIds());
+    assertEquals(List.of(), m.warnings());
+  }
+
+  /** Memory of two nodes in turns. Expect each node's links to end where its memory does. */
+  @Test
+  void registerMemoryBlocksUnderNodes_nodesInTurns_linkTheirOwn() {
+    SmallMachine m =
+        new SmallMachine(
+                config(),
+                new Ram(0, 128 * MIB, 0),
+                new Ram(128 * MIB, 256 * MIB, 1),
+                new Ram(256 * MIB, 384 * MIB, 0))
+            .boot();
+    HotplugSystem h = system(m, BLOCK);
+
+    h.driverInit();
+
+    assertEquals(Set.of(0L, 2L), h.nodes().links(0));
+    assertEquals(Set.of(1L), h.nodes().links(1));
+  }
+
   /** A block with the memory of two nodes. Expect both linked to it, the second's number, no zone. */
   @Test
   void memoryBlockAddNidEarly_twoNodes_haveNoZone() {
@@ -375,7 +412,9 @@ class MemoryBlocksTest {
   /** A node without memory comes, for a CPU say, and goes. Expect it online with a device. */
   @Test
   void tryOnlineNode_new_comesAndGoes() {
+    assertEquals(0, k.h.nodes().made());
     assertEquals(1, k.h.add().tryOnlineNode(3));
+    assertEquals(1, k.h.nodes().made());
     assertTrue(k.m.mm.nodes().nodeOnline(3));
     assertEquals(Set.of(0, 3), k.h.nodes().registered());
     assertEquals(0, k.h.add().tryOnlineNode(3));
@@ -480,6 +519,23 @@ class MemoryBlocksTest {
     assertEquals(2 * SECTION, k.m.zone(0, ZoneType.ZONE_MOVABLE).presentPages);
   }
 
+  /** The same, but the first block is refused. Expect the one behind not to be tried. */
+  @Test
+  void addMemory_defaultOnlineRefused_endsThere() {
+    k.h.params().mhpSetDefaultOnlineType(Mmop.MMOP_ONLINE_MOVABLE);
+    blocks()
+        .registerMemoryNotifier(
+            (action, arg) ->
+                arg.startPfn() == START >>> 12
+                    ? NotifierChain.NOTIFY_BAD
+                    : NotifierChain.NOTIFY_OK);
+
+    assertEquals(0, k.add(0, 2, MHP_NONE));
+
+    assertEquals("offline", k.state(0));
+    assertEquals("offline", k.state(1));
+  }
+
   /**
    * Memory that a driver found: names, the resource's flag, memblock's flag, going online at once.
    */
@@ -561,6 +617,19 @@ class MemoryBlocksTest {
     assertFalse(k.m.mm.nodes().nodeOnline(4));
   }
 
+  /** A step of making a node fails. Expect -ENOMEM, and none of the steps behind it to be tried. */
+  @ParameterizedTest
+  @ValueSource(strings = {"free_area_init_core_hotplug", "register_node"})
+  void addMemory_noNewNode_endsThere(String step) {
+    List<String> tried = new ArrayList<>();
+    k.m.machine.faults().failFrom(1, site -> tried.add(site) && site.equals(step));
+
+    assertEquals(-Errno.ENOMEM, k.h.add().addMemory(4, START, BLOCK, MHP_NONE));
+
+    assertEquals(step, tried.getLast());
+    assertFalse(k.m.mm.nodes().nodeOnline(4));
+  }
+
   /** A new node whose memory cannot be added. Expect the node gone again, with its device. */
   @Test
   void addMemory_newNodeFails_goesOfflineAgain() {
@@ -601,6 +670,19 @@ class MemoryBlocksTest {
     assertEquals(
         "Memory hotplug will waste 384 pages in each memory block", odd.log().getLast());
     assertFalse(h.add().mhpSupportsMemmapOnMemory());
+  }
+
+  /** Pageblocks as large as a block, so that the memmap would take all of it. Expect no. */
+  @Test
+  void mhpSupportsMemmapOnMemory_nothingLeft_isRefused() {
+    SmallMachine odd =
+        new SmallMachine(config().toBuilder().pageblockOrder(15).maxPageOrder(15).build());
+    HotplugSystem h = system(odd, BLOCK);
+    h.params().setMemmapMode("force");
+
+    assertEquals(SECTION, h.params().memoryBlockMemmapOnMemoryPages());
+    assertFalse(h.add().mhpSupportsMemmapOnMemory());
+    assertTrue(odd.hotplug.archSupportsMemmapOnMemory(h.params().memoryBlockMemmapSize()));
   }
 
   /** Forced on blocks of 256 MiB with struct pages of 80 bytes. Expect 5 MiB, rounded up to 6. */
@@ -644,12 +726,18 @@ class MemoryBlocksTest {
     assertEquals((START + BLOCK) >>> 12, altmap.basePfn);
     assertEquals(((START + 2 * BLOCK) >>> 12) - 1, altmap.endPfn);
     assertEquals(512, altmap.free);
+    assertEquals(2, altmapObjects());
 
     assertEquals(0, k.remove(0, 2));
 
     assertEquals(0, k.h.add().altmapsInUse());
+    assertEquals(0, altmapObjects());
     assertEquals(Owner.NONE, k.m.machine.ledger().ownerOf(START >>> 12));
     k.assertQuiet();
+  }
+
+  private long altmapObjects() {
+    return k.m.slab.objectsBySite().getOrDefault("create_altmaps_and_memory_blocks", 0L);
   }
 
   /** An altmap that still has pages handed out when its block is gone. Expect the warning. */
@@ -732,6 +820,7 @@ class MemoryBlocksTest {
     assertEquals("online", k.state(2));
     assertEquals(zone, k.h.sysfs().read(k.file(0) + "valid_zones"));
     assertFalse(k.h.locks().held());
+    assertFalse(k.m.log().getLast().startsWith("try_reonline"), k.m.log().getLast());
     refused[0] = -1;
     assertEquals(0, k.h.add().offlineAndRemoveMemoryRanges(ranges));
     assertEquals("null", k.state(0));
@@ -808,6 +897,7 @@ class MemoryBlocksTest {
   void memoryGroup_object_isFreed() {
     MemoryGroups groups = k.h.groups();
     int mgid = groups.memoryGroupRegisterStatic(0, SECTION);
+    assertEquals(1, groups.count());
     long slab = k.m.owned(Owner.SLAB);
     for (int i = 0; i < 100; i++) {
       k.m.failNth(1, "xa_alloc");

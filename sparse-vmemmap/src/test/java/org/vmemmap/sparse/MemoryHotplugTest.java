@@ -83,10 +83,7 @@ class MemoryHotplugTest {
     assertTrue(m.warnings().isEmpty());
   }
 
-  /** Two sections and a part. Expect other CPUs to be let in once for each of them, both ways. */
-  @Test
-  void addAndRemovePages_eachSection_letOthersRun() {
-    long nrPages = 2 * SECTION + SUBSECTION;
+  private List<Long> yields() {
     List<Long> yields = new ArrayList<>();
     m.machine
         .yields()
@@ -96,6 +93,26 @@ class MemoryHotplugTest {
                 yields.add(where);
               }
             });
+    return yields;
+  }
+
+  /** Struct pages of three pageblocks. Expect other CPUs to be let in once for each of them. */
+  @Test
+  void movePfnRangeToZone_eachPageblock_letsOthersRun() {
+    assertEquals(0, m.hotplug.addPages(0, DEVICE_PFN, SECTION, PLAIN));
+    List<Long> yields = yields();
+
+    m.hotplug.movePfnRangeToZone(
+        movable, DEVICE_PFN, 3 * 512, null, Migratetype.MIGRATE_MOVABLE, false);
+
+    assertEquals(List.of(DEVICE_PFN, DEVICE_PFN + 512, DEVICE_PFN + 1024), yields);
+  }
+
+  /** Two sections and a part. Expect other CPUs to be let in once for each of them, both ways. */
+  @Test
+  void addAndRemovePages_eachSection_letOthersRun() {
+    long nrPages = 2 * SECTION + SUBSECTION;
+    List<Long> yields = yields();
     List<Long> each = List.of(DEVICE_PFN, DEVICE_PFN + SECTION, DEVICE_PFN + 2 * SECTION);
 
     m.hotplug.addPages(0, DEVICE_PFN, nrPages, PLAIN);
@@ -310,6 +327,21 @@ class MemoryHotplugTest {
     assertEquals(DEVICE_PFN, device.zoneStartPfn);
   }
 
+  /** A device that begins in a section and ends with it. Expect the taint there, not behind. */
+  @Test
+  void movePfnRangeToZone_endOfSection_taintsTheStart() {
+    long start = DEVICE_PFN + SECTION / 4;
+    long nrPages = SECTION / 4 * 3;
+    m.hotplug.addPages(0, start, nrPages, PLAIN);
+    m.hotplug.addPages(0, DEVICE_PFN + SECTION, SECTION, PLAIN);
+
+    m.hotplug.movePfnRangeToZone(
+        device, start, nrPages, null, Migratetype.MIGRATE_MOVABLE, false);
+
+    assertEquals(Mmzone.SECTION_TAINT_ZONE_DEVICE, taint(DEV));
+    assertEquals(0, taint(DEV + 1));
+  }
+
   /** The span of ZONE_DEVICE never shrinks. Expect only the struct pages to be poisoned. */
   @Test
   void removePfnRangeFromZone_device_keepsTheSpan() {
@@ -365,10 +397,12 @@ class MemoryHotplugTest {
     assertEquals(DEVICE_PFN + SECTION, node.nodeSpannedPages);
   }
 
-  /** One in the middle goes. Expect the span to keep the hole. */
+  /** One in the middle goes. Expect the span to keep the hole, and no longer to be contiguous. */
   @Test
   void removePfnRangeFromZone_middle_keepsTheSpan() {
     addOnline(movable, DEVICE_PFN, 3 * SECTION);
+    m.mmInit.setZoneContiguous(movable);
+    assertTrue(movable.contiguous);
 
     removeOffline(DEVICE_PFN + SECTION, SECTION);
 
@@ -489,8 +523,13 @@ class MemoryHotplugTest {
     assertTrue(m.mm.mmzone().pfnValid(DEVICE_PFN));
     m.hotplug.archRemoveMemory(start, 128 * MIB, null, null);
     assertFalse(m.mm.mmzone().pfnValid(DEVICE_PFN));
+    assertEquals(0, m.hotplug.archAddPages(0, DEVICE_PFN, SECTION, PLAIN));
+    assertEquals(0, m.hotplug.archAddPages(0, DEVICE_PFN + SECTION, SECTION, PLAIN));
+    m.hotplug.archRemoveMemory(start, 128 * MIB, null, null);
+    assertTrue(m.mm.mmzone().pfnValid(DEVICE_PFN + SECTION));
 
     m.hotplug.setArch(m.arch);
+    assertEquals(-Errno.EEXIST, m.hotplug.archAddPages(0, DEVICE_PFN + SECTION, SECTION, PLAIN));
     assertEquals(0, m.hotplug.archAddMemory(0, start, 128 * MIB, PLAIN));
     assertEquals(1, m.arch.added);
     m.hotplug.archRemoveMemory(start, 128 * MIB, null, null);

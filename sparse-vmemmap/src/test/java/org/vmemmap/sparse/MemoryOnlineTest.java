@@ -15,10 +15,15 @@ import static org.vmemmap.sparse.MemoryAdd.MHP_NONE;
 import static org.vmemmap.sparse.SmallMachine.SECTION;
 
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.vmemmap.pagealloc.Gfp;
 import org.vmemmap.pagealloc.HugetlbHooks;
 import org.vmemmap.pagealloc.MigrateReason;
@@ -51,6 +56,10 @@ class MemoryOnlineTest {
   private final class Mover implements PageMigration {
     final List<Long> isolated = new ArrayList<>();
     final List<MigrationTarget> targets = new ArrayList<>();
+
+    /** Where the lists were that it was given. */
+    final Set<ListHead> lists = new HashSet<>();
+
     boolean refuseIsolation;
 
     /** How many folios of a list it moves; the others stay. */
@@ -59,6 +68,7 @@ class MemoryOnlineTest {
     @Override
     public boolean isolateFolioToList(Folio folio, ListHead list) {
       isolated.add(k.m.mm.model().pageToPfn(folio.page()));
+      lists.add(list);
       if (refuseIsolation) {
         return false;
       }
@@ -173,19 +183,34 @@ class MemoryOnlineTest {
     assertEquals(Set.of(2), mover.targets.getFirst().nmask());
   }
 
-  /** Seven pages of which one moves each time. Expect patience with who makes progress. */
+  /**
+   * Seven pages of which one moves each time. Expect patience with who makes progress, and other
+   * CPUs to be let in before each round.
+   */
   @Test
   void moveUntilFree_oneInEachRound_goesOn() {
     online();
+    List<Long> rounds = new ArrayList<>();
     for (int i = 0; i < 7; i++) {
-      lruPage();
+      rounds.add(pfn(lruPage()));
     }
     mover.moves = 1;
+    List<Long> yields = new ArrayList<>();
+    k.m
+        .machine
+        .yields()
+        .listen(
+            (what, where) -> {
+              if (what.equals("cond_resched")) {
+                yields.add(where);
+              }
+            });
 
     assertEquals(0, k.write(0, "offline"));
 
     assertEquals(7, mover.targets.size());
     assertEquals(7 + 6 + 5 + 4 + 3 + 2 + 1, mover.isolated.size());
+    assertTrue(yields.containsAll(rounds), yields::toString);
   }
 
   /** A page cannot be isolated. Expect five rounds and lines, ten lines for the whole run. */
@@ -205,6 +230,7 @@ class MemoryOnlineTest {
     assertEquals(2 * PATIENCE, lines("failed to isolate pfn"));
     assertEquals(1, k.m.mm.refs().pageRefCount(page));
     assertEquals("online", k.state(0));
+    assertEquals(1, mover.lists.size(), "the list of each round is given back");
   }
 
   /** A page is isolated but does not move. Expect a line each time, and it put back. */
@@ -280,6 +306,53 @@ class MemoryOnlineTest {
 
     assertEquals(java.util.Collections.nCopies(PATIENCE, pfn(page)), mover.isolated);
     assertEquals(List.of(), hugetlb.dissolved);
+  }
+
+  /**
+   * A hugepage that cannot be moved, and behind it a large folio and a page on the LRU.
+   *
+   * <pre>
+   *   pfn  0            512          1024
+   *       | hugepage   | LRU folio  |LRU|
+   * </pre>
+   *
+   * Expect the look for more to go on right behind each folio: both moved in one round.
+   */
+  @Test
+  void scanMovablePages_behindAFolio_goesOn() {
+    online();
+    Hugetlb hugetlb = new Hugetlb();
+    hugetlb.answer = -Errno.EBUSY;
+    k.h.online().setHooks(hugetlb);
+    Page[] folios = new Page[4];
+    for (int i = 0; i < folios.length; i++) {
+      folios[i] = taken(9, Gfp.HIGHUSER_MOVABLE);
+    }
+    Arrays.sort(folios, Comparator.comparingLong(this::pfn));
+    int first = (pfn(folios[0]) & 512) == 0 ? 0 : 1;
+    assertEquals(pfn(folios[first]) + 1024, pfn(folios[first + 2]));
+    k.m.pageAlloc.prepCompoundPage(folios[first], 9);
+    k.m.mm.flags().setType(folios[first], PageFlags.PGTY_HUGETLB);
+    k.m.pageAlloc.prepCompoundPage(folios[first + 1], 9);
+    k.m.mm.flags().set(folios[first + 1], PageFlags.PG_LRU);
+    k.m.mm.flags().set(folios[first + 2], PageFlags.PG_LRU);
+
+    assertEquals(-Errno.EBUSY, k.write(0, "offline"));
+
+    assertEquals(
+        List.of(pfn(folios[first + 1]), pfn(folios[first + 2])), mover.isolated.subList(0, 2));
+    assertEquals(1, mover.targets.size());
+  }
+
+  /** A hugepage, and no HugeTLB that could say more. Expect it not to be isolated. */
+  @Test
+  void scanMovablePages_noHugetlb_movesNoHugepage() {
+    online();
+    hugepage();
+
+    assertEquals(-Errno.EINTR, k.write(0, "offline"));
+
+    assertEquals(List.of(), mover.isolated);
   }
 
   /** One that cannot, and HugeTLB does not dissolve. Expect its error, and nothing isolated. */
@@ -484,6 +557,7 @@ class MemoryOnlineTest {
     addToNode2();
     k.m.failAll("slab_mem_going_online_callback");
     assertEquals(-Errno.ENOMEM, k.write(0, "online_movable"));
+    assertEquals(-Errno.ENOMEM, k.write(0, "online_movable"));
     k.m.machine.faults().disarm();
     assertEquals(0, k.write(0, "online_movable"));
 
@@ -500,11 +574,13 @@ class MemoryOnlineTest {
     assertEquals(0, k.m.machine.faults().failed());
   }
 
-  /** Memory of a node of boot comes back. Expect its caches to be there already. */
+  /** Memory of a node that had some before comes back. Expect its caches to be there already. */
   @Test
-  void notifierErrInject_bootNode_hasItsCaches() {
+  void notifierErrInject_nodeWithMemory_hasItsCaches() {
+    addToNode2();
+    assertEquals(0, k.write(0, "online_movable"));
     new NotifierErrInject(k.m.mm).errInjectInit(k.h.online());
-    k.add(0, 1, MHP_NONE);
+    assertEquals(0, k.write(0, "offline"));
     k.m.failAll("slab_mem_going_online_callback");
 
     assertEquals(0, k.write(0, "online_movable"));
@@ -769,14 +845,15 @@ class MemoryOnlineTest {
     assertListsPerCpu();
   }
 
-  /** The memmap of a block takes a whole section. Expect that to be online, and its pages marked. */
-  @Test
-  void mhpInitMemmapOnMemory_wholeSection_isOnline() {
+  /** The memmap of a block takes a section or more. Expect that online, and its pages marked. */
+  @ParameterizedTest
+  @ValueSource(longs = {0, 1})
+  void mhpInitMemmapOnMemory_wholeSection_isOnline(long morePageblocks) {
     assertEquals(0, k.add(0, 2, MHP_NONE));
     k.h.locks().memHotplugBegin();
     MemSection first = k.m.mm.mmzone().section(PFN / SECTION);
     MemSection second = k.m.mm.mmzone().section(PFN / SECTION + 1);
-    long pages = SECTION + k.m.mm.mmzone().pageblockNrPages();
+    long pages = SECTION + morePageblocks * k.m.mm.mmzone().pageblockNrPages();
 
     assertEquals(0, k.h.online().mhpInitMemmapOnMemory(PFN, pages, movable));
 
@@ -807,12 +884,33 @@ class MemoryOnlineTest {
     k.h.locks().memHotplugDone();
   }
 
-  /** Both ways without the lock. Expect a BUG. */
+  /** Without the lock. Expect a BUG even for a range that would be refused. */
   @Test
   void onlinePages_withoutTheLock_isABug() {
     assertEquals(0, k.add(0, 1, MHP_NONE));
-    assertThrows(
-        KernelBug.class, () -> k.h.online().onlinePages(PFN, SECTION, movable, null));
+    assertThrows(KernelBug.class, () -> k.h.online().onlinePages(PFN, 512, movable, null));
+  }
+
+  /** Pages that one allocation takes from the buddy for its CPU's list. */
+  private long batch() {
+    k.drain();
+    long free = movable.nrFreePages;
+    Page page = taken(0, Gfp.HIGHUSER_MOVABLE);
+    long took = free - movable.nrFreePages;
+    k.m.pageAlloc.freePages(page, 0);
+    return took;
+  }
+
+  /** A zone gets one block, another, and loses one. Expect batches that go by its size each time. */
+  @Test
+  void onlineOffline_size_setsTheBatch() {
+    assertEquals(0, k.add(0, 2, MHP_NONE));
+    assertEquals(0, k.write(0, "online_movable"));
+    assertEquals(7, batch());
+    assertEquals(0, k.write(1, "online_movable"));
+    assertEquals(15, batch());
+    assertEquals(0, k.write(1, "offline"));
+    assertEquals(7, batch());
   }
 
   /** A zone gets its first pages, and loses its last. Expect zonelists with and without it. */

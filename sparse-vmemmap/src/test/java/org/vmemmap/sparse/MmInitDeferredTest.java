@@ -7,9 +7,12 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.vmemmap.sparse.MmInitBench.Block;
 import org.vmemmap.sparse.MmInitBench.Freed;
 import org.vmemmap.sparse.MmInitBench.Ram;
@@ -74,11 +77,13 @@ class MmInitDeferredTest {
    *                          ^ one and a half sections are behind it
    * </pre>
    *
-   * Expect the first section start behind more than one section worth of pages.
+   * Expect the first section start behind more than one section worth of pages, also when just the
+   * first page is missing.
    */
-  @Test
-  void deferInit_zoneStartsInASection_stopsAtASectionStart() {
-    MmInitBench bench = MmInitBench.debian(new Ram(0x1_0400_0000L, 0x1_2000_0000L, 0)).early();
+  @ParameterizedTest
+  @ValueSource(longs = {0x1_0400_0000L, 0x1_0000_1000L})
+  void deferInit_zoneStartsInASection_stopsAtASectionStart(long start) {
+    MmInitBench bench = MmInitBench.debian(new Ram(start, 0x1_2000_0000L, 0)).early();
 
     assertEquals(START + 2 * SECTION, node(bench).firstDeferredPfn);
   }
@@ -93,6 +98,19 @@ class MmInitDeferredTest {
             .early();
 
     assertEquals(START + 3 * SECTION, node(bench).firstDeferredPfn);
+  }
+
+  /** Memory behind a hole, when the part before it was deferred. Expect it to be left, too. */
+  @Test
+  void deferInit_rangeBehind_isLeftAsWell() {
+    MmInitBench bench =
+        MmInitBench.debian(
+                new Ram(0x1_0000_0000L, 0x1_1000_0000L, 0),
+                new Ram(0x1_1800_0000L, 0x1_2000_0000L, 0))
+            .early();
+
+    assertEquals(FIRST_DEFERRED, node(bench).firstDeferredPfn);
+    assertFalse(initialised(bench, START + 3 * SECTION));
   }
 
   /** DMA32 below a Normal zone of one section. Expect DMA32 to be done whole. */
@@ -268,8 +286,10 @@ class MmInitDeferredTest {
     bench.mm.refs().setPageCount(bench.page(START), 7);
 
     bench.mmInit.initDeferredPage(START, 0);
+    bench.mmInit.initSinglePageReserved(START, START + 1, 0);
 
     assertEquals(7, bench.mm.refs().pageRefCount(bench.page(START)));
+    assertTrue(bench.mm.flags().pageReserved(bench.page(START)));
   }
 
   /**
@@ -400,7 +420,65 @@ class MmInitDeferredTest {
     assertEquals(4 * SECTION, pages(bench.freed));
   }
 
+  /**
+   * A zone is grown, and then the rest comes late.
+   *
+   * <p>Expect other CPUs to be let in late only, behind each 1024 pages, once the node is locked.
+   */
+  @Test
+  void deferredInitMemmapChunk_late_letsOthersRun() {
+    MmInitBench bench = MmInitBench.debian(FOUR_SECTIONS).early();
+    List<String> yields = new ArrayList<>();
+    bench
+        .machine
+        .yields()
+        .listen(
+            (what, where) -> {
+              if (what.equals("pgdat_resize_lock") || what.equals("cond_resched")) {
+                yields.add(what + " " + where);
+              }
+            });
+    bench.mmInit.deferredGrowZone(normal(bench), 0);
+    assertEquals(List.of("pgdat_resize_lock 0"), yields);
+    yields.clear();
+
+    bench.mmInit.pageAllocInitLate();
+
+    long first = FIRST_DEFERRED + SECTION;
+    assertEquals(
+        List.of(
+            "pgdat_resize_lock 0",
+            "cond_resched " + (first + 1024),
+            "cond_resched " + (first + 2048)),
+        yields.subList(0, 3));
+    assertEquals("cond_resched " + (START + 4 * SECTION), yields.get(64));
+  }
+
   // ---- broken invariants ----
+
+  /** first_deferred_pfn is the first or the end of the node. Expect no bug at either. */
+  @ParameterizedTest
+  @ValueSource(longs = {START, START + 4 * SECTION})
+  void deferredInitMemmap_endsOfNode_areFine(long pfn) {
+    MmInitBench bench = MmInitBench.debian(FOUR_SECTIONS).early();
+    node(bench).firstDeferredPfn = pfn;
+
+    bench.mmInit.pageAllocInitLate();
+
+    assertEquals((START + 4 * SECTION - pfn) / 1024, bench.freed.size());
+    assertEquals(List.of(), bench.mm.printk().warnings());
+  }
+
+  /** The node's last zone is the last that there can be. Expect no look at one above it. */
+  @Test
+  void deferredInitMemmap_highestZone_hasNoneAbove() {
+    MmInitBench bench = MmInitBench.debian(FOUR_SECTIONS).early();
+    node(bench).nrZones = node(bench).zones().length;
+
+    bench.mmInit.pageAllocInitLate();
+
+    assertEquals(List.of(), bench.mm.printk().warnings());
+  }
 
   /** first_deferred_pfn lies below the node. Expect the bug. */
   @Test

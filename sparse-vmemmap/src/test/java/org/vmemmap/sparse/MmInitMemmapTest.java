@@ -20,6 +20,7 @@ import org.vmemmap.types.Migratetype;
 import org.vmemmap.types.MmConfig;
 import org.vmemmap.types.Mmzone;
 import org.vmemmap.types.PageFlags;
+import org.vmemmap.types.Series;
 import org.vmemmap.types.VmemAltmap;
 import org.vmemmap.types.ZoneType;
 
@@ -280,6 +281,39 @@ class MmInitMemmapTest {
     assertEquals(new Block(Migratetype.MIGRATE_MOVABLE, true), bench.pageblocks.get(0x48000L));
   }
 
+  /**
+   * A section in the middle of a folio of 1 GiB, which begins a section earlier.
+   *
+   * <pre>
+   *   pfn 0x40000        0x48000       0x50000
+   *       |head ... tails  | more tails  |
+   * </pre>
+   *
+   * Expect no struct page of it to be written: they are all shared tails.
+   */
+  @Test
+  void memmapInitRange_insideAFolio_writesNoTail() {
+    MmConfig config = MmConfig.debianX86().withSeries(Series.at(Series.LAST));
+    MmInitBench bench = new MmInitBench(config, new Ram(0x4000_0000L, 0x5000_0000L, 0));
+    bench.mapMemmap(0x48000, 0x50000);
+    bench.makeSection(9, Mmzone.SECTION_MARKED_PRESENT).order = 18;
+
+    bench.mmInit.memmapInitRange(
+        0x8000,
+        0,
+        ZoneType.ZONE_DMA32,
+        0x48000,
+        0x50000,
+        true,
+        null,
+        Migratetype.MIGRATE_MOVABLE,
+        false);
+
+    assertArrayEquals(new long[8], bench.words(0x48000));
+    assertArrayEquals(new long[8], bench.words(0x4ffff));
+    assertEquals(64, bench.pageblocks.size());
+  }
+
   /** A device whose memmap is in RAM. Expect nothing yet: memmap_init_zone_device() does it. */
   @Test
   void memmapInitRange_deviceWithoutAltmap_doesNothing() {
@@ -383,8 +417,8 @@ class MmInitMemmapTest {
    * A section that is not early has only some subsections in use.
    *
    * <pre>
-   *   subsection  0   1   2   3 ...
-   *               -   X   -   X
+   *   subsection  0   1   2   3   4   5   6   7 ...
+   *               -   X   -   X   -   -   X   -
    * </pre>
    *
    * Expect only those in use to count as valid.
@@ -404,12 +438,14 @@ class MmInitMemmapTest {
     assertFalse(bench.mm.flags().pageReserved(bench.page(0x50400)));
     assertTrue(bench.mm.flags().pageReserved(bench.page(0x50600)));
     assertFalse(bench.mm.flags().pageReserved(bench.page(0x50800)));
+    assertTrue(bench.mm.flags().pageReserved(bench.page(0x50dff)));
+    assertFalse(bench.mm.flags().pageReserved(bench.page(0x50e00)));
   }
 
   private static void setSubsections(MmInitBench bench, long flags) {
     var usage = bench.makeSection(10, flags).usage;
     if (usage != null) {
-      usage.subsectionMap()[0] = 0b1010;
+      usage.subsectionMap()[0] = 0b100_1010;
     }
   }
 

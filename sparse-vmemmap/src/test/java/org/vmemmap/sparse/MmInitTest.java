@@ -245,10 +245,11 @@ class MmInitTest {
     assertLayoutBug("shift != ZONES_PGSHIFT", new PageFlagsLayout(0, 0, 10, 54, 3, 50, 0, 0));
   }
 
-  /** More bits than a word has: the zone wraps around into the node. Expect the BUG of overlaps. */
+  /** More bits than a word has: a field wraps around into the first. Expect the BUG of overlaps. */
   @Test
   void mminitVerifyPageflagsLayout_overlap_isABug() {
     assertLayoutBug("or_mask != add_mask", new PageFlagsLayout(0, 0, 62, 2, 3, -1, 0, 0));
+    assertLayoutBug("or_mask != add_mask", new PageFlagsLayout(62, 2, 3, -1, 0, 0, 0, 0));
   }
 
   /** The layouts of real builds, with sections in the word and without nodes. Expect no BUG. */
@@ -295,6 +296,25 @@ class MmInitTest {
     assertEquals(1, bench.mmInit.earlyPfnToNid(0x50000));
     assertEquals(1, bench.mmInit.earlyPfnToNid(0x57fff));
     assertEquals(0, bench.mmInit.earlyPfnToNid(0x48000));
+    assertEquals(0, bench.mmInit.earlyPfnToNid(0x40000));
+  }
+
+  /** A hole when the only node is the second, and before any is known. Expect it, and 0. */
+  @Test
+  void earlyPfnToNid_hole_isOfTheFirstNodeOnline() {
+    MmInitBench bench = MmInitBench.debian(new Ram(0x4000_0000L, 0x4800_0000L, 1));
+    assertEquals(0, bench.mmInit.earlyPfnToNid(0x30000));
+    bench.layOutZones();
+
+    assertEquals(1, bench.mmInit.earlyPfnToNid(0x30000));
+  }
+
+  /** Memory of node 0 before that node is known. Expect it all the same, not the node that is. */
+  @Test
+  void earlyPfnToNid_nodeNotKnownYet_isStillTheNode() {
+    MmInitBench bench = MmInitBench.debian(SECTION_8);
+    assertEquals(1, bench.mm.nodes().nodeData(1).nodeId());
+
     assertEquals(0, bench.mmInit.earlyPfnToNid(0x40000));
   }
 
@@ -536,17 +556,21 @@ class MmInitTest {
     verify(bench.pageAlloc).setPageCheckingEnabled(true);
   }
 
-  /** Memory at the end of boot. Expect the line to count free, present and reserved. */
+  /** Memory at the end of boot. Expect the line to count free, present, reserved and CMA's. */
   @Test
   void memInitPrintInfo_memory_isCounted() {
     MmInitBench bench = MmInitBench.debian(SECTION_8).early();
     bench.zone(0, ZoneType.ZONE_DMA32).managedPages = 32000;
     when(bench.pageAlloc.nrFreePages(any())).thenReturn(0L);
+    when(bench.pageAlloc.totalcmaPages()).thenReturn(256L);
     when(bench.pageAlloc.nrFreePages(bench.zone(0, ZoneType.ZONE_DMA32))).thenReturn(31000L);
 
     bench.mmInit.pageAllocInitLate();
 
-    assertTrue(bench.log().contains("Memory: 124000K/131072K available (3072K reserved, 0K cma-reserved)"));
+    assertTrue(
+        bench
+            .log()
+            .contains("Memory: 124000K/131072K available (2048K reserved, 1024K cma-reserved)"));
   }
 
   // ---- the order before 7.3 ----

@@ -7,6 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.vmemmap.sparse.MmInitBench.Ram;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.KernelBug;
@@ -314,6 +316,18 @@ class MmInitZonesTest {
     assertEquals("0 Movable 1572864+786432 786432", bench.zones().get(3));
   }
 
+  /** Hotpluggable memory begins a byte behind 6 GiB. Expect Movable at the next whole 4 MiB. */
+  @Test
+  void movableNode_oddStart_isRoundedUp() {
+    MmInitBench bench = MmInitBench.debian(MmInitBench.ram8g());
+    bench.memblock.memblockMarkHotplug((6L << 30) + 1, (1L << 30) - 1);
+
+    bench.memblock.setMovableNode(true);
+    bench.layOutZones();
+
+    assertEquals("0 Movable 1573888+785408 785408", bench.zones().get(3));
+  }
+
   /** movable_node, but nothing can be pulled. Expect no Movable, whatever kernelcore says. */
   @Test
   void movableNode_nothingHotpluggable_hasNoMovable() {
@@ -352,6 +366,105 @@ class MmInitZonesTest {
             "1 Normal 1310720+1310720 1310720",
             "1 Movable 2621440+786432 786432"),
         bench.zones());
+    assertEquals(List.of("  Node 1: 0x0000000280000000"), movableStarts(bench));
+  }
+
+  private static List<String> movableStarts(MmInitBench bench) {
+    return bench.log().stream().filter(line -> line.startsWith("  Node ")).toList();
+  }
+
+  /**
+   * Three ranges of memory, of which one is below the Normal zone.
+   *
+   * <pre>
+   *   GiB      0         4    5    6    7                  11
+   *            [---DMA32-]    [####]    [######............]
+   * </pre>
+   *
+   * Expect 1G to lie below Normal whole, so that Movable begins where Normal has its first page;
+   * 5631M to fill the second range and half a GiB of the third.
+   */
+  @ParameterizedTest
+  @CsvSource({"1G,1310720", "5631M,1966080"})
+  void kernelcore_rangesWithHoles_areFilledInTurn(String size, long movable) {
+    MmInitBench bench =
+        MmInitBench.debian(
+            new Ram(0x10_0000, 0x1_0000_0000L, 0),
+            new Ram(0x1_4000_0000L, 0x1_8000_0000L, 0),
+            new Ram(0x1_c000_0000L, 0x2_c000_0000L, 0));
+
+    bench.mmInit.cmdlineParseKernelcore(size);
+    bench.layOutZones();
+
+    assertEquals(
+        List.of("  Node 0: 0x%016x".formatted(movable << 12)), movableStarts(bench));
+  }
+
+  /** kernelcore=1G is less than there is below 4 GiB. Expect all of Normal to be Movable. */
+  @Test
+  void kernelcore_belowNormal_leavesNoNormal() {
+    MmInitBench bench = MmInitBench.debian(MmInitBench.ram8g());
+
+    bench.mmInit.cmdlineParseKernelcore("1G");
+    bench.layOutZones();
+
+    assertEquals(List.of(DMA, DMA32, "0 Movable 1048576+1310720 1310720"), bench.zones());
+  }
+
+  /**
+   * kernelcore=4G, of which node 0 has 3 GiB below the Normal zone, more than its half.
+   *
+   * <pre>
+   *   GiB     0     3   4     5   5.5   6            12
+   *   node 0  [DMA32]   [#....]
+   *   node 1                  [####]    [............]
+   * </pre>
+   *
+   * Expect the last GiB to be halved: twice half a GiB, and the hole of node 1 to be passed over.
+   */
+  @Test
+  void kernelcore_muchBelowNormal_sharesTheRest() {
+    MmInitBench bench =
+        MmInitBench.debian(
+            new Ram(0x1000, 0xc000_0000L, 0),
+            new Ram(0x1_0000_0000L, 0x1_4000_0000L, 0),
+            new Ram(0x1_4000_0000L, 0x1_6000_0000L, 1),
+            new Ram(0x1_8000_0000L, 0x3_0000_0000L, 1));
+
+    bench.mmInit.cmdlineParseKernelcore("4194300K");
+    bench.layOutZones();
+
+    assertEquals(
+        List.of("  Node 0: 0x0000000120000000", "  Node 1: 0x0000000180000000"),
+        movableStarts(bench));
+  }
+
+  /** A page more than two halves. Expect it not to be given to anyone. */
+  @Test
+  void kernelcore_oddPage_isNotSpread() {
+    MmInitBench bench =
+        MmInitBench.debian(
+            new Ram(0x1_0000_0000L, 0x1_8000_0000L, 0), new Ram(0x1_8000_0000L, 0x2_0000_0000L, 1));
+
+    bench.mmInit.cmdlineParseKernelcore("2097156K");
+    bench.layOutZones();
+
+    assertEquals(
+        List.of("  Node 0: 0x0000000140000000", "  Node 1: 0x00000001c0000000"),
+        movableStarts(bench));
+  }
+
+  /** As much as there is, an odd number of pages on two nodes. Expect no Movable zone. */
+  @Test
+  void kernelcore_allMemory_leavesNoMovable() {
+    MmInitBench bench =
+        MmInitBench.debian(
+            new Ram(0x1_0000_0000L, 0x1_4000_0000L, 0), new Ram(0x1_4000_0000L, 0x1_8000_1000L, 1));
+
+    bench.mmInit.cmdlineParseKernelcore("2097156K");
+    bench.layOutZones();
+
+    assertEquals(List.of(), movableStarts(bench));
   }
 
   /** kernelcore= more than there is. Expect no Movable zone. */
@@ -377,11 +490,13 @@ class MmInitZonesTest {
     assertTrue(bench.log().contains("The system has no mirror memory, ignore kernelcore=mirror."));
   }
 
-  /** A percentage above 100. Expect the warning; with more than all memory there is no Movable. */
+  /** Percentages from 100 on. Expect the warning above 100 only, and then no Movable zone. */
   @Test
   void kernelcore_101Percent_warns() {
     MmInitBench bench = MmInitBench.debian(MmInitBench.ram8g());
 
+    bench.mmInit.cmdlineParseKernelcore("100%");
+    assertEquals(List.of(), bench.mm.printk().warnings());
     bench.mmInit.cmdlineParseKernelcore("101%");
     bench.layOutZones();
 
