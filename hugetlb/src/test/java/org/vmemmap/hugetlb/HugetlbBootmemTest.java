@@ -12,6 +12,7 @@ import static org.mockito.Mockito.when;
 
 import java.util.HashSet;
 import java.util.List;
+import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -60,11 +61,18 @@ final class HugetlbBootmemTest {
 
   /**
    * Two pages of 128 MiB of four, not optimised. Expect them in the pool with tails of their own, and
-   * their blocks movable.
+   * their blocks movable; also where nobody has initialised their memory yet, as it is deferred.
    */
-  @Test
-  void boot_giganticPages_areInThePool() {
-    PoolMachine pool = large().cmdline("hugepagesz=128M", "hugepages=2").boot();
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void boot_giganticPages_areInThePool(boolean deferred) {
+    PoolMachine pool =
+        new PoolMachine(
+                PoolMachine.config().withDeferredStructPageInit(deferred),
+                sizes(),
+                new PoolMachine.Ram(0, 4 * SIZE, 0))
+            .cmdline("hugepagesz=128M", "hugepages=2")
+            .boot();
     Hstate h = pool.hstate(SIZE);
     assertEquals(2, h.freeHugePages);
     assertEquals(2 * PAGES, pool.owned(Owner.HUGEPAGE));
@@ -222,12 +230,18 @@ final class HugetlbBootmemTest {
     assertEquals(1, pool.hstate(SIZE).nrHugePages);
   }
 
-  /** Struct pages of 80 bytes: a tail holds a pointer. Expect the last tail to lead to its head. */
-  @Test
-  void boot_structPageNoPowerOfTwo_initsTailsOneByOne() {
+  /**
+   * Struct pages of 80 bytes: a tail holds a pointer. Expect the last tail to lead to its head, also
+   * where nobody has initialised it before.
+   */
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void boot_structPageNoPowerOfTwo_initsTailsOneByOne(boolean deferred) {
     PoolMachine pool =
         new PoolMachine(
-                PoolMachine.config().withSizeofStructPage(80),
+                PoolMachine.config()
+                    .withSizeofStructPage(80)
+                    .withDeferredStructPageInit(deferred),
                 sizes(),
                 new PoolMachine.Ram(0, 3 * SIZE, 0))
             .cmdline("hugepagesz=128M", "hugepages=1")
@@ -424,7 +438,7 @@ final class HugetlbBootmemTest {
     return Math.abs(word - page.va()) < 64 ? word - page.va() : word;
   }
 
-  /** A boot page right after it was taken. Expect all but its first base page not to be initialised. */
+  /** Two boot pages that were just taken. Expect all but their first base pages to be left out later. */
   @ParameterizedTest
   @ValueSource(strings = {"7.1", "7.3", "49"})
   void allocBootmem_tails_areNotForMmInit(String series) {
@@ -435,7 +449,7 @@ final class HugetlbBootmemTest {
             new PoolMachine.Ram(0, 4 * SIZE, 0));
     HugetlbSystem system = system(pool, pool.mmInit, HugetlbCma.NONE);
     system.earlyParam("hugepagesz", "128M");
-    system.earlyParam("hugepages", "1");
+    system.earlyParam("hugepages", "2");
     pool.mm.nodes().nodeData(0);
     system.bootmem().hugetlbBootmemAlloc();
     List<String> noinit =
@@ -443,7 +457,7 @@ final class HugetlbBootmemTest {
             .filter(range -> range.noinit())
             .map(range -> Long.toHexString(range.start()) + "-" + Long.toHexString(range.end()))
             .toList();
-    assertEquals(List.of("18001000-20000000"), noinit);
+    assertEquals(List.of("10001000-18000000", "18001000-20000000"), noinit);
   }
 
   /** Boot pages are reserved, so nobody else counts them. Expect as many managed pages as without. */
@@ -625,7 +639,7 @@ final class HugetlbBootmemTest {
 
   /**
    * Memory of another node than the one asked for, and in two zones. Expect a warning, and the page
-   * to be given back through the list of the node that was asked.
+   * to be given back through the list of the node that was asked, whose wish is none then.
    */
   @Test
   void allocBootmem_otherNodeAndTwoZones_warns() {
@@ -644,8 +658,13 @@ final class HugetlbBootmemTest {
         List.of("alloc_bootmem_huge_page: nid_request != NUMA_NO_NODE && nid != nid_request"),
         pool.warnings());
     assertEquals(
-        "HugeTLB: freed 1 cross-zone hugepages of size 128 MiB on node 0.",
-        hugetlbLog(pool).get(0));
+        List.of(
+            "HugeTLB: freed 1 cross-zone hugepages of size 128 MiB on node 0.",
+            "HugeTLB: allocating 1 of page size 128 MiB failed node0.  Only allocated 0 hugepages."),
+        hugetlbLog(pool));
+    Hstate h = Objects.requireNonNull(system.hstates().sizeToHstate(SIZE));
+    assertEquals(0, h.maxHugePages);
+    assertEquals(0, h.maxHugePagesNode[0]);
     assertEquals(0, pool.owned(Owner.HUGEPAGE));
   }
 

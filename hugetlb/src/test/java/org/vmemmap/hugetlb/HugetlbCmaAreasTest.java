@@ -36,12 +36,23 @@ class HugetlbCmaAreasTest {
   private static final String ONLY = "hugetlb_cma_only=1";
 
   private static PoolMachine machine(String... cmdline) {
-    return new PoolMachine(
-            PoolMachine.config(),
-            HugetlbArch.withCma(ORDER_8M, PoolMachine.SIZE_2M, SIZE_8M),
-            new PoolMachine.Ram(0, 256 * MIB, 0),
-            new PoolMachine.Ram(256 * MIB, 512 * MIB, 1))
+    return of(new PoolMachine.Ram(0, 256 * MIB, 0), new PoolMachine.Ram(256 * MIB, 512 * MIB, 1))
         .cmdline(cmdline);
+  }
+
+  /** Three nodes of 128 MiB. */
+  private static PoolMachine threeNodes(String cma) {
+    return of(
+            new PoolMachine.Ram(0, 128 * MIB, 0),
+            new PoolMachine.Ram(128 * MIB, 256 * MIB, 1),
+            new PoolMachine.Ram(256 * MIB, 384 * MIB, 2))
+        .cmdline(cma)
+        .boot();
+  }
+
+  private static PoolMachine of(PoolMachine.Ram... ram) {
+    return new PoolMachine(
+        PoolMachine.config(), HugetlbArch.withCma(ORDER_8M, PoolMachine.SIZE_2M, SIZE_8M), ram);
   }
 
   /** What the kernel said of hugetlb_cma, without the prefix, joined by " / ". */
@@ -112,6 +123,8 @@ class HugetlbCmaAreasTest {
         "5:16M | invalid node 5 specified",
         "0:8M,1:3M | cma area of node 1 must be a multiple of 8 MiB / reserved 8 MiB on node 0",
         "0:8M,2000:8M | reserved 8 MiB on node 0",
+        "0:8M,1024:8M | reserved 8 MiB on node 0",
+        "0:,1:8M | reserved 8 MiB on node 1",
         "10% | reserve 48 MiB (10%), up to 24 MiB per node / reserved 24 MiB on node 0 / reserved"
             + " 24 MiB on node 1",
         "1% | reservation size rounded down to 0 from 5 MiB (1%)",
@@ -123,6 +136,7 @@ class HugetlbCmaAreasTest {
         "1:8M,0:101% | invalid percentage 101 for node 0 / reserved 8 MiB on node 1",
         "0:8M,16M | ''",
         "1:8M,16M | cma area must be a multiple of 8 MiB",
+        "1:10%,16M | cma area must be a multiple of 8 MiB",
         "100% | reserve 512 MiB (100%), up to 256 MiB per node / reservation failed: err -12, node 0 /"
             + " reserved 256 MiB on node 1",
         "1:100% | reserved 256 MiB (100%) on node 1",
@@ -140,6 +154,21 @@ class HugetlbCmaAreasTest {
     PoolMachine pool = machine("hugetlb_cma=" + words).boot();
     assertEquals(expected, said(pool));
     assertBalanced(pool);
+  }
+
+  /**
+   * Half of node 1's memory is 8 KiB less than eight gigantic pages; node 0 has 16 KiB more. Expect
+   * seven: the memory of that node counts, and is rounded down.
+   */
+  @Test
+  void cmdlineParseHugetlbCma_percentOfANode_isOfItsOwnMemory() {
+    PoolMachine pool =
+        of(
+                new PoolMachine.Ram(0, 128 * MIB - 0x4000, 1),
+                new PoolMachine.Ram(128 * MIB, 256 * MIB, 0))
+            .cmdline("hugetlb_cma=1:50%")
+            .boot();
+    assertEquals("reserved 56 MiB (50%) on node 1", said(pool));
   }
 
   /** The parameter twice. Expect that the last word about all nodes wins, nodes only add. */
@@ -186,14 +215,15 @@ class HugetlbCmaAreasTest {
    * An architecture that wants no areas. Expect a line; and, as the kernel does not forget the size,
    * that no gigantic page is allocated at boot although no area could give one.
    */
-  @Test
-  void hugetlbCmaReserve_archWithoutOrder_keepsTheSize() {
+  @ParameterizedTest
+  @ValueSource(strings = {"16M", "0:16M"})
+  void hugetlbCmaReserve_archWithoutOrder_keepsTheSize(String words) {
     PoolMachine pool =
         new PoolMachine(
                 PoolMachine.config(),
                 HugetlbArch.of(PoolMachine.SIZE_2M, SIZE_8M),
                 new PoolMachine.Ram(0, 256 * MIB, 0))
-            .cmdline("hugetlb_cma=16M", "hugepagesz=8M", "hugepages=2")
+            .cmdline("hugetlb_cma=" + words, "hugepagesz=8M", "hugepages=2")
             .boot();
     assertEquals("the option isn't supported by current arch", said(pool));
     assertEquals(16 * MIB, pool.areas.hugetlbCmaTotalSize());
@@ -318,15 +348,7 @@ class HugetlbCmaAreasTest {
   /** Three nodes share 20 MiB plus: the first two get 8 MiB each and the third the rest. */
   @Test
   void hugetlbCmaReserve_moreNodesThanPages_leavesTheLastOut() {
-    PoolMachine pool =
-        new PoolMachine(
-                PoolMachine.config(),
-                HugetlbArch.withCma(ORDER_8M, PoolMachine.SIZE_2M, SIZE_8M),
-                new PoolMachine.Ram(0, 128 * MIB, 0),
-                new PoolMachine.Ram(128 * MIB, 256 * MIB, 1),
-                new PoolMachine.Ram(256 * MIB, 384 * MIB, 2))
-            .cmdline("hugetlb_cma=16M")
-            .boot();
+    PoolMachine pool = threeNodes("hugetlb_cma=16M");
     assertEquals(
         "reserve 16 MiB, up to 8 MiB per node / reserved 8 MiB on node 0 / reserved 8 MiB on node 1",
         said(pool));
@@ -437,6 +459,18 @@ class HugetlbCmaAreasTest {
     pool.areas.hugetlbCmaFreeFrozenFolio(other);
     assertEquals(List.of(), pool.warnings());
     assertBalanced(pool);
+  }
+
+  /** Node 0 has no area, the two others have. Expect a page of the first of them, and no other taken. */
+  @Test
+  void hugetlbCmaAllocFrozenFolio_twoOtherNodes_takesOnePage() {
+    PoolMachine pool = threeNodes("hugetlb_cma=1:8M,2:8M");
+    Folio folio =
+        Objects.requireNonNull(
+            pool.areas.hugetlbCmaAllocFrozenFolio(ORDER_8M, Gfp.HIGHUSER_MOVABLE, 0, null));
+    assertEquals(1, pool.mm.inline().folioNid(folio));
+    assertEquals(
+        List.of(0L, PAGES_8M), pool.cma.areas().stream().map(CmaArea::availableCount).toList());
   }
 
   /** Areas, but not exclusively: they are used up. Expect the next page from elsewhere. */

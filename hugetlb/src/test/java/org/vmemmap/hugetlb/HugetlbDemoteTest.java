@@ -259,6 +259,28 @@ final class HugetlbDemoteTest {
     assertEquals(4, pool.h2m().nrHugePagesNode[0]);
   }
 
+  /** One of four pages on two nodes, or more than all. Expect no more to go, in one round. */
+  @ParameterizedTest
+  @CsvSource({"1, 3, 1", "10, 0, 0"})
+  void demoteStore_twoNodes_takesNoMoreThanAsked(String asked, long left, int turn) {
+    PoolMachine pool = twoNodes(4);
+    assertEquals(0, write(pool, "demote", asked));
+    assertPool(h4m(pool), left);
+    assertPool(pool.h2m(), 2 * (4 - left));
+    assertEquals(turn, h4m(pool).nextNidToFree.nid);
+  }
+
+  /** The node whose turn it is has no page. Expect the other's to go. */
+  @Test
+  void demoteStore_firstNodeIsEmpty_asksTheNext() {
+    PoolMachine pool = twoNodes(2);
+    assertEquals(0, pool.system.sysfs().write(NODE0, "1"));
+    assertEquals(0, h4m(pool).nextNidToFree.nid);
+    assertEquals(0, write(pool, "demote", "1"));
+    assertPool(h4m(pool), 0);
+    assertEquals(2, pool.h2m().nrHugePagesNode[1]);
+  }
+
   /** The memmap of the first node's first page cannot be restored. Expect the second to be left out. */
   @Test
   void demoteStore_firstNodeFails_leavesTheSecond() {

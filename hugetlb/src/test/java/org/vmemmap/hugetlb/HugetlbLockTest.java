@@ -300,6 +300,17 @@ final class HugetlbLockTest {
     assertEquals(2, pool.h2m().nrHugePages);
   }
 
+  /** While a free page's replacement is made somebody takes it. Expect the rules to hold. */
+  @Test
+  void isolateOrDissolve_takenMeanwhile_keepsTheRules() {
+    PoolMachine pool = HugetlbMigrateTest.filled(1);
+    Folio old = pool.folio(pool.freePfns(0).getFirst());
+    HugetlbMigrateTest.meanwhile(
+        pool, () -> pool.system.reserve().hugetlbAllocFolio(pool.h2m(), 0, 0));
+    watched(pool, () -> assertEquals(-Errno.EBUSY, isolateOrDissolve(pool, old)));
+    assertEquals(1, pool.h2m().nrHugePages);
+  }
+
   private static int isolateOrDissolve(PoolMachine pool, Folio folio) {
     ListHead list = pool.mm.lists().localHead();
     int rc = pool.system.migrate().isolateOrDissolveHugeFolio(folio, list);

@@ -3,6 +3,7 @@ package org.vmemmap.hugetlb;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -54,6 +55,18 @@ final class HugetlbMigrateTest {
     assertEquals(0, pool.system.sysfs().write(DIR8, "1"));
     Hstate h = pool.hstate(SIZE_8M);
     assertEquals(-Errno.ENOMEM, dissolve(pool, pool.folio(pool.freePfns(h, 0).get(0))));
+  }
+
+  /** A page as large as the page allocator's largest block. Expect another in its place, too. */
+  @Test
+  void isolateOrDissolve_largestBlock_isReplaced() {
+    PoolMachine pool = machine(2 * PoolMachine.SIZE_2M);
+    assertEquals(0, pool.system.sysfs().write(DIR8.replace("8192", "4096"), "1"));
+    Hstate h = pool.hstate(2 * PoolMachine.SIZE_2M);
+    List<Long> before = pool.freePfns(h, 0);
+    assertEquals(0, dissolve(pool, pool.folio(before.getFirst())));
+    assertEquals(1, h.freeHugePages);
+    assertNotEquals(before, pool.freePfns(h, 0));
   }
 
   /** No memory for the new page; once, or from now on. Expect -ENOMEM and the pool as it was. */
@@ -207,6 +220,40 @@ final class HugetlbMigrateTest {
     assertEquals(-Errno.ENOMEM, replace(pool));
     assertPool(pool, 4, 4, 0);
     assertFalse(pool.freePfns(0).contains(firstPfn));
+  }
+
+  /** While its replacement is made somebody takes a page, which can be moved. Expect it to stay his. */
+  @Test
+  void replaceFree_takenMeanwhile_isPutBack() {
+    PoolMachine pool = filled(1);
+    Folio old = first(pool);
+    meanwhile(
+        pool,
+        () -> {
+          pool.system.reserve().hugetlbAllocFolio(pool.h2m(), 0, 0);
+          pool.system.folios().set(old, HugetlbPageFlag.HPG_MIGRATABLE);
+        });
+    assertEquals(0, replace(pool));
+    assertEquals(1, pool.mm.refs().folioRefCount(old));
+    assertTrue(pool.system.migrate().folioTestHugetlbMigratable(old));
+    assertEquals(
+        pool.mm.struct().lru(old.page()), pool.mm.lists().first(pool.h2m().hugepageActivelist()));
+    assertPool(pool, 1, 0, 0);
+  }
+
+  /** Who clears a range asks for a page in use, and waits for one that the worker has. */
+  @Test
+  void hooks_pageInUseAndPageOfTheWorker_reachThePool() {
+    PoolMachine pool = filled(1);
+    long used = pool.mm.model().pageToPfn(inUse(pool).page());
+    HugetlbMigrate migrate = pool.system.migrate();
+    assertEquals(-Errno.EBUSY, migrate.dissolveFreeHugetlbFolios(used, used + 1));
+    Folio late = pool.freshFolio();
+    pool.vmemmap.hugetlbVmemmapOptimizeFolio(pool.h2m(), late);
+    pool.hugetlb.updateAndFreeHugetlbFolio(pool.h2m(), late, true);
+    assertEquals(2 * 512, pool.owned(Owner.HUGEPAGE));
+    migrate.waitForFreedHugetlbFolios();
+    assertEquals(512, pool.owned(Owner.HUGEPAGE));
   }
 
   /** A free gigantic page in the range. Expect -ENOMEM; or 0 if no smaller page is free at all. */
@@ -375,7 +422,7 @@ final class HugetlbMigrateTest {
   }
 
   /** Does {@code what} once, while a hugepage is being allocated without hugetlb_lock. */
-  private static void meanwhile(PoolMachine pool, Runnable what) {
+  static void meanwhile(PoolMachine pool, Runnable what) {
     boolean[] done = {false};
     pool.machine
         .faults()
@@ -413,14 +460,17 @@ final class HugetlbMigrateTest {
   }
 
   static PoolMachine filled(int pages) {
-    PoolMachine pool =
-        new PoolMachine(
-                PoolMachine.config(),
-                HugetlbArch.of(PoolMachine.SIZE_2M, SIZE_8M),
-                new PoolMachine.Ram(0, 256 * PoolMachine.MIB, 0))
-            .cmdline("hugetlb_free_vmemmap=on")
-            .boot();
+    PoolMachine pool = machine(SIZE_8M);
     assertEquals(0, pool.setPool(pages));
     return pool;
+  }
+
+  private static PoolMachine machine(long largerSize) {
+    return new PoolMachine(
+            PoolMachine.config(),
+            HugetlbArch.of(PoolMachine.SIZE_2M, largerSize),
+            new PoolMachine.Ram(0, 256 * PoolMachine.MIB, 0))
+        .cmdline("hugetlb_free_vmemmap=on")
+        .boot();
   }
 }

@@ -114,17 +114,25 @@ final class HugetlbSeriesTest {
 
   /**
    * The same with optimisation off. Expect the page allocator to get the page in the end, base page
-   * by base page, each in the zone where it lies.
+   * by base page, each in the zone where it lies; also where its second half, from 192 MiB on, is
+   * deferred, so that nobody has initialised it before; DEBUG_VM would stop when the zone's blocks
+   * are looked at before that. A section is 32 MiB here.
    */
   @ParameterizedTest
-  @ValueSource(strings = {"7.1", "7.2", "14"})
-  void boot_plainPageInTwoZones_isFreedPageByPage(String series) {
-    PoolMachine pool = machine(series, "hugetlb_free_vmemmap=off", "hugepages=3");
-    pool.mmInit.cmdlineParseKernelcore("200M");
+  @CsvSource({"7.1, false", "7.1, true", "7.2, false", "14, false"})
+  void boot_plainPageInTwoZones_isFreedPageByPage(String series, boolean deferred) {
+    MmConfig config =
+        PoolMachine.config().withDebugVm(!deferred).toBuilder()
+            .series(Series.named(series))
+            .sectionSizeBits(25)
+            .deferredStructPageInit(deferred)
+            .build();
+    PoolMachine pool = machine(config, "hugetlb_free_vmemmap=off", "hugepages=3");
+    pool.mmInit.cmdlineParseKernelcore("132M");
     pool.boot();
     Hstate h = pool.hstate(SIZE);
     assertEquals(2, h.maxHugePages);
-    long border = 200 * MIB / 4096;
+    long border = 132 * MIB / 4096;
     for (long pfn : new long[] {PAGES, border - 1, border, 2 * PAGES - 1}) {
       assertEquals(Owner.BUDDY, pool.machine.ledger().ownerOf(pfn));
       assertEquals(

@@ -6,8 +6,12 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
+import org.vmemmap.machine.Checks;
+import org.vmemmap.machine.YieldPoints;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Folio;
 import org.vmemmap.types.Owner;
@@ -42,6 +46,34 @@ final class HugetlbTaskTest {
     assertEquals(struct.lru(folio.page()), pool.mm.lists().first(h.hugepageActivelist()));
   }
 
+  /** A machine that tells of each access. Expect the page to be locked when its mapping is counted. */
+  @Test
+  void map_freePage_isLockedForItsMapping() {
+    pool.setPool(1);
+    Folio folio = pool.folio(pool.freePfns(0).getFirst());
+    long head = pool.paddr(folio.va());
+    long counts = head + pool.mm.struct().size() + StructPage.LARGE_MAPCOUNT;
+    Set<Boolean> locked = new HashSet<>();
+    pool.machine.check(Checks.translations());
+    pool.machine
+        .yields()
+        .listen(
+            new YieldPoints.Listener() {
+              @Override
+              public void reached(String what, long where) {}
+
+              @Override
+              public void access(long paddr, long bytes, boolean write) {
+                if (write && paddr == counts) {
+                  long flags = pool.machine.memory().getLong(head);
+                  locked.add((flags >>> PageFlags.PG_LOCKED & 1) != 0);
+                }
+              }
+            });
+    pool.system.task().mapHugepage(SIZE, -1);
+    assertEquals(Set.of(true), locked);
+  }
+
   /** It is unmapped. Expect it to be free in the pool, still optimised, all counts as before. */
   @Test
   void unmap_mappedPage_isFreeAgain() {
@@ -71,6 +103,26 @@ final class HugetlbTaskTest {
     assertEquals(0, h.nrHugePages);
     assertEquals(0, h.surplusHugePages);
     assertEquals(0, pool.owned(Owner.HUGEPAGE));
+  }
+
+  /**
+   * One page is mapped, the other is free; both are surplus, as the free one could not be restored.
+   * Expect only the mapped one to leave when it is let go.
+   */
+  @Test
+  void unmap_otherSurplusPageIsFree_leavesAlone() {
+    pool.setPool(2);
+    long pfn = pool.system.task().mapHugepage(SIZE, -1);
+    pool.failFrom(1, "alloc_vmemmap_page_list");
+    assertEquals(0, pool.setPool(0));
+    pool.machine.faults().disarm();
+    assertEquals(2, h.surplusHugePages);
+
+    assertEquals(0, pool.system.task().unmapHugepage(SIZE, pfn));
+
+    assertEquals(1, h.nrHugePages);
+    assertEquals(1, h.freeHugePages);
+    assertEquals(1, h.surplusHugePages);
   }
 
   /** No page in the pool, but two surplus pages allowed. Expect one to be made for the mapping. */
@@ -123,14 +175,18 @@ final class HugetlbTaskTest {
     assertFalse(pool.freePfns(0).isEmpty());
   }
 
-  /** A page that is no hugepage is mapped, mapped again and unmapped as one. Expect warnings. */
+  /**
+   * A page that is no hugepage is mapped, mapped again and unmapped as one. Expect warnings, and the
+   * first mapping to say that it is anonymous.
+   */
   @Test
   void rmap_noHugetlbFolio_warns() {
     Folio folio = pool.freshFolio();
     pool.mm.refs().setPageCount(folio.page(), 1);
     pool.system.folios().folioClearHugetlb(folio);
     HugetlbRmap rmap = new HugetlbRmap(pool.mm, pool.system.folios());
-    rmap.hugetlbAddNewAnonRmap(folio, 0);
+    rmap.hugetlbAddNewAnonRmap(folio, 0x1000);
+    assertEquals(0x1001, pool.mm.struct().mapping(folio.page()));
     rmap.removeMigrationPtes(folio, new HugetlbRmap.MigrationEntries(1, false));
     rmap.hugetlbRemoveRmap(folio);
     assertEquals(

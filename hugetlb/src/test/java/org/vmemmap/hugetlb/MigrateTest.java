@@ -5,23 +5,30 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.NavigableSet;
 import java.util.Set;
 import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.vmemmap.machine.Checks;
+import org.vmemmap.machine.YieldPoints;
 import org.vmemmap.pagealloc.Gfp;
 import org.vmemmap.pagealloc.MigrateReason;
 import org.vmemmap.pagealloc.MigrationTarget;
 import org.vmemmap.pagealloc.PageMigration;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Folio;
+import org.vmemmap.types.KernelBug;
 import org.vmemmap.types.ListHead;
+import org.vmemmap.types.Owner;
 import org.vmemmap.types.Page;
 import org.vmemmap.types.PageFlags;
 import org.vmemmap.types.StructPage;
@@ -362,8 +369,8 @@ final class MigrateTest {
         steps);
   }
 
-  /** An architecture with pages of 2 MiB whose leaves cannot be moved. */
-  private static final class NotMovable implements HugetlbArch {
+  /** An architecture with pages of 2 MiB, whose leaves cannot be moved, and of 4 MiB. */
+  private static final class SmallNotMovable implements HugetlbArch {
     @Override
     public long hpageSize() {
       return SIZE;
@@ -371,35 +378,42 @@ final class MigrateTest {
 
     @Override
     public boolean archHugetlbValidSize(long size) {
-      return size == SIZE;
+      return size == SIZE || size == 2 * SIZE;
     }
 
     @Override
     public List<Long> initcallSizes() {
-      return List.of();
+      return List.of(2 * SIZE);
     }
 
     @Override
     public boolean archHugetlbMigrationSupported(long size) {
-      return false;
+      return size != SIZE;
     }
   }
 
-  /** Leaves of the size cannot be moved. Expect each page to be counted as one that stayed. */
+  /**
+   * Two pages of a size that cannot be moved, and one that somebody holds, so that there are ten tries.
+   * Expect each to be counted once as one that stayed.
+   */
   @Test
   void migratePages_sizeNotMovable_stays() {
     PoolMachine pool =
         new PoolMachine(
                 PoolMachine.config(),
-                new NotMovable(),
+                new SmallNotMovable(),
                 new PoolMachine.Ram(0, 256 * PoolMachine.MIB, 0))
             .boot();
     pool.setPool(4);
+    assertEquals(0, pool.system.sysfs().write(DIR8.replace("8192", "4096"), "2"));
+    Folio held = pool.folio(pool.system.task().mapHugepage(2 * SIZE, -1));
+    pool.mm.refs().getPage(held.page());
     ListHead list = pool.mm.lists().localHead();
+    assertTrue(mover(pool).isolateFolioToList(held, list));
     for (int i = 0; i < 2; i++) {
       assertTrue(mover(pool).isolateFolioToList(mapped(pool), list));
     }
-    assertEquals(2, mover(pool).migratePages(list, target(Set.of(0))));
+    assertEquals(3, mover(pool).migratePages(list, target(Set.of(0))));
     assertFalse(pool.mm.lists().listEmpty(list));
     mover(pool).putbackMovablePages(list);
     assertTrue(pool.mm.lists().listEmpty(list));
@@ -407,16 +421,119 @@ final class MigrateTest {
     active(pool).forEach(pfn -> assertInUse(pool, pool.folio(pfn)));
   }
 
-  /** A page of a file, which has no bit 0 in its mapping. Expect the old page to forget its file. */
-  @Test
-  void migratePages_filePage_forgetsItsMapping() {
+  /**
+   * An anonymous page; one of a file, which has no bit 0 in its mapping; and one of a file that somebody
+   * holds, so that it stays. The old page is looked at whenever it is unlocked, before it is freed.
+   *
+   * <p>Expect the first to be anonymous still, the second to have forgotten its file and the third not;
+   * and the two that have moved not to belong to one process alone any more.
+   */
+  @ParameterizedTest
+  @CsvSource({"true, false", "false, false", "false, true"})
+  void migratePages_oldPage_forgetsItsFileWhenMoved(boolean anon, boolean held) {
     PoolMachine pool = HugetlbMigrateTest.filled(2);
     Folio old = mapped(pool);
-    pool.mm.struct().setMapping(old.page(), 0x1000);
-    pool.system.folios().hugetlbSetFolioSubpool(old, 8);
+    long mapping = anon ? pool.mm.struct().mapping(old.page()) : 0x1000;
+    pool.mm.struct().setMapping(old.page(), mapping);
+    pool.system.folios().hugetlbSetFolioSubpool(old, anon ? 0 : 8);
+    pool.mm.refs().setPageCount(old.page(), held ? 2 : 1);
+    Set<Long> mappings = new HashSet<>();
+    Set<Boolean> exclusive = new HashSet<>();
+    pool.machine
+        .yields()
+        .listen(
+            (what, where) -> {
+              if (what.equals("folio_unlock") && where == old.va()) {
+                mappings.add(pool.mm.struct().mapping(old.page()));
+                exclusive.add(pool.mm.flags().test(old.page(), HugetlbRmap.PG_ANON_EXCLUSIVE));
+              }
+            });
+    assertEquals(held ? 1 : 0, migrate(pool, old));
+    assertEquals(Set.of(anon || held ? mapping : 0L), mappings);
+    assertEquals(Set.of(held), exclusive);
+    assertEquals(mapping, pool.mm.struct().mapping(onlyActive(pool).page()));
+  }
+
+  /** Somebody has the new page locked at first. Expect another try, which moves the user. */
+  @Test
+  void migratePages_newPageLocked_triesAgain() {
+    PoolMachine pool = HugetlbMigrateTest.filled(2);
+    Folio old = mapped(pool);
+    Folio now = pool.folio(pool.freePfns(0).getFirst());
+    int[] tries = {0};
+    pool.machine
+        .yields()
+        .listen(
+            (what, where) -> {
+              if (what.equals("folio_trylock") && where == now.va() && ++tries[0] == 1) {
+                pool.mm.flags().set(now.page(), PageFlags.PG_LOCKED);
+              } else if (what.equals("folio_trylock") && where == now.va()) {
+                pool.mm.flags().clear(now.page(), PageFlags.PG_LOCKED);
+              }
+            });
     assertEquals(0, migrate(pool, old));
-    assertEquals(0x1000, pool.mm.struct().mapping(onlyActive(pool).page()));
-    assertEquals(0, pool.mm.struct().mapping(old.page()));
+    assertEquals(2, tries[0]);
+    assertInUse(pool, now);
+    assertFree(pool, old);
+  }
+
+  /** The old page's lock, or the new one's, is left while the old one is unmapped. Expect a bug. */
+  @ParameterizedTest
+  @ValueSource(strings = {"src", "dst"})
+  void migratePages_lockLostMeanwhile_isABug(String lost) {
+    PoolMachine pool = HugetlbMigrateTest.filled(2);
+    Folio old = mapped(pool);
+    Folio unlocked = lost.equals("src") ? old : pool.folio(pool.freePfns(0).getFirst());
+    Page one = pool.mm.flags().folioPage(old, 1);
+    long counts = pool.paddr(one.va()) + StructPage.ENTIRE_MAPCOUNT;
+    pool.machine.check(Checks.translations());
+    pool.machine
+        .yields()
+        .listen(
+            new YieldPoints.Listener() {
+              @Override
+              public void reached(String what, long where) {}
+
+              @Override
+              public void access(long paddr, long bytes, boolean write) {
+                if (write && paddr == counts) {
+                  pool.machine.yields().listen(null);
+                  pool.mm.flags().clear(unlocked.page(), PageFlags.PG_LOCKED);
+                }
+              }
+            });
+    KernelBug bug = assertThrows(KernelBug.class, () -> migrate(pool, old));
+    assertTrue(
+        String.valueOf(bug.getMessage())
+            .contains("move_to_new_folio: !folio_test_locked(" + lost + ")"));
+  }
+
+  /** An ordinary page with two references is put twice. Expect it to be freed the second time. */
+  @Test
+  void folioPut_ordinaryPage_isFreedWithItsLastReference() {
+    PoolMachine pool = HugetlbMigrateTest.filled(0);
+    Folio folio = pool.freshFolio();
+    pool.system.folios().folioClearHugetlb(folio);
+    pool.mm.refs().setPageCount(folio.page(), 2);
+    mover(pool).folioPut(folio);
+    assertEquals(512, pool.owned(Owner.HUGEPAGE));
+    mover(pool).folioPut(folio);
+    assertEquals(0, pool.owned(Owner.HUGEPAGE));
+  }
+
+  /** A page of node 1 moves to node 0, or to no node by name. Expect it on node 0, or where it was. */
+  @ParameterizedTest
+  @CsvSource({"0, 0", "-1, 1"})
+  void migratePages_bothNodesHavePages_goesToTheNamedOrItsOwn(int named, int expected) {
+    PoolMachine pool = PoolMachine.twoNodes().boot();
+    pool.setPool(4);
+    Folio old = pool.folio(pool.system.task().mapHugepage(SIZE, pool.freePfns(1).getFirst()));
+    ListHead list = pool.mm.lists().localHead();
+    assertTrue(mover(pool).isolateFolioToList(old, list));
+    MigrationTarget target =
+        new MigrationTarget(named, null, Gfp.KERNEL, MigrateReason.MR_MEMORY_HOTPLUG);
+    assertEquals(0, mover(pool).migratePages(list, target));
+    assertEquals(expected, pool.mm.inline().folioNid(onlyActive(pool)));
   }
 
   /**

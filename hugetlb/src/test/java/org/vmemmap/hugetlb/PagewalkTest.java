@@ -11,6 +11,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Pgtable;
+import org.vmemmap.types.PlainTables;
 import org.vmemmap.types.Pmd;
 import org.vmemmap.types.Pte;
 import org.vmemmap.types.Ptr;
@@ -31,12 +32,11 @@ final class PagewalkTest {
   private final List<String> seen = new ArrayList<>();
   private PoolMachine pool;
   private Pagewalk pagewalk;
-  private long nextTable = 0x80000;
+  private long nextTable;
 
   @BeforeEach
   void makeTables() {
-    pool = PoolMachine.small();
-    pagewalk = new Pagewalk(pool.mm);
+    use(PoolMachine.small());
     var pgtable = pool.mm.pgtable();
     var p4d = pgtable.p4dOffset(pgtable.pgdOffsetK(BASE), BASE);
     // Four levels: the pgd is entered through the p4d, which passes through.
@@ -47,6 +47,12 @@ final class PagewalkTest {
         pgtable.pmdOffK(BASE + PMD),
         new Pmd(pgtable.arch().mkLeaf(0x90000, 1, pgtable.pageKernel())));
     pgtable.pmdPopulateKernel(pgtable.pmdOffK(BASE + 3 * PMD), table());
+  }
+
+  private void use(PoolMachine machine) {
+    pool = machine;
+    pagewalk = new Pagewalk(pool.mm);
+    nextTable = 0x80000;
   }
 
   private long table() {
@@ -75,6 +81,7 @@ final class PagewalkTest {
     @Override
     public int pteEntry(Ptr<Pte> pte, long addr, long next, Pagewalk.MmWalk walk) {
       seen.add("pte " + (addr - BASE) / PAGE);
+      assertEquals(addr + PAGE, next);
       return addr == BASE + PAGE ? rcOfPte : 0;
     }
   }
@@ -107,13 +114,13 @@ final class PagewalkTest {
     assertEquals(List.of("pmd 0-4", "pmd 4-8"), seen);
   }
 
-  /** ACTION_AGAIN, once. Expect the same entry a second time. */
+  /** ACTION_AGAIN, once, and a table behind it. Expect the same entry a second time, then the table. */
   @Test
   void walk_again_showsTheEntryAgain() {
     Recorder recorder = new Recorder();
     recorder.again = 1;
-    pagewalk.walkKernelPageTableRange(BASE + PMD, BASE + 2 * PMD, recorder);
-    assertEquals(List.of("pmd 4-8", "pmd 4-8"), seen);
+    pagewalk.walkKernelPageTableRange(BASE + PMD, BASE + 3 * PMD + PAGE, recorder);
+    assertEquals(List.of("pmd 4-8", "pmd 4-8", "pmd 12-13", "pte 12"), seen);
   }
 
   /** A pmd callback fails. Expect its code, and nothing after it. */
@@ -165,6 +172,22 @@ final class PagewalkTest {
   @ParameterizedTest
   @ValueSource(ints = {23, 32})
   void walk_acrossTables_goesOnInTheNext(int shift) {
+    assertWalksAcross(shift);
+  }
+
+  /** The same where five levels meet, so that the tables lie in one table of p4ds. */
+  @Test
+  void walk_fiveLevels_goesOnInTheNextP4d() {
+    use(
+        new PoolMachine(
+            PoolMachine.config(),
+            new PlainTables(2, 9, 9, 9, 9),
+            PoolMachine.sizes(),
+            new PoolMachine.Ram(0, 256 * PoolMachine.MIB, 0)));
+    assertWalksAcross(32);
+  }
+
+  private void assertWalksAcross(int shift) {
     long end = ((BASE >>> shift) + 1) << shift;
     mapLeaf(end - PMD);
     mapLeaf(end);
@@ -193,7 +216,11 @@ final class PagewalkTest {
   /** Maps 16 KiB at {@code va} with a leaf, with tables as they are needed. */
   private void mapLeaf(long va) {
     var pgtable = pool.mm.pgtable();
-    var p4d = pgtable.p4dOffset(pgtable.pgdOffsetK(va), va);
+    var pgd = pgtable.pgdOffsetK(va);
+    if (pgtable.pgdNone(pgtable.pgdpGet(pgd))) {
+      pgtable.pgdPopulateKernel(va, pgd, table());
+    }
+    var p4d = pgtable.p4dOffset(pgd, va);
     if (pgtable.p4dNone(pgtable.p4dpGet(p4d))) {
       pgtable.p4dPopulateKernel(va, p4d, table());
     }
@@ -203,6 +230,29 @@ final class PagewalkTest {
     }
     pgtable.setPmd(
         pgtable.pmdOffK(va), new Pmd(pgtable.arch().mkLeaf(0x90000, 1, pgtable.pageKernel())));
+  }
+
+  /**
+   * A pud, then a pmd, that points to a table but has lost its present bit. Expect nothing behind the
+   * pud to be shown, and the pmd without its table.
+   */
+  @Test
+  void walk_notPresent_isNotEntered() {
+    long next = ((BASE >>> 23) + 1) << 23;
+    mapLeaf(next);
+    var pgtable = pool.mm.pgtable();
+    var p4d = pgtable.p4dOffset(pgtable.pgdOffsetK(BASE), BASE);
+    dropPresent(pgtable.pudOffset(p4d, next).va());
+    assertEquals(0, pagewalk.walkKernelPageTableRange(next, next + PMD, new Recorder()));
+    assertEquals(List.of(), seen);
+    dropPresent(pgtable.pmdOffK(BASE).va());
+    assertEquals(0, pagewalk.walkKernelPageTableRange(BASE, BASE + PMD, new Recorder()));
+    assertEquals(List.of("pmd 0-4"), seen);
+  }
+
+  private void dropPresent(long entry) {
+    long was = pool.machine.cpu().readLong(entry);
+    pool.machine.cpu().writeLong(entry, was & ~PlainTables.PRESENT);
   }
 
   /**

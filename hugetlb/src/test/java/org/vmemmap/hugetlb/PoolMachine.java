@@ -237,6 +237,11 @@ final class PoolMachine {
     return (machine.format().address(entry.entry(), entry.level()) + inside) / PAGE;
   }
 
+  /** The physical address behind a mapped one. */
+  long paddr(long va) {
+    return frame(va) * PAGE + (va & (PAGE - 1));
+  }
+
   /** The frames behind the memmap of the folio, page by page. */
   List<Long> frames(Folio folio, Hstate h) {
     List<Long> frames = new ArrayList<>();
