@@ -41,9 +41,11 @@ final class Bench {
   /** Pages of a block of MAX_PAGE_ORDER. */
   static final long MAX_BLOCK = 1024;
 
+  /** Physical address of the root of the page tables, which map the memmap only. */
+  static final long ROOT = 0x1000;
+
   private static final long VMEMMAP_BASE = 0x7777_4000_0000_0000L;
   private static final long LINEAR_BASE = 0x1111_0000_0000_0000L;
-  private static final long ROOT = 0x1000;
   private static final long DATA = 0x10000;
   private static final long DATA_BYTES = 0x20000;
   private static final long MEMMAP = 2 * MIB;

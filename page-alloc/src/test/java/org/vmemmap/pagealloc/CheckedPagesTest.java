@@ -79,6 +79,28 @@ class CheckedPagesTest {
     assertFalse(bench.mm.flags().pageBuddy(tail));
   }
 
+  /** Tail 3 has no TAIL_MAPPING: hugetlb keeps something there. Expect no report. */
+  @Test
+  void freeFrozenPages_mappingOfTail3_isNoFault() {
+    Page page = hugepage(bench);
+    bench.mm.struct().setMapping(bench.page(FIRST + 3), 0x1000);
+    bench.alloc.freeFrozenPages(page, 9);
+    assertEquals(0, bench.alloc.badPageReports());
+    assertEquals(NR, bench.alloc.nrFreePages(zone));
+  }
+
+  /** A page that is still mapped, and one that was unmapped much too often. Expect it lost: its mapcount
+   * is no type, which would be cleared. */
+  @ParameterizedTest
+  @ValueSource(ints = {0, 0xff00_0000})
+  void freePage_mapcount_isNoType(int mapcount) {
+    Page page = bench.take(0, MOVABLE);
+    bench.mm.struct().setMapcount(page, mapcount);
+    bench.alloc.freePage(page);
+    assertEquals(1, bench.alloc.badPageReports());
+    assertEquals(NR - 1, bench.alloc.nrFreePages(zone));
+  }
+
   /** A page that was locked into memory, last used by a CPU. Expect it free without a report, its
    * flags as initialised. */
   @Test
@@ -105,6 +127,18 @@ class CheckedPagesTest {
       assertEquals(initial, bench.word(pfn, StructPage.FLAGS));
       assertEquals(0, bench.word(pfn, StructPage.COMPOUND_INFO));
     }
+  }
+
+  /** Single pages in a block are freed, behind which lies a frozen page in use. Expect its flags to
+   * stay. */
+  @Test
+  void freePages_frozenPageBehind_keepsItsFlags() {
+    Page page = bench.take(4, MOVABLE);
+    Page behind = bench.page(FIRST + 16);
+    assertEquals(behind, bench.alloc.allocFrozenPages(MOVABLE, 0, 0, null, "test"));
+    bench.mm.flags().set(behind, PageFlags.PG_DIRTY);
+    bench.alloc.freePages(page, 4);
+    assertEquals(initial | 1L << PageFlags.PG_DIRTY, bench.mm.struct().flags(behind));
   }
 
   // ---- faults when a block is handed out ----

@@ -2,6 +2,7 @@
 package org.vmemmap.pagealloc;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
 import java.util.List;
@@ -99,6 +100,28 @@ class CmaDeclareTest {
     assertEquals("4096+16", ranges());
     assertEquals(List.of("cma: Reserved 16 MiB at 0x0000000100000000"), log());
     assertEquals(4096, alloc.totalcmaPages());
+    assertTrue(memblock.kmemleak().isIgnored(4 * GIB));
+  }
+
+  /** An area as large as all memory. Expect it. */
+  @Test
+  void cmaDeclareContiguousNid_allOfMemory_fits() {
+    ram(GIB, 16 * MIB);
+    assertEquals(0, one(GIB, 16 * MIB, 0, 0, 0, false));
+    assertEquals("1024+16", ranges());
+  }
+
+  /** Memory ends at 4 GiB, or just far enough above, and memblock's first allocation fails. Expect a
+   * second one only where the area fits above. */
+  @Test
+  void cmaDeclareContiguousNid_endNear4G_triesAboveIfItFits() {
+    ram(GIB, 3 * GIB);
+    machine.faults().failNth(1, "memblock_alloc_range_nid"::equals);
+    assertNothingDone(one(0, 16 * MIB, 0, 0, 0, false), -Errno.ENOMEM);
+    ram(4 * GIB, 16 * MIB);
+    machine.faults().failNth(1, "memblock_alloc_range_nid"::equals);
+    assertEquals(0, one(0, 16 * MIB, 0, 0, 0, false));
+    assertEquals("4096+16", ranges());
   }
 
   /** A limit below 4 GiB. Expect the area at its end: memblock goes downwards there. */
@@ -233,6 +256,26 @@ class CmaDeclareTest {
     assertEquals("cma: Reserved 70 MiB in 2 ranges", log().getLast());
   }
 
+  /** The same for as much as the smallest and the largest have. Expect all of both, and no third one. */
+  @Test
+  void cmaDeclareContiguousMulti_exactSum_takesNoMore() {
+    ram(4 * GIB, 32 * MIB);
+    ram(5 * GIB, 64 * MIB);
+    ram(6 * GIB, 16 * MIB);
+    assertEquals(0, multi(80 * MIB));
+    assertEquals("5120+64 6144+16", ranges());
+  }
+
+  /** Bits of 4 MiB, and two ranges of 6 MiB. Expect 4 MiB of each. */
+  @Test
+  void cmaDeclareContiguousMulti_largeBits_takesWholeBits() {
+    ram(4 * GIB, 6 * MIB);
+    ram(5 * GIB, 6 * MIB);
+    assertEquals(
+        0, declare.cmaDeclareContiguousMulti(8 * MIB, 2 * MIB, 10, null, given::add, 0));
+    assertEquals("4096+4 5120+4", ranges());
+  }
+
   /** Three equal ranges, all needed. Expect the order of addresses that the faulty sort leaves. */
   @Test
   void cmaDeclareContiguousMulti_equalSizes_areNotInOrderOfAddress() {
@@ -263,15 +306,18 @@ class CmaDeclareTest {
     assertEquals(32 * MIB / 4096, machine.ledger().count(Owner.RESERVED));
   }
 
-  /** A ninth range that is not smaller than the last of the list. Expect it to replace that one. */
-  @Test
-  void cmaDeclareContiguousMulti_ninthRangeLarger_replacesTheLast() {
+  /** A ninth range that is not smaller than the last of the list. Expect it to replace that one, and the
+   * sum to be without it. */
+  @ParameterizedTest
+  @ValueSource(ints = {4, 8})
+  void cmaDeclareContiguousMulti_ninthRangeNotSmaller_replacesTheLast(int mib) {
     for (int i = 0; i < 8; i++) {
       ram(4 * GIB + i * GIB, 4 * MIB);
     }
-    ram(12 * GIB, 8 * MIB);
-    assertEquals(0, multi(36 * MIB));
-    assertEquals(36 * MIB, memblock.memblockReservedSize());
+    ram(12 * GIB, mib * MIB);
+    assertNothingDone(multi((32 + mib) * MIB), -Errno.ENOMEM);
+    assertEquals(0, multi((28 + mib) * MIB));
+    assertEquals((28 + mib) * MIB, memblock.memblockReservedSize());
     assertEquals(
         false, given.getFirst().ranges().stream().anyMatch(r -> r.basePfn() == 4 * GIB / 4096));
   }

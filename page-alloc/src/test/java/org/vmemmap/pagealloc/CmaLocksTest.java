@@ -69,7 +69,7 @@ class CmaLocksTest {
     assertEquals(BLOCK, pfn(take(area, BIT, 8)));
   }
 
-  /** The second of two is given back. Expect its bit clear and the first one's set. */
+  /** The second of two is given back, and taken again. Expect its bit clear, and set after that. */
   @Test
   void cmaReleaseFrozen_secondBit_isCleared() {
     CmaArea area = bench.activated(1, 2, QUARTER);
@@ -80,6 +80,9 @@ class CmaLocksTest {
     cma.forEachBitInUse(area, at -> used.add(at - FIRST));
     assertEquals(List.of(BLOCK), used);
     assertEquals(second, take(area, BIT, 0));
+    used.clear();
+    cma.forEachBitInUse(area, at -> used.add(at - FIRST));
+    assertEquals(List.of(BLOCK, BLOCK + BIT), used);
   }
 
   /** No room for a pageblock. Expect what is free said in pages, at bits. */

@@ -16,6 +16,7 @@ import org.vmemmap.pagealloc.PageIsolation.Mode;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Folio;
 import org.vmemmap.types.ListHead;
+import org.vmemmap.types.Migratetype;
 import org.vmemmap.types.MmConfig;
 import org.vmemmap.types.Mmzone;
 import org.vmemmap.types.Owner;
@@ -212,6 +213,33 @@ class ContigEdgesTest {
     bench.alloc.allocContigRange(FIRST, FIRST + 8, false, MOVABLE);
 
     assertEquals(1, hooks.waited);
+  }
+
+  /** Another CPU takes the free block when it has been looked at, and before it is taken off its list.
+   * Expect -EBUSY, and the pageblock open again without the block. */
+  @Test
+  void allocContigRange_takenMeanwhile_isBusy() {
+    Dissolve hooks = connect(bench);
+    FreeLists lists = new FreeLists(bench.mm, new Pageblocks(bench.mm));
+    bench
+        .machine
+        .yields()
+        .listen(
+            (what, where) -> {
+              if (hooks.waited == 1 && "unlock zone->lock".equals(what)) {
+                hooks.waited++;
+                Page block = bench.page(FIRST);
+                lists.delPageFromFreeList(block, zone, 9, Migratetype.MIGRATE_ISOLATE);
+              }
+            });
+
+    assertEquals(-Errno.EBUSY, bench.alloc.allocContigRange(FIRST, FIRST + 8, false, MOVABLE));
+
+    bench.machine.yields().listen(null);
+    assertEquals(2, hooks.waited);
+    assertEquals(0, bench.alloc.nrIsolatePageblock(zone));
+    assertEquals(NR - PAGEBLOCK, zone.nrFreePages);
+    assertEquals(List.of(), bench.warnings());
   }
 
   /** Hugepages are moved without trouble. Expect nothing put back. */

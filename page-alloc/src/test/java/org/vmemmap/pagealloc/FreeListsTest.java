@@ -10,10 +10,12 @@ import static org.vmemmap.pagealloc.Bench.FIRST;
 import static org.vmemmap.pagealloc.Bench.MAX_BLOCK;
 import static org.vmemmap.pagealloc.Bench.PAGEBLOCK;
 
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.vmemmap.pagealloc.PageIsolation.Mode;
+import org.vmemmap.types.Folio;
 import org.vmemmap.types.KernelBug;
 import org.vmemmap.types.ListHead;
 import org.vmemmap.types.Migratetype;
@@ -178,6 +180,24 @@ class FreeListsTest {
     assertEquals(List.of("9:512 MOVABLE"), free("9"));
     assertEquals(OTHER, bench.alloc.getPfnblockMigratetype(bench.page(FIRST), FIRST));
     assertEquals(List.of(), bench.warnings());
+  }
+
+  /** A pageblock gets another type. Expect the word exchanged atomically: neighbours share it. */
+  @Test
+  void setPageblockMigratetype_word_isExchanged() {
+    List<Long> exchanged = new ArrayList<>();
+    bench
+        .machine
+        .yields()
+        .listen(
+            (what, where) -> {
+              if ("cmpxchg".equals(what)) {
+                exchanged.add(where);
+              }
+            });
+    bench.alloc.setPageblockMigratetype(bench.page(FIRST + PAGEBLOCK), OTHER);
+    bench.machine.yields().listen(null);
+    assertEquals(List.of(FIRST + PAGEBLOCK), exchanged);
   }
 
   /**
@@ -414,6 +434,23 @@ class FreeListsTest {
     assertEquals(-16, own.isolateSinglePageblock(SECTION, Mode.OTHER, true, false));
     setOffline(plain, 1);
     assertEquals(0, own.isolateSinglePageblock(SECTION, Mode.OTHER, true, false));
+  }
+
+  /**
+   * A broken compound page, which says that it is longer than the zone, in the block below.
+   *
+   * <pre>
+   *   | broken   |          |  free    | isolated |
+   *   |- MAX_PAGE_ORDER ----|- MAX_PAGE_ORDER ----|
+   * </pre>
+   *
+   * Expect no look at it: what lies across a boundary begins in the largest block around it.
+   */
+  @Test
+  void isolateSinglePageblock_scan_beginsWithTheLargestBlock() {
+    bench.mm.inline().folioSetOrder(new Folio(bench.take(1, COMPOUND)), 12);
+    long boundary = FIRST + MAX_BLOCK + PAGEBLOCK;
+    assertEquals(0, isolation.isolateSinglePageblock(boundary, Mode.OTHER, false, false));
   }
 
   /** The last pageblock of the machine. Expect it to be tested without a look behind the memmap. */

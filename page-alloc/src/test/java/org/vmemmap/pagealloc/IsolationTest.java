@@ -535,6 +535,15 @@ class IsolationTest {
     assertEquals(129, bitmaps.findNextZeroBit(map, 129, 128));
   }
 
+  /** A map is the last word of the machine's memory, behind which nothing is mapped. Expect no look
+   * there. */
+  @Test
+  void findNextBit_lastWord_staysInTheMap() {
+    bench.machine.memory().setLong(Bench.ROOT, 0);
+    Bitmaps bitmaps = new Bitmaps(bench.mm, new Slab(bench.mm, bench.alloc));
+    assertEquals(64, bitmaps.findNextBit(bench.mm.model().va(Bench.GIB - 8), 64, 60));
+  }
+
   /** A run of clear bits that is aligned, counted from an offset. Expect the first that fits. */
   @Test
   void bitmapFindNextZeroAreaOff_alignment_countsTheOffset() {

@@ -105,7 +105,8 @@ class KmemleakTest {
         bench.warnings());
   }
 
-  /** An object is to be ignored, a number that is none too. Expect the mark, and it kept by parts. */
+  /** An object is to be ignored, a number that is none too. Expect the mark, and it kept by parts
+   * until the last one goes. */
   @Test
   void kmemleakIgnorePhys_object_isMarked() {
     long phys = taken(2 * PAGE);
@@ -116,6 +117,8 @@ class KmemleakTest {
 
     assertTrue(memblock.kmemleak().isIgnored(phys));
     assertFalse(memblock.kmemleak().isIgnored(phys + PAGE));
+    memblock.memblockPhysFree(phys, PAGE);
+    assertFalse(memblock.kmemleak().isIgnored(phys));
     assertEquals(List.of(), bench.warnings());
   }
 

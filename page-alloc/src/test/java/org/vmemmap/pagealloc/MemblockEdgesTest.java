@@ -147,6 +147,23 @@ class MemblockEdgesTest {
         full.memblockAddNode(RAM + PAGE, 8 * PAGE, 0, Memblock.MEMBLOCK_NONE));
   }
 
+  /**
+   * Half the array is in use, with a gap on both sides of each region.
+   *
+   * <pre>
+   *   memory     |0|  |1|  |2|    ...   |63|
+   *   added    |-------------------------------|
+   * </pre>
+   *
+   * Expect all 65 gaps to be counted before any is filled: there is room for 64.
+   */
+  @Test
+  void memblockAddNode_gapAroundEach_countsAll() {
+    fill(MAX / 2);
+    assertEquals(-Errno.ENOMEM, add(RAM - PAGE, 4 * (MAX / 2) * PAGE + PAGE));
+    assertEquals(MAX / 2, memblock.memRanges().size());
+  }
+
   /** Splitting takes two more regions at most. Expect 126 to be the last number that may split. */
   @Test
   void memblockIsolateRange_room_isForTwo() {
@@ -484,7 +501,7 @@ class MemblockEdgesTest {
 
     Memblock large = new Memblock(new Bench().mm, placement);
     large.memblockAddNode(RAM, 64 * MIB, 0);
-    assertEquals(120 * MIB, large.memblockPhysAllocRange(MIB, 8 * MIB, 0, ALLOC_ACCESSIBLE));
+    assertEquals(120 * MIB, large.memblockPhysAllocRange(7 * MIB, 8 * MIB, 0, ALLOC_ACCESSIBLE));
     assertEquals(96 * MIB, hugetlb(large));
     assertEquals(List.of(12), placement.orders);
   }

@@ -134,6 +134,15 @@ class PageRunsTest {
     assertEquals(0, bench.alloc.singlePages(FIRST + 10, FIRST + 140));
   }
 
+  /** All pages up to the last one of the machine. Expect them counted without a look behind the memmap. */
+  @Test
+  void singlePages_lastPages_staysInTheMemmap() {
+    Bench bench = new Bench();
+    long end = Bench.GIB / Bench.PAGE;
+    bench.zone(0, ZoneType.ZONE_NORMAL, end - MAX_BLOCK, MAX_BLOCK);
+    assertEquals(MAX_BLOCK, bench.alloc.singlePages(end - MAX_BLOCK, end));
+  }
+
   // ---- tails ----
 
   /** Tails of a hugepage that are freed. Expect all of a page of memmap; up to one with a fault. */
@@ -237,6 +246,8 @@ class PageRunsTest {
     Bench bench = bench(64);
     bench.machine.bufferStores();
     assertEquals(0, cursor(bench, FIRST).run(false, ALL));
+    assertEquals(
+        bench.word(FIRST + 1, StructPage.FLAGS), cursor(bench, FIRST + 1).get(StructPage.FLAGS));
     Page head = hugepage(bench);
     assertEquals(head, bench.mm.flags().compoundHead(bench.page(FIRST + 511)));
     bench.alloc.freeFrozenPages(head, 9);

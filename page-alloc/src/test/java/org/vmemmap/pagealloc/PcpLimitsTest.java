@@ -443,6 +443,24 @@ class PcpLimitsTest {
     assertEquals(NR, zone.nrFreePages);
   }
 
+  /** A movable hugepage and one of another kind wait, whose pageblock becomes movable meanwhile. Expect
+   * the other one back first, and so behind the movable one on the same list. */
+  @Test
+  void drainAllPages_hugepages_movableComesLast() {
+    set(2000, 2000);
+    List<Page> huge = pages(4, 9);
+    Page movable = huge.get(0);
+    Page other = huge.get(2);
+    free(movable, 9);
+    blocks.setPageblockMigratetype(other, Migratetype.MIGRATE_UNMOVABLE);
+    free(other, 9);
+    blocks.setPageblockMigratetype(other, MOVABLE);
+
+    pcplists.drainAllPages0(null);
+
+    assertEquals(List.of(movable, other), bench.alloc.freeBlocks(zone, 9, MOVABLE));
+  }
+
   /** The lists are disabled and enabled again. Expect one page at a time, then the old limits. */
   @Test
   void zonePcpDisable_limits_comeBack() {

@@ -36,13 +36,16 @@ class PreparedPagesTest {
     assertEquals(0, bench.word(bench.pfn(bench.take(0, MOVABLE)), StructPage.LRU));
   }
 
-  /** Somebody wrote to private of a page on a per-CPU list. Expect 0 when it is handed out. */
+  /** Somebody wrote to private of a page in use, and of the same on a per-CPU list. Expect 0 when it is
+   * freed, and when it is handed out. */
   @Test
   void allocPagesNode_private_isCleared() {
     bench.freeZone(NORMAL, FIRST, MAX_BLOCK);
     bench.alloc.setupPerCpuPageset();
     Page page = bench.take(0, MOVABLE);
+    bench.mm.struct().setPriv(page, 7);
     bench.alloc.freePage(page);
+    assertEquals(0, bench.mm.struct().priv(page));
     bench.mm.struct().setPriv(page, 5);
 
     assertEquals(page, bench.take(0, MOVABLE));

@@ -41,6 +41,17 @@ class ZoneMarksTest {
     return zone;
   }
 
+  /** A zone of 16 MiB, of which khugepaged wants a 20th of what is above the high mark. Expect 195
+   * pages. */
+  @Test
+  void initPerZoneWmarkMin_smallZone_keepsA20th() {
+    managed(0, NORMAL, 4 * MAX_BLOCK);
+
+    marks.initPerZoneWmarkMin();
+
+    assertEquals(195 * 4, marks.minFreeKbytes());
+  }
+
   // ---- asking ----
 
   /** 2048 free pages. Expect more than the mark to be needed, and a block's other pages to count. */
