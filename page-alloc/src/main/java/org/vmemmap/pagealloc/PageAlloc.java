@@ -1015,7 +1015,7 @@ public final class PageAlloc {
     pcp.setupZonePageset(zone);
   }
 
-  /** {@code zone_pcp_reset()}: takes the per-CPU lists of a zone that lost its last page. */
+  /** {@code zone_pcp_reset()}: of a zone that lost its last page, whose per-CPU lists are empty. */
   @Kernel(file = "mm/page_alloc.c", symbol = "zone_pcp_reset")
   public void zonePcpReset(Zone zone) {
     pcp.zonePcpReset(zone);

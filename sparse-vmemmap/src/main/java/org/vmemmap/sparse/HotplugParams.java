@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.sparse;
 
-import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.types.Errno;
 import org.vmemmap.pagealloc.Memblock;
@@ -71,12 +70,12 @@ public final class HotplugParams {
           .prInfo("Memory hotplug will waste " + waste + " pages in each memory block");
       return 0;
     }
-    Boolean enabled = kstrtobool(val);
-    if (enabled == null) {
-      return -Errno.EINVAL;
+    int enabled = CmdlineNumber.kstrtobool(val);
+    if (enabled < 0) {
+      return enabled;
     }
     memmapMode =
-        enabled ? MemmapMode.MEMMAP_ON_MEMORY_ENABLE : MemmapMode.MEMMAP_ON_MEMORY_DISABLE;
+        enabled == 1 ? MemmapMode.MEMMAP_ON_MEMORY_ENABLE : MemmapMode.MEMMAP_ON_MEMORY_DISABLE;
     return 0;
   }
 
@@ -120,11 +119,11 @@ public final class HotplugParams {
   /** {@code memory_hotplug.auto_movable_numa_aware=}. 0 or -EINVAL. */
   @Kernel(file = "mm/memory_hotplug.c", symbol = "auto_movable_numa_aware")
   public int setAutoMovableNumaAware(@Nullable String val) {
-    Boolean aware = val == null ? Boolean.TRUE : kstrtobool(val);
-    if (aware == null) {
-      return -Errno.EINVAL;
+    int aware = val == null ? 1 : CmdlineNumber.kstrtobool(val);
+    if (aware < 0) {
+      return aware;
     }
-    autoMovableNumaAware = aware;
+    autoMovableNumaAware = aware == 1;
     return 0;
   }
 
@@ -166,20 +165,5 @@ public final class HotplugParams {
 
   boolean movableNodeIsEnabled() {
     return memblock.movableNodeIsEnabled();
-  }
-
-  /** Null for -EINVAL. */
-  @Kernel(file = "lib/kstrtox.c", symbol = "kstrtobool")
-  private static @Nullable Boolean kstrtobool(@Nullable String s) {
-    if (s == null || s.isEmpty()) {
-      return null;
-    }
-    String low = s.toLowerCase(Locale.ROOT);
-    return switch (low.charAt(0)) {
-      case 'y', 't', '1', 'e' -> Boolean.TRUE;
-      case 'n', 'f', '0', 'd' -> Boolean.FALSE;
-      case 'o' -> low.startsWith("on") ? Boolean.TRUE : low.startsWith("of") ? Boolean.FALSE : null;
-      default -> null;
-    };
   }
 }

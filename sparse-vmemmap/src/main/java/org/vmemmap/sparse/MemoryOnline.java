@@ -372,13 +372,13 @@ public final class MemoryOnline {
           return 0;
         });
     if (systemRamPages[0] != nrPages) {
-      return failed(startPfn, endPfn, -Errno.EINVAL, "memory holes");
+      return failed(startPfn, -Errno.EINVAL, "memory holes");
     }
     if (mm.printk()
         .warnOnOnce(
             zoneOf(startPfn) != zone || zoneOf(endPfn - 1) != zone,
             "offline_pages: page_zone() != zone")) {
-      return failed(startPfn, endPfn, -Errno.EINVAL, "multizone range");
+      return failed(startPfn, -Errno.EINVAL, "multizone range");
     }
     pageAlloc.zonePcpDisable(zone);
     int ret = isolateAndEmpty(startPfn, endPfn, zone);
@@ -395,9 +395,8 @@ public final class MemoryOnline {
   }
 
   /** The line is a pr_debug(): only who turns it on sees it. */
-  private int failed(long startPfn, long endPfn, int ret, String reason) {
+  private int failed(long startPfn, int ret, String reason) {
     mm.machine().yields().at("offline failed: " + reason, startPfn);
-    mm.condResched(endPfn);
     return ret;
   }
 
@@ -409,7 +408,7 @@ public final class MemoryOnline {
             .isolation()
             .startIsolatePageRange(startPfn, endPfn, PageIsolation.Mode.MEM_OFFLINE);
     if (ret != 0) {
-      return failed(startPfn, endPfn, ret, "failure to isolate range");
+      return failed(startPfn, ret, "failure to isolate range");
     }
     int nid = zone.nid();
     boolean last = nrPages >= mm.nodes().nodeData(nid).nodePresentPages;
@@ -429,7 +428,7 @@ public final class MemoryOnline {
       if (last) {
         nodeNotify(NODE_CANCEL_REMOVING_LAST_MEMORY, nid);
       }
-      return failed(startPfn, endPfn, ret, reason);
+      return failed(startPfn, ret, reason);
     }
     return 0;
   }
