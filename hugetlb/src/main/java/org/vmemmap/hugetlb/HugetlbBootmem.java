@@ -553,22 +553,22 @@ public final class HugetlbBootmem implements HugetlbBootHooks {
   }
 
   /**
-   * Base pages that an allocation could get, to know when folios in hand should be optimised for
-   * the memory that this gives.
+   * Base pages that user memory could get, to know when folios in hand should be optimised for the
+   * memory that this gives: 0 when nothing is left but the reserve of the zones.
    */
   @Kernel(
       file = "mm/show_mem.c",
       symbol = "si_mem_available",
       fidelity = Kernel.Fidelity.CUSTOM,
-      why = "Free pages only: there is no page cache to reclaim and no reserve is modelled.")
+      why = "There is no page cache and no slab to reclaim.")
   private long siMemAvailable() {
-    long available = 0;
+    long available = -pageAlloc.totalreservePages();
     for (PgData pgdat : mm.nodes().online()) {
       for (Zone zone : pgdat.zones()) {
         available += zone.nrFreePages;
       }
     }
-    return available;
+    return Math.max(available, 0);
   }
 
   /** All gigantic pages of the size, round the nodes; returns how many can be used. */

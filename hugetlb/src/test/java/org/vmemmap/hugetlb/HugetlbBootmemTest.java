@@ -10,6 +10,7 @@ import static org.mockito.ArgumentMatchers.anyLong;
 import static org.mockito.Mockito.mock;
 import static org.mockito.Mockito.when;
 
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
@@ -598,6 +599,39 @@ final class HugetlbBootmemTest {
     for (long pfn : pool.freePfns(0)) {
       assertTrue(pool.optimized(pool.folio(pfn)));
     }
+  }
+
+  /**
+   * More pages than there is memory, with HVO. The last ones are allocated when only the reserve of
+   * the zones is left:
+   *
+   * <pre>
+   *   free     ......... | reserve |        free    ... | reserve |
+   *   in hand  1 2 3 ... n             -->   pool    1 2 3 ... n, their memmap is free again
+   * </pre>
+   *
+   * Expect the pages in hand to be optimised then, before the allocator has to refuse one.
+   */
+  @Test
+  void boot_onlyTheReserveIsLeft_optimizesBeforeTheNextPage() {
+    PoolMachine pool =
+        PoolMachine.small()
+            .withWatermarks()
+            .cmdline("hugetlb_free_vmemmap=on", "hugepages=1000");
+    List<Long> optimizedAt = new ArrayList<>();
+    pool.machine
+        .faults()
+        .failFrom(
+            1,
+            site -> {
+              if (site.equals("alloc_buddy_frozen_folio")) {
+                optimizedAt.add(pool.h2m().nrHugePages);
+              }
+              return false;
+            });
+    pool.boot();
+    long first = optimizedAt.stream().filter(pages -> pages > 0).findFirst().orElseThrow();
+    assertEquals(first, optimizedAt.indexOf(first), "one attempt a page");
   }
 
   /** A CPU without hugepages and no wish for any. Expect not a word. */

@@ -71,6 +71,7 @@ final class PoolMachine {
   final HugetlbVmemmap vmemmap;
   private final long maxPfn;
   private boolean keepsBootmemInfo;
+  private boolean keepsReserve;
 
   /** What was registered of the boot memmap, as {@code section:struct pages}. */
   final List<String> registered = new ArrayList<>();
@@ -154,12 +155,21 @@ final class PoolMachine {
     return this;
   }
 
+  /** Keeps the reserve of the zones that a machine has when its pools are filled. */
+  PoolMachine withWatermarks() {
+    keepsReserve = true;
+    return this;
+  }
+
   PoolMachine boot() {
     mmInit.mmCoreInitEarly(
         new long[] {Math.min(4096, maxPfn), Math.min(1L << 20, maxPfn), maxPfn, 0, 0});
     mmInit.mmCoreInit();
     mmInit.pageAllocInitLate();
     cma.cmaInitReservedAreas();
+    if (keepsReserve) {
+      pageAlloc.initPerZoneWmarkMin();
+    }
     system.initcalls();
     return this;
   }

@@ -1015,6 +1015,12 @@ public final class PageAlloc {
     pcp.setupZonePageset(zone);
   }
 
+  /** {@code totalreserve_pages}: pages of all zones that are no use for user memory. */
+  @Kernel(file = "mm/show_mem.c", symbol = "totalreserve_pages")
+  public long totalreservePages() {
+    return marks.totalreservePages();
+  }
+
   /** {@code zone_pcp_reset()}: of a zone that lost its last page, whose per-CPU lists are empty. */
   @Kernel(file = "mm/page_alloc.c", symbol = "zone_pcp_reset")
   public void zonePcpReset(Zone zone) {
