@@ -223,6 +223,8 @@ class CompoundPageTest {
 
     mm.inline().folioSetOrder(folio, 3);
     flags.set(head, PageFlags.PG_HEAD);
+    mm.inline().folioSetOrder(folio, MAX_FOLIO_ORDER);
+    assertEquals(1, mm.printk().warnings().size());
     mm.inline().folioSetOrder(folio, 0);
     mm.inline().folioSetOrder(folio, MAX_FOLIO_ORDER + 1);
     mm.inline().prepCompoundTail(tail, head, 9);
