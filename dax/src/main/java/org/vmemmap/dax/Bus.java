@@ -176,12 +176,17 @@ public final class Bus {
    * @param mode its permission bits, as in 0644
    * @return the bits that this device leaves; 0 when it has no such file
    */
-  @Kernel(file = "drivers/dax/bus.c", symbol = "dev_dax_visible")
+  @Kernel(
+      file = "drivers/dax/bus.c",
+      symbol = "dev_dax_visible",
+      fidelity = Kernel.Fidelity.CUSTOM,
+      why = "All kernels here have CONFIG_NUMA, so numa_node is always there.")
   public static int devDaxVisible(DevDax devDax, String attr, int mode) {
     boolean fixed = isStatic(devDax.region);
     return switch (attr) {
       case "mapping" -> fixed ? 0 : mode;
       case "align", "size" -> fixed ? 0444 : mode;
+      case "target_node" -> devDax.targetNode < 0 ? 0 : mode;
       default -> mode;
     };
   }

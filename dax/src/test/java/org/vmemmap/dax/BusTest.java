@@ -391,6 +391,9 @@ class BusTest {
     assertEquals(0, Bus.devDaxVisible(fixed, "mapping", 0200));
     assertEquals(0200, Bus.devDaxVisible(free, "mapping", 0200));
     assertEquals(0444, Bus.devDaxVisible(fixed, "numa_node", 0444));
+    assertEquals(0444, Bus.devDaxVisible(fixed, "target_node", 0444));
+    fixed.targetNode = -1;
+    assertEquals(0, Bus.devDaxVisible(fixed, "target_node", 0444));
   }
 
   /** Numbers and pgmaps that the kind of region does not allow. Expect the WARN of each. */
