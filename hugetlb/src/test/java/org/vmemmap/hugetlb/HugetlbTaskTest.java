@@ -10,8 +10,6 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
-import org.vmemmap.machine.Checks;
-import org.vmemmap.machine.YieldPoints;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Folio;
 import org.vmemmap.types.Owner;
@@ -54,22 +52,12 @@ final class HugetlbTaskTest {
     long head = pool.paddr(folio.va());
     long counts = head + pool.mm.struct().size() + StructPage.LARGE_MAPCOUNT;
     Set<Boolean> locked = new HashSet<>();
-    pool.machine.check(Checks.translations());
-    pool.machine
-        .yields()
-        .listen(
-            new YieldPoints.Listener() {
-              @Override
-              public void reached(String what, long where) {}
-
-              @Override
-              public void access(long paddr, long bytes, boolean write) {
-                if (write && paddr == counts) {
-                  long flags = pool.machine.memory().getLong(head);
-                  locked.add((flags >>> PageFlags.PG_LOCKED & 1) != 0);
-                }
-              }
-            });
+    pool.beforeWrite(
+        counts,
+        () -> {
+          long flags = pool.machine.memory().getLong(head);
+          locked.add((flags >>> PageFlags.PG_LOCKED & 1) != 0);
+        });
     pool.system.task().mapHugepage(SIZE, -1);
     assertEquals(Set.of(true), locked);
   }

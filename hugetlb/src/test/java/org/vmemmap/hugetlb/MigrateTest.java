@@ -18,8 +18,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.vmemmap.machine.Checks;
-import org.vmemmap.machine.YieldPoints;
 import org.vmemmap.pagealloc.Gfp;
 import org.vmemmap.pagealloc.MigrateReason;
 import org.vmemmap.pagealloc.MigrationTarget;
@@ -486,22 +484,12 @@ final class MigrateTest {
     Folio unlocked = lost.equals("src") ? old : pool.folio(pool.freePfns(0).getFirst());
     Page one = pool.mm.flags().folioPage(old, 1);
     long counts = pool.paddr(one.va()) + StructPage.ENTIRE_MAPCOUNT;
-    pool.machine.check(Checks.translations());
-    pool.machine
-        .yields()
-        .listen(
-            new YieldPoints.Listener() {
-              @Override
-              public void reached(String what, long where) {}
-
-              @Override
-              public void access(long paddr, long bytes, boolean write) {
-                if (write && paddr == counts) {
-                  pool.machine.yields().listen(null);
-                  pool.mm.flags().clear(unlocked.page(), PageFlags.PG_LOCKED);
-                }
-              }
-            });
+    pool.beforeWrite(
+        counts,
+        () -> {
+          pool.machine.yields().listen(null);
+          pool.mm.flags().clear(unlocked.page(), PageFlags.PG_LOCKED);
+        });
     KernelBug bug = assertThrows(KernelBug.class, () -> migrate(pool, old));
     assertTrue(
         String.valueOf(bug.getMessage())

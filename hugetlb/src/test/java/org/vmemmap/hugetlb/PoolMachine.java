@@ -5,8 +5,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
+import org.vmemmap.machine.Checks;
 import org.vmemmap.machine.Machine;
 import org.vmemmap.machine.Mmu;
+import org.vmemmap.machine.YieldPoints;
 import org.vmemmap.pagealloc.Cma;
 import org.vmemmap.pagealloc.Memblock;
 import org.vmemmap.pagealloc.PageAlloc;
@@ -187,6 +189,25 @@ final class PoolMachine {
       throw new AssertionError("no memory for a hugepage");
     }
     return folio;
+  }
+
+  /** Does {@code what} each time before something is written at a physical address. */
+  void beforeWrite(long paddr, Runnable what) {
+    machine.check(Checks.translations());
+    machine
+        .yields()
+        .listen(
+            new YieldPoints.Listener() {
+              @Override
+              public void reached(String at, long where) {}
+
+              @Override
+              public void access(long at, long bytes, boolean write) {
+                if (write && at == paddr) {
+                  what.run();
+                }
+              }
+            });
   }
 
   /** Fails only the n-th question at the site. */
