@@ -8,7 +8,8 @@
 #
 # A survivor has a reason when a row of the module's table names its class and its method in backquotes.
 # A row that names classes only is about all their methods. Output: a line for each survivor without
-# a reason, and one for each row whose methods have no survivor; exit 1 when there is a line.
+# a reason, one for each method of a row that has no survivor, and one when the column n of the rows
+# adds up to another number than survive; exit 1 when there is a line.
 set -eu
 LC_ALL=C
 export LC_ALL
@@ -50,12 +51,18 @@ missing=$(awk -F, -v module="$module" '
   FILENAME != ARGV[2] {
     if (/^## /) inside = 0
     if (/^### /) inside = ($0 == "### " module)
-    if (inside && /^\| `/) { split($0, column, "|"); row(column[2]) }
+    if (inside && /^\| `/) {
+      gsub(/\\\|/, "or")
+      split($0, column, "|")
+      row(column[2])
+      reasons += column[3]
+    }
     next
   }
 
   # file,class,mutator,method,line,status,test
   $6 == "SURVIVED" || $6 == "NO_COVERAGE" {
+    survivors++
     class = $2
     sub(/.*\./, "", class)
     outer = class
@@ -77,6 +84,8 @@ missing=$(awk -F, -v module="$module" '
   }
 
   END {
+    if (reasons != survivors + 0)
+      print "docs/MUTATION.md: " module ": its rows are about " reasons " mutants, " survivors + 0 " survive"
     for (name in listed) if (!(name in met)) {
       print "docs/MUTATION.md:" listed[name] ": nothing of " name " survives"
     }
