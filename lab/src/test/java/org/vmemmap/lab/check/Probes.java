@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.lab.check;
 
+import java.lang.reflect.Method;
 import java.lang.reflect.RecordComponent;
 import java.util.ArrayDeque;
 import java.util.Collection;
@@ -8,8 +9,10 @@ import java.util.Deque;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.KernelPanic;
@@ -41,31 +44,59 @@ public final class Probes {
   private static final Set<String> BY_STATE = new LinkedHashSet<>();
   private static final Set<String> SURVIVED = new LinkedHashSet<>();
   private static final Set<String> CODES = new LinkedHashSet<>();
+
+  /** What reads the error that a record of this class may hold. */
+  private static final ClassValue<Optional<Method>> ERROR =
+      new ClassValue<>() {
+        @Override
+        protected Optional<Method> computeValue(Class<?> type) {
+          return accessor(type);
+        }
+      };
+
   private static boolean listening;
 
   private Probes() {}
 
-  /**
-   * A method that runs.
-   *
-   * @param symbol file and kernel function; those of its caller make it a part of that
-   * @param failed what it called and what failed then, with what they said
-   * @param causes what made them fail
-   */
-  private record Frame(
-      String method,
-      String symbol,
-      boolean part,
-      Map<String, Set<String>> failed,
-      Set<String> causes) {
+  /** A method that runs. Most never see a failure, so what one needs for that is made when it does. */
+  private static final class Frame {
+    final String method;
+
+    /** File and kernel function; those of its caller make it a part of that. */
+    final String symbol;
+
+    final boolean part;
+
+    /** What it called and what failed then, with what they said. */
+    Map<String, Set<String>> failed = Map.of();
+
+    /** What made them fail. */
+    Set<String> causes = Set.of();
+
+    Frame(String method, String symbol, boolean part) {
+      this.method = method;
+      this.symbol = symbol;
+      this.part = part;
+    }
+
     void fails(String callee, Collection<String> codes) {
+      if (failed.isEmpty()) {
+        failed = new LinkedHashMap<>();
+      }
       failed.computeIfAbsent(callee, c -> new TreeSet<>()).addAll(codes);
+    }
+
+    void isCausedBy(Set<String> callees) {
+      if (!callees.isEmpty()) {
+        causes = new LinkedHashSet<>(causes);
+        causes.addAll(callees);
+      }
     }
 
     /** What a part of it met, it has met. */
     void takeOver(Frame part) {
       part.failed.forEach(this::fails);
-      causes.addAll(part.causes);
+      isCausedBy(part.causes);
     }
   }
 
@@ -131,9 +162,9 @@ public final class Probes {
     Frame caller = FRAMES.peek();
     boolean handsOn = caller != null && HANDING_ON.contains(method);
     boolean part =
-        symbol.isEmpty() || handsOn || (caller != null && caller.symbol().equals(symbol));
-    String of = (symbol.isEmpty() || handsOn) && caller != null ? caller.symbol() : symbol;
-    FRAMES.push(new Frame(method, of, part, new LinkedHashMap<>(), new LinkedHashSet<>()));
+        symbol.isEmpty() || handsOn || (caller != null && caller.symbol.equals(symbol));
+    String of = (symbol.isEmpty() || handsOn) && caller != null ? caller.symbol : symbol;
+    FRAMES.push(new Frame(method, of, part));
   }
 
   /** It returns nothing that could be an error. */
@@ -171,17 +202,22 @@ public final class Probes {
   }
 
   private static String error(Record record) {
-    for (RecordComponent each : record.getClass().getRecordComponents()) {
-      if (each.getType() == int.class && ERRORS.contains(each.getName())) {
-        try {
-          each.getAccessor().setAccessible(true);
-          return code((int) each.getAccessor().invoke(record));
-        } catch (ReflectiveOperationException e) {
-          throw new IllegalStateException(e);
-        }
-      }
+    Method error = ERROR.get(record.getClass()).orElse(null);
+    try {
+      return error == null ? "" : code((int) error.invoke(record));
+    } catch (ReflectiveOperationException e) {
+      throw new IllegalStateException(e);
     }
-    return "";
+  }
+
+  private static Optional<Method> accessor(Class<?> type) {
+    Optional<Method> error =
+        Stream.of(type.getRecordComponents())
+            .filter(each -> each.getType() == int.class && ERRORS.contains(each.getName()))
+            .map(RecordComponent::getAccessor)
+            .findFirst();
+    error.ifPresent(method -> method.setAccessible(true));
+    return error;
   }
 
   /** It throws. */
@@ -190,9 +226,9 @@ public final class Probes {
       while (true) {
         Frame frame = FRAMES.pop();
         Frame caller = FRAMES.peek();
-        if (!frame.part() || caller == null) {
+        if (!frame.part || caller == null) {
           took(frame, "panic", line);
-          saw(name(frame.method()));
+          saw(name(frame.method));
           return;
         }
         caller.takeOver(frame);
@@ -204,23 +240,23 @@ public final class Probes {
   private static void leave(String code, int line) {
     Frame frame = FRAMES.pop();
     boolean counts = !code.isEmpty() && listening;
-    if (!frame.part()) {
+    if (!frame.part) {
       ended(frame, counts ? code : "", line);
     }
     Frame caller = FRAMES.peek();
     if (caller == null) {
       return;
     }
-    boolean handsOn = HANDING_ON.contains(frame.method());
-    boolean same = frame.part() && frame.method().equals(caller.method());
-    if (counts && !same && !handsOn && FALLIBLE.contains(name(frame.method()))) {
-      caller.fails(name(frame.method()), Set.of(code));
-      caller.causes().addAll(frame.failed().keySet());
-      caller.causes().addAll(frame.causes());
-      saw(name(frame.method()));
-    } else if (frame.part()) {
+    boolean handsOn = HANDING_ON.contains(frame.method);
+    boolean same = frame.part && frame.method.equals(caller.method);
+    if (counts && !same && !handsOn && FALLIBLE.contains(name(frame.method))) {
+      caller.fails(name(frame.method), Set.of(code));
+      caller.isCausedBy(frame.failed.keySet());
+      caller.isCausedBy(frame.causes);
+      saw(name(frame.method));
+    } else if (frame.part) {
       if (counts && handsOn) {
-        SEEN.add(frame.method() + " after ");
+        SEEN.add(frame.method + " after ");
       }
       caller.takeOver(frame);
     }
@@ -228,8 +264,8 @@ public final class Probes {
 
   private static void saw(String callee) {
     for (Frame frame : FRAMES) {
-      if (!frame.part()) {
-        SEEN.add(frame.method() + " after " + callee);
+      if (!frame.part) {
+        SEEN.add(frame.method + " after " + callee);
         return;
       }
     }
@@ -239,24 +275,22 @@ public final class Probes {
     if (!code.isEmpty()) {
       took(frame, code, line);
     } else if (listening) {
-      frame.failed().keySet().forEach(callee -> SURVIVED.add(frame.method() + " after " + callee));
+      frame.failed.keySet().forEach(callee -> SURVIVED.add(frame.method + " after " + callee));
     }
   }
 
   private static void took(Frame frame, String code, int line) {
-    if (frame.failed().isEmpty()) {
-      BY_STATE.add(frame.method() + ":" + line);
+    if (frame.failed.isEmpty()) {
+      BY_STATE.add(frame.method + ":" + line);
     }
-    StringBuilder said = new StringBuilder(frame.method()).append(": ").append(code);
-    frame
-        .failed()
-        .forEach(
-            (callee, codes) -> {
-              TAKEN.add(frame.method() + " after " + callee);
-              said.append(' ').append(callee).append('=').append(String.join(",", codes));
-            });
+    StringBuilder said = new StringBuilder(frame.method).append(": ").append(code);
+    frame.failed.forEach(
+        (callee, codes) -> {
+          TAKEN.add(frame.method + " after " + callee);
+          said.append(' ').append(callee).append('=').append(String.join(",", codes));
+        });
     CODES.add(said.toString());
-    frame.causes().forEach(callee -> CAUSED.add(frame.method() + " after " + callee));
+    frame.causes.forEach(callee -> CAUSED.add(frame.method + " after " + callee));
   }
 
   private static String name(String method) {
