@@ -127,7 +127,7 @@ final class StructPageRules {
   private void each(long start, long stop, long paddr, int node) {
     for (long pfn = start; pfn < stop; ) {
       long at = paddr + (pfn - start) * size;
-      long fine = node < 0 || node == zone.nid() ? alike(pfn, stop, at, node < 0) : 0;
+      long fine = node < 0 || node == zone.nid() ? alike(pfn, stop, at, node < 0 && !online) : 0;
       if (fine == 0) {
         page(pfn, at, node);
       }
