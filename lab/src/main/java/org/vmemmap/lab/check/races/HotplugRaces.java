@@ -27,7 +27,10 @@ final class HotplugRaces {
             })
         .twin(
             Twin.without(Omissions.LOCK + " mem_hotplug_lock", "mem_hotplug_lock")
-                .breaks(RuleBook.CRASH, "not-present "));
+                .breaks(RuleBook.CRASH, "not-present ")
+                .breaks(RuleBook.FREED, "freed-frame-access ")
+                .breaks("memmap-frame-owner", "frame=")
+                .breaks("memmap-frames-booked", "count="));
   }
 
   private static RaceScenario pfnValid() {

@@ -132,8 +132,8 @@ final class PoolRaces {
             Stage.HUGEPAGES,
             world -> {
               Folio folio = world.pool(1, true).getFirst();
-              Page tail = world.tail(folio, 2);
-              return Race.of(() -> world.echo(RaceWorld.POOL, "0"), () -> world.visit(tail));
+              Page last = world.last(folio);
+              return Race.of(() -> world.echo(RaceWorld.POOL, "0"), () -> world.visit(last));
             })
         .twin(
             Twin.without(Omissions.ADD_UNLESS, "the test for 0 in folio_try_get()")

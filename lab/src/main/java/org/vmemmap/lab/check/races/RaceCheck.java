@@ -105,7 +105,7 @@ public final class RaceCheck {
     Twin twin = scenario.twin();
     return twin == null
         ? List.of("breaks a rule as it is: see docs/FINDINGS.md")
-        : List.of("without: " + twin.without(), "breaks:  " + twin.rule());
+        : List.of("without: " + twin.without(), "breaks:  " + twin.rules());
   }
 
   /** Runs the scenario {@code name}, or all for null; {@code progress} hears of each. */
@@ -122,7 +122,7 @@ public final class RaceCheck {
   }
 
   private void one(RaceScenario scenario) {
-    String missing = scenario.stage().missing(scenario.world());
+    String missing = scenario.missing(options.twin());
     if (!missing.isEmpty()) {
       table.row(scenario.name(), scenario.world().name(), "-", 0, "not there: " + missing);
       return;
@@ -166,13 +166,13 @@ public final class RaceCheck {
     wrong += asItMust ? 0 : 1;
     String many = result.switches() == 1 ? " switch" : " switches";
     return found.rule() + " after " + result.switches() + many
-        + (asItMust ? "" : ", WANTED " + twin.rule() + " " + twin.found());
+        + (asItMust ? "" : ", WANTED " + twin.breaks());
   }
 
   /** Runs one schedule of scenario {@code name}. */
   public void replay(String name, String schedule) {
     for (RaceScenario scenario : options.on(RaceScenario.named(name))) {
-      String missing = scenario.stage().missing(scenario.world());
+      String missing = scenario.missing(options.twin());
       if (!missing.isEmpty()) {
         throw new BadInput(
             "--world " + scenario.world().name() + ": " + missing + ", wanted another for " + name);

@@ -98,6 +98,15 @@ record RaceScenario(
         name, about, stage, race, weak, bound, twin, known, world, other);
   }
 
+  /** Why there is no such scenario, or twin, on its machine; empty when there is. */
+  String missing(boolean broken) {
+    String missing = stage.missing(world);
+    if (!missing.isEmpty() || !broken || twin == null) {
+      return missing;
+    }
+    return finding().isEmpty() ? twin.missing(world) : "it breaks a rule as it is";
+  }
+
   /** The machine of the scenario, or of its twin. */
   MachineSpec spec(boolean broken) {
     MachineSpec spec = stage.on(world).withSeries(series);

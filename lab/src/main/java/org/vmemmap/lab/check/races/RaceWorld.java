@@ -224,6 +224,11 @@ final class RaceWorld {
     return new Page(folio.va() + n * mm.model().pageSize());
   }
 
+  /** The last struct page of a folio of the default size, a shared one with HVO. */
+  Page last(Folio folio) {
+    return mm.struct().add(folio.page(), (1 << hstate().hugePageOrder()) - 1);
+  }
+
   /** Looks up the head of {@code tail} and touches it, as any walker of pfns does. */
   void findHead(Page tail, Folio folio) {
     Page head = mm.flags().compoundHead(tail);

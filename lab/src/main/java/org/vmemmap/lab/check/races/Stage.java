@@ -49,7 +49,13 @@ enum Stage {
   private static final long SMALL_NAMESPACE = 32 * MIB;
 
   private static final long SMALL_SECTIONS = 256 * MIB;
-  private static final long FAR = 1L << 36;
+
+  /**
+   * Where they share no pte table with RAM, whatever the page size, nor a pmd table with 4K pages; both
+   * in the midst of what such a table serves.
+   */
+  private static final long FAR = 0x128_0000_0000L;
+
   private static final String HVO_ON = "hugetlb_free_vmemmap=on";
 
   private final String text;

@@ -15,6 +15,7 @@ import java.util.Objects;
 import java.util.function.Predicate;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.vmemmap.lab.check.Deviation;
 import org.vmemmap.lab.check.RuleBook;
@@ -82,9 +83,10 @@ class RaceCheckTest {
     Deviation found = result.deviation();
     assertNotNull(found, result::toString);
     String text = found.text();
-    assertFalse(twin.rule().isEmpty() || twin.found().isEmpty(), "how it fails is not said");
-    assertEquals(twin.rule(), found.rule(), text);
-    assertTrue(found.detail().startsWith(twin.found()), text);
+    Twin.Break wanted = twin.breaks().getFirst();
+    assertFalse(wanted.rule().isEmpty() || wanted.found().isEmpty(), "how it fails is not said");
+    assertEquals(wanted.rule(), found.rule(), text);
+    assertTrue(found.detail().startsWith(wanted.found()), text);
     assertTrue(text.contains("function  "), text);
     assertTrue(text.contains("trace       step  CPU 0"), text);
 
@@ -92,6 +94,48 @@ class RaceCheckTest {
     again.replay(name, found.replay().replaceFirst(".*--schedule ", ""));
     assertTrue(again.asWanted(), again::text);
     assertEquals(text, again.deviations().getFirst().text());
+  }
+
+  /**
+   * Twins on machines whose memmap is mapped otherwise than on their usual one. Expect each to break
+   * one of its rules.
+   */
+  @ParameterizedTest
+  @CsvSource({
+    "dax-neighbours, arm64-4K-48",
+    "dax-neighbours, arm64-64K-48",
+    "dax-neighbours, powerpc-64K-hash",
+    "shrink-and-walker, powerpc-64K-radix",
+    "break-before-make, arm64-64K-52"
+  })
+  void run_twinOnAnotherMachine_breaksOneOfItsRules(String name, String world) {
+    RaceCheck check = on(world);
+
+    check.run(name, line -> {});
+
+    assertTrue(check.asWanted(), check::text);
+    assertEquals(1, check.deviations().size(), check::text);
+  }
+
+  /** Machines on which the step of a twin protects nothing. Expect no run, and the reason. */
+  @ParameterizedTest
+  @CsvSource({
+    "break-before-make, x86-64-4, no break-before-make",
+    "removal-flush, x86-64-4, it breaks a rule as it is",
+    "split-pmd, arm64-4K-48, no HVO for HugeTLB"
+  })
+  void run_twinWithNothingToBreak_saysWhy(String name, String world, String why) {
+    RaceCheck check = on(world);
+
+    check.run(name, line -> {});
+
+    assertTrue(check.text().contains("not there: " + why), check::text);
+    assertTrue(check.text().endsWith("\n0 twins, 0 schedules, 0 broken as they must be"), check::text);
+  }
+
+  private static RaceCheck on(String world) {
+    return new RaceCheck(
+        new RaceCheck.Options(true, null, null, null, null, World.list(world), false));
   }
 
   /**

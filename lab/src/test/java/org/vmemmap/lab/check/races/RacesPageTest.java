@@ -35,7 +35,7 @@ class RacesPageTest {
     for (RaceScenario scenario : RaceScenario.all()) {
       Twin twin = scenario.twin();
       String without = twin == null ? "see *" + scenario.finding() + "*" : twin.without();
-      String breaks = twin == null ? "" : "`" + twin.rule() + "`";
+      String breaks = twin == null ? "" : "`" + twin.breaks().getFirst().rule() + "`";
       out.append("| ").append(scenario.name());
       out.append(" | ").append(scenario.world().name()).append(", ").append(scenario.stage().text());
       out.append(" | ").append(scenario.weak() ? "weak" : "strong");
