@@ -14,6 +14,7 @@ import org.vmemmap.sparse.HugetlbBootHooks;
 import org.vmemmap.sparse.MmInit;
 import org.vmemmap.types.Folio;
 import org.vmemmap.types.Kernel;
+import org.vmemmap.types.Kstrtox;
 import org.vmemmap.types.ListHead;
 import org.vmemmap.types.Lists;
 import org.vmemmap.types.Migratetype;

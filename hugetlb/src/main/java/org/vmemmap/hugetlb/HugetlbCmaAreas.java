@@ -16,6 +16,7 @@ import org.vmemmap.types.Align;
 import org.vmemmap.types.Folio;
 import org.vmemmap.types.Kernel;
 import org.vmemmap.types.KernelPanic;
+import org.vmemmap.types.Kstrtox;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.Page;
 

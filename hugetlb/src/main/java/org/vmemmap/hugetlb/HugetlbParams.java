@@ -8,6 +8,7 @@ import java.util.function.ToIntFunction;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Kernel;
+import org.vmemmap.types.Kstrtox;
 import org.vmemmap.types.Mm;
 
 /**

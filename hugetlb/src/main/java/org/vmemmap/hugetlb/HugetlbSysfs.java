@@ -9,6 +9,7 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Kernel;
+import org.vmemmap.types.Kstrtox;
 
 /**
  * The files of HugeTLB, by their full paths.

@@ -14,6 +14,7 @@ import org.vmemmap.types.Folio;
 import org.vmemmap.types.Kernel;
 import org.vmemmap.types.KernelBug;
 import org.vmemmap.types.KernelPanic;
+import org.vmemmap.types.Kstrtox;
 import org.vmemmap.types.ListHead;
 import org.vmemmap.types.Lists;
 import org.vmemmap.types.Mm;
@@ -27,7 +28,6 @@ import org.vmemmap.types.Prot;
 import org.vmemmap.types.Pte;
 import org.vmemmap.types.Ptr;
 import org.vmemmap.types.Zone;
-import org.vmemmap.types.ZoneType;
 
 /**
  * HugeTLB Vmemmap Optimization: takes the pages that hold only tail struct pages out of the memmap

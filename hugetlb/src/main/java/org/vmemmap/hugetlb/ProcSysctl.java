@@ -3,6 +3,7 @@ package org.vmemmap.hugetlb;
 
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Kernel;
+import org.vmemmap.types.Kstrtox;
 
 /** How a file under /proc/sys reads what was written to it. */
 @Kernel(file = "kernel/sysctl.c", symbol = "proc_dointvec")

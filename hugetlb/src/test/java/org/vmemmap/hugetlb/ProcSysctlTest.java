@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.vmemmap.types.Kstrtox;
 
 /** How a file under /proc/sys reads a number. */
 final class ProcSysctlTest {

@@ -5,6 +5,7 @@ import org.jspecify.annotations.Nullable;
 import org.vmemmap.types.Errno;
 import org.vmemmap.pagealloc.Memblock;
 import org.vmemmap.types.Kernel;
+import org.vmemmap.types.Kstrtox;
 import org.vmemmap.types.Mm;
 
 /**
@@ -70,12 +71,12 @@ public final class HotplugParams {
           .prInfo("Memory hotplug will waste " + waste + " pages in each memory block");
       return 0;
     }
-    int enabled = CmdlineNumber.kstrtobool(val);
-    if (enabled < 0) {
-      return enabled;
+    Kstrtox.Parsed enabled = Kstrtox.kstrtobool(val);
+    if (enabled.rc() < 0) {
+      return enabled.rc();
     }
     memmapMode =
-        enabled == 1 ? MemmapMode.MEMMAP_ON_MEMORY_ENABLE : MemmapMode.MEMMAP_ON_MEMORY_DISABLE;
+        enabled.value() == 1 ? MemmapMode.MEMMAP_ON_MEMORY_ENABLE : MemmapMode.MEMMAP_ON_MEMORY_DISABLE;
     return 0;
   }
 
@@ -119,12 +120,9 @@ public final class HotplugParams {
   /** {@code memory_hotplug.auto_movable_numa_aware=}. 0 or -EINVAL. */
   @Kernel(file = "mm/memory_hotplug.c", symbol = "auto_movable_numa_aware")
   public int setAutoMovableNumaAware(@Nullable String val) {
-    int aware = val == null ? 1 : CmdlineNumber.kstrtobool(val);
-    if (aware < 0) {
-      return aware;
-    }
-    autoMovableNumaAware = aware == 1;
-    return 0;
+    Kstrtox.Parsed aware = Kstrtox.kstrtobool(val == null ? "1" : val);
+    autoMovableNumaAware = aware.isOn(autoMovableNumaAware);
+    return aware.rc();
   }
 
   /** What becomes of new blocks when nobody says. */

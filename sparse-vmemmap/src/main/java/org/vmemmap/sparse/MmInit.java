@@ -14,6 +14,7 @@ import org.vmemmap.types.Align;
 import org.vmemmap.types.DevPagemap;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Kernel;
+import org.vmemmap.types.Kstrtox;
 import org.vmemmap.types.Migratetype;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.Mmzone;
@@ -648,41 +649,41 @@ public final class MmInit implements Memblock.PageInit, Cma.MmInitHooks {
   /** {@code init_on_alloc=}; on by default. Returns 0 or -EINVAL. */
   @Kernel(file = "mm/mm_init.c", symbol = "early_init_on_alloc")
   public int earlyInitOnAlloc(@Nullable String buf) {
-    int value = CmdlineNumber.kstrtobool(buf);
-    initOnAllocEnabledEarly = value < 0 ? initOnAllocEnabledEarly : value == 1;
-    return Math.min(value, 0);
+    Kstrtox.Parsed value = Kstrtox.kstrtobool(buf);
+    initOnAllocEnabledEarly = value.isOn(initOnAllocEnabledEarly);
+    return value.rc();
   }
 
   /** {@code init_on_free=}. Returns 0 or -EINVAL. */
   @Kernel(file = "mm/mm_init.c", symbol = "early_init_on_free")
   public int earlyInitOnFree(@Nullable String buf) {
-    int value = CmdlineNumber.kstrtobool(buf);
-    initOnFreeEnabledEarly = value < 0 ? initOnFreeEnabledEarly : value == 1;
-    return Math.min(value, 0);
+    Kstrtox.Parsed value = Kstrtox.kstrtobool(buf);
+    initOnFreeEnabledEarly = value.isOn(initOnFreeEnabledEarly);
+    return value.rc();
   }
 
   /** {@code check_pages=}. Returns 0 or -EINVAL. */
   @Kernel(file = "mm/mm_init.c", symbol = "early_check_pages")
   public int earlyCheckPages(@Nullable String buf) {
-    int value = CmdlineNumber.kstrtobool(buf);
-    checkPagesEnabledEarly = value < 0 ? checkPagesEnabledEarly : value == 1;
-    return Math.min(value, 0);
+    Kstrtox.Parsed value = Kstrtox.kstrtobool(buf);
+    checkPagesEnabledEarly = value.isOn(checkPagesEnabledEarly);
+    return value.rc();
   }
 
   /** {@code page_poison=}. Returns 0 or -EINVAL. */
   @Kernel(file = "mm/page_poison.c", symbol = "early_page_poison_param")
   public int earlyPagePoisonParam(@Nullable String buf) {
-    int value = CmdlineNumber.kstrtobool(buf);
-    pagePoisoningEnabledEarly = value < 0 ? pagePoisoningEnabledEarly : value == 1;
-    return Math.min(value, 0);
+    Kstrtox.Parsed value = Kstrtox.kstrtobool(buf);
+    pagePoisoningEnabledEarly = value.isOn(pagePoisoningEnabledEarly);
+    return value.rc();
   }
 
   /** {@code debug_pagealloc=}. Returns 0 or -EINVAL. */
   @Kernel(file = "mm/debug_page_alloc.c", symbol = "early_debug_pagealloc")
   public int earlyDebugPagealloc(@Nullable String buf) {
-    int value = CmdlineNumber.kstrtobool(buf);
-    debugPagealloc = value < 0 ? debugPagealloc : value == 1;
-    return Math.min(value, 0);
+    Kstrtox.Parsed value = Kstrtox.kstrtobool(buf);
+    debugPagealloc = value.isOn(debugPagealloc);
+    return value.rc();
   }
 
   /**

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.sparse;
 
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.List;
@@ -15,6 +14,7 @@ import org.vmemmap.pagealloc.Memblock.MemPfnRange;
 import org.vmemmap.types.Align;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Kernel;
+import org.vmemmap.types.Kstrtox;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.PgData;
 import org.vmemmap.types.Zone;
@@ -122,15 +122,15 @@ final class ZoneLayout {
 
   @Kernel(file = "mm/mm_init.c", symbol = "cmdline_parse_core")
   private CoreSize cmdlineParseCore(String p) {
-    CmdlineNumber number = CmdlineNumber.simpleStrtoull(p);
-    if (number.rest().startsWith("%")) {
+    Kstrtox.Digits number = Kstrtox.digits(p, 0);
+    if (p.startsWith("%", number.length())) {
       mm.printk()
           .warnOn(
               Long.compareUnsigned(number.value(), 100) > 0, "cmdline_parse_core: coremem > 100");
       return new CoreSize(number.value(), true);
     }
     // The second check of the original, that the pages fit a long, cannot fail with 64-bit longs.
-    return new CoreSize(CmdlineNumber.memparse(p).value() >>> mm.model().pageShift(), false);
+    return new CoreSize(Kstrtox.memparse(p) >>> mm.model().pageShift(), false);
   }
 
   /** {@code parse_option_str()}: one of the words between commas is {@code option}. */

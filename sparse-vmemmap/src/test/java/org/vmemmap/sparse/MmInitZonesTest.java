@@ -538,38 +538,4 @@ class MmInitZonesTest {
         String.valueOf(bug.getMessage())
             .contains("find_usable_zone_for_movable: zone_index == -1"));
   }
-
-  // ---- numbers of the command line ----
-
-  /** Sizes as people write them. Expect bytes. */
-  @Test
-  void memparse_sizes_areBytes() {
-    assertEquals(4096, CmdlineNumber.memparse("4k").value());
-    assertEquals(0x1000_0000, CmdlineNumber.memparse("0x100M").value());
-    assertEquals(8L << 30, CmdlineNumber.memparse("010G,more").value());
-    assertEquals(",more", CmdlineNumber.memparse("010G,more").rest());
-    assertEquals(3L << 40, CmdlineNumber.memparse("3T").value());
-  }
-
-  /** What is no size. Expect 0 for words, all ones for too much, nothing eaten of a bare suffix. */
-  @Test
-  void memparse_noSize_isReadAsFarAsItGoes() {
-    assertEquals(0, CmdlineNumber.memparse("abc").value());
-    assertEquals("K", CmdlineNumber.memparse("K").rest());
-    assertEquals(-1, CmdlineNumber.memparse("16E").value());
-    assertEquals("x", CmdlineNumber.memparse("0x").rest());
-  }
-
-  /** Words for yes and no. Expect 1, 0 or -EINVAL. */
-  @Test
-  void kstrtobool_words_areYesNoOrInvalid() {
-    assertEquals(1, CmdlineNumber.kstrtobool("yes"));
-    assertEquals(1, CmdlineNumber.kstrtobool("on"));
-    assertEquals(0, CmdlineNumber.kstrtobool("OFF"));
-    assertEquals(0, CmdlineNumber.kstrtobool("0"));
-    assertEquals(-Errno.EINVAL, CmdlineNumber.kstrtobool("o"));
-    assertEquals(-Errno.EINVAL, CmdlineNumber.kstrtobool("2"));
-    assertEquals(-Errno.EINVAL, CmdlineNumber.kstrtobool(""));
-    assertEquals(-Errno.EINVAL, CmdlineNumber.kstrtobool(null));
-  }
 }

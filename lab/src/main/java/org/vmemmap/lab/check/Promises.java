@@ -2,22 +2,24 @@
 package org.vmemmap.lab.check;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.function.BiConsumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.vmemmap.hugetlb.Hstate;
 import org.vmemmap.hugetlb.Hstates;
 import org.vmemmap.hugetlb.HugetlbPageFlag;
-import org.vmemmap.hugetlb.Kstrtox;
 import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.boot.Profile;
 import org.vmemmap.types.Folio;
+import org.vmemmap.types.Kstrtox;
 import org.vmemmap.types.ListHead;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.MmConfig;
 import org.vmemmap.types.PgData;
+import org.vmemmap.types.Zone;
+import org.vmemmap.types.ZoneType;
 
 /**
  * What a step must leave as it was, or must have done, that the machine at rest does not tell.
@@ -105,11 +107,12 @@ final class Promises {
     return pages < ROOM
         && mm.nodes().online().stream()
             .filter(each -> each.nodePresentPages != 0)
-            .allMatch(each -> free(each) >= wanted);
+            .allMatch(each -> forMemmap(each).mapToLong(zone -> zone.nrFreePages).sum() >= wanted);
   }
 
-  private long free(PgData node) {
-    return Arrays.stream(node.zones()).mapToLong(zone -> zone.nrFreePages).sum();
+  /** The zones of a node that give pages for memmap and page tables. */
+  private static Stream<Zone> forMemmap(PgData node) {
+    return Stream.of(node.zones()).filter(zone -> zone.idx() != ZoneType.ZONE_MOVABLE);
   }
 
   /**
@@ -133,7 +136,11 @@ final class Promises {
     Promises boot = new Promises(kernel, Step.pool(0));
     List<Hstate> all = kernel.hugetlb().hstates().all();
     long taken = all.stream().mapToLong(h -> h.nrHugePages * h.pagesPerHugePage()).sum();
-    long present = kernel.mm().nodes().online().stream().mapToLong(n -> n.nodePresentPages).sum();
+    long present =
+        kernel.mm().nodes().online().stream()
+            .flatMap(Promises::forMemmap)
+            .mapToLong(zone -> zone.presentPages)
+            .sum();
     if (optimises(kernel) && 2 * taken + ROOM <= present) {
       all.forEach(h -> boot.grown(new Pool(h, 0, true, 0), broke));
     }

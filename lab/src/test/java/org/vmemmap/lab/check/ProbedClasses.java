@@ -29,7 +29,7 @@ import org.vmemmap.types.Kernel;
 final class ProbedClasses extends ClassLoader {
   private static final String OURS = "org.vmemmap.";
   private static final Pattern PORTED =
-      Pattern.compile("org\\.vmemmap\\.((pagealloc|sparse|hugetlb|dax|arch)\\..*|types\\.IomemResource)");
+      Pattern.compile("org\\.vmemmap\\.((pagealloc|sparse|hugetlb|dax|arch)\\..*|types\\.(IomemResource|Kstrtox))");
   private static final String TAG = Kernel.class.descriptorString();
   private static final ClassDesc PROBES = ClassDesc.of(Probes.class.getName());
   private static final ClassDesc INT = ConstantDescs.CD_int;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-package org.vmemmap.hugetlb;
+package org.vmemmap.types;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
@@ -7,7 +7,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.vmemmap.types.Errno;
 
 /** How the kernel reads numbers and switches, and prints sizes. */
 final class KstrtoxTest {
@@ -88,10 +87,32 @@ final class KstrtoxTest {
   @CsvSource({
     "8M, 8388608, 2, false", "'8M,9', 8388608, 2, false", "8, 8, 1, false", "8%, 8, 1, false",
     "G, 0, 0, false", "16E, -1, 3, true", "18446744073709551616, 0, 20, true",
-    "17179869184G, -1, 12, true", "17179869183G, -1073741824, 12, false"
+    "2GK, 2147483648, 2, false", "12Q, 12, 2, false", "17179869184G, -1, 12, true", "17179869183G, -1073741824, 12, false"
   })
   void memparsePrefix_text_tellsItsLength(String text, long value, int length, boolean overflow) {
     assertEquals(new Kstrtox.Digits(value, length, overflow), Kstrtox.memparsePrefix(text));
+  }
+
+  /** Numbers and what follows them. Expect base, wrap-around and length as the kernel has them. */
+  @ParameterizedTest
+  @CsvSource({
+    "12, 12, 2, false", "0x1F, 31, 4, false", "0X1f, 31, 4, false", "0x0f, 15, 4, false",
+    "0xg, 0, 1, false", "0x, 0, 1, false", "017, 15, 3, false", "08, 0, 1, false", "0, 0, 1, false",
+    "9a, 9, 1, false", "-1, 0, 0, false", "'', 0, 0, false",
+    "18446744073709551615, -1, 20, false", "18446744073709551617, 1, 20, true"
+  })
+  void digits_baseZero_stopAtTheFirstOther(String text, long value, int length, boolean overflow) {
+    assertEquals(new Kstrtox.Digits(value, length, overflow), Kstrtox.digits(text, 0));
+  }
+
+  /** A switch that may have been given. Expect what was said, or what was before. */
+  @ParameterizedTest
+  @CsvSource({
+    "on, false, true", "on, true, true", "off, true, false", "off, false, false",
+    "x, true, true", "x, false, false"
+  })
+  void isOn_word_isReadOrLeft(String text, boolean before, boolean after) {
+    assertEquals(after, Kstrtox.kstrtobool(text).isOn(before));
   }
 
   /** sscanf() passes over blanks before digits. Expect both to be counted, and nothing without. */

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-package org.vmemmap.hugetlb;
+package org.vmemmap.types;
 
 import java.math.BigInteger;
 import org.jspecify.annotations.Nullable;
-import org.vmemmap.types.Errno;
-import org.vmemmap.types.Kernel;
 
 /** How the kernel reads numbers, sizes and switches, and how it prints sizes. */
 @Kernel(file = "lib/kstrtox.c", symbol = "kstrtoul")
@@ -21,7 +19,12 @@ public final class Kstrtox {
    * @param rc 0 or a negative error code
    * @param value the value, an unsigned 64-bit number; 0 after an error
    */
-  public record Parsed(int rc, long value) {}
+  public record Parsed(int rc, long value) {
+    /** The switch that was read, or {@code before} after an error. */
+    public boolean isOn(boolean before) {
+      return rc < 0 ? before : value == 1;
+    }
+  }
 
   /**
    * The digits at the start of a text.
@@ -80,7 +83,7 @@ public final class Kstrtox {
 
   /** {@code memparse()} of which the caller wants to know how far it came. */
   @Kernel(file = "lib/cmdline.c", symbol = "memparse")
-  static Digits memparsePrefix(String s) {
+  public static Digits memparsePrefix(String s) {
     Digits digits = digits(s, 0);
     char suffix = digits.length() < s.length() ? s.charAt(digits.length()) : ' ';
     int shl = 10 * ("KMGTPE".indexOf(Character.toUpperCase(suffix)) + 1);
@@ -94,7 +97,7 @@ public final class Kstrtox {
 
   /** {@code sscanf(s, "%lu%n")}: blanks, then decimal digits. */
   @Kernel(file = "lib/vsprintf.c", symbol = "sscanf")
-  static Digits scanUnsigned(String s) {
+  public static Digits scanUnsigned(String s) {
     int blanks = s.length() - s.stripLeading().length();
     Digits digits = digits(s.substring(blanks), 10);
     return digits.length() == 0
@@ -102,9 +105,12 @@ public final class Kstrtox {
         : new Digits(digits.value(), blanks + digits.length(), digits.overflow());
   }
 
-  /** {@code _parse_integer()}; base 0 takes 0x and a leading 0 as hints. */
+  /**
+   * {@code _parse_integer()}, and {@code simple_strtoull()}: as many digits as there are at the start;
+   * base 0 takes 0x and a leading 0 as hints.
+   */
   @Kernel(file = "lib/kstrtox.c", symbol = "_parse_integer_limit")
-  static Digits digits(String s, int base) {
+  public static Digits digits(String s, int base) {
     int start = 0;
     if (base == 0) {
       boolean hex =
