@@ -169,11 +169,13 @@ final class DeviceFindings {
     return besideInOnePage(sight, new Ram(pfn * pageSize, (pfn + 1) * pageSize, 0)) ? pfn : -1;
   }
 
-  /** A page of memmap describes more than a sub-section, and arm64 does not ask who else is in it. */
   private static boolean bindsWhereNeighboursShare(Sight sight) {
-    return sight.spec().arch().equals(Profile.ARM64)
-        && sight.spec().profile().pageSize() > 4096
-        && sight.verb("bind");
+    return sharesPages(sight) && sight.verb("bind");
+  }
+
+  /** A page of memmap describes more than a sub-section, and arm64 does not ask who else is in it. */
+  private static boolean sharesPages(Sight sight) {
+    return sight.spec().arch().equals(Profile.ARM64) && sight.spec().profile().pageSize() > 4096;
   }
 
   /** Bytes of memory that a page of memmap describes. */
@@ -194,25 +196,38 @@ final class DeviceFindings {
         && !sight.failed().isEmpty()
         && (sight.detail().contains("VMEMMAP in the page tables")
             || sight.detail().contains("memunmap_pages: failed to free all reserved pages"))
-        && sight.kernel().dax().bound().stream()
-            .map(bound -> bound.pgmap().ranges[0])
-            .map(range -> new Ram(range.start(), range.end() + 1, 0))
-            .anyMatch(range -> besideInOnePage(sight, range));
+        && boundNow(sight).anyMatch(range -> besideInOnePage(sight, range));
+  }
+
+  /** A device that goes gives a page of memmap that a neighbour brought to its own altmap. */
+  static boolean sharedPageGiven(Sight sight) {
+    if (!sight.verb("unbind")
+        || !sharesPages(sight)
+        || !sight.detail().contains("memunmap_pages: failed to free all reserved pages")) {
+      return false;
+    }
+    long start = Workbench.numbers(Objects.requireNonNull(sight.step())).getFirst();
+    Ram gone = Sight.namespace(sight.spec(), new Ram(start, start + 1, 0));
+    return boundNow(sight)
+        .anyMatch(range -> !range.overlaps(gone) && Sight.shares(range, gone, describedByPage(sight)));
+  }
+
+  /** The memory of the devices that are bound. */
+  private static Stream<Ram> boundNow(Sight sight) {
+    return sight.kernel().dax().bound().stream()
+        .map(bound -> bound.pgmap().ranges[0])
+        .map(range -> new Ram(range.start(), range.end() + 1, 0));
   }
 
   /** The hash MMU, and a device in a section in which another one is bound. */
   static boolean hashSection(Sight sight) {
-    LabKernel kernel = sight.kernel();
     if (!sight.spec().profile().hash() || !sight.verb("bind")
         || !(sight.detail().contains("not-present") || sight.detail().contains("has no memmap"))) {
       return false;
     }
     long section = 1L << sight.spec().config().sectionSizeBits();
     Ram wanted = sight.added();
-    return kernel.dax().bound().stream()
-        .map(bound -> bound.pgmap().ranges[0])
-        .map(range -> new Ram(range.start(), range.end() + 1, 0))
-        .anyMatch(range -> Sight.shares(range, wanted, section));
+    return boundNow(sight).anyMatch(range -> Sight.shares(range, wanted, section));
   }
 
   /** The VM_BUG_ON that would look at the zone is built in, and memory is soft-reserved. */

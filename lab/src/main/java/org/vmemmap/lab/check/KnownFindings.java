@@ -110,6 +110,7 @@ final class KnownFindings {
         new Known(SHARED_PAGE, "struct-page-node-zone", DeviceFindings::sharedPageMadeAnew),
         new Known(SHARED_PAGE, FRAMES_BOOKED, DeviceFindings::sharedPageLost),
         new Known(SHARED_PAGE, RuleBook.WARNING, DeviceFindings::sharedPageLost),
+        new Known(SHARED_PAGE, RuleBook.WARNING, DeviceFindings::sharedPageGiven),
         new Known(ZONE_END, "struct-page-node-zone", HotplugFindings::zoneEnd),
         new Known(ZONE_END, RuleBook.CRASH, HotplugFindings::zoneEndBug),
         new Known(HASH_SECTION, RuleBook.CRASH, DeviceFindings::hashSection),
