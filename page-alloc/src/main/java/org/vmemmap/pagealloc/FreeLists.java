@@ -10,7 +10,6 @@ import org.vmemmap.types.Migratetype;
 import org.vmemmap.types.Mm;
 import org.vmemmap.types.Page;
 import org.vmemmap.types.PageFlags;
-import org.vmemmap.types.StructPage;
 import org.vmemmap.types.Zone;
 
 /**

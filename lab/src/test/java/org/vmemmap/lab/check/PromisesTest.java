@@ -23,8 +23,12 @@ class PromisesTest {
   private static final String BROKEN =
       "free-hugepages-go-first, hugepages-2048kB: 1 pages became surplus, and %d that were free stay";
 
-  private final LabKernel kernel =
-      LabKernel.boot(MachineSpecs.ofSize(256 * MIB, 2, List.of(), 4, List.of()), Placement.NONE);
+  private LabKernel kernel = boot();
+
+  private static LabKernel boot(String... cmdline) {
+    return LabKernel.boot(
+        MachineSpecs.ofSize(256 * MIB, 2, List.of(), 4, List.of(cmdline)), Placement.NONE);
+  }
 
   private Hstate pool() {
     return kernel.hugetlb().hstates().defaultHstate();
@@ -139,6 +143,23 @@ class PromisesTest {
         broken(Step.pool(2), 0, this::fillUnoptimised));
     assertEquals(List.of(), broken(Step.pool(2), 0, true, this::fillUnoptimised));
     assertEquals(List.of(), broken(Step.pool(50), 0, this::fillUnoptimised));
+  }
+
+  /**
+   * Ten pages join the pool where most memory is movable, which memmap cannot be taken from.
+   *
+   * <pre>
+   *   node 0   | kernel: 32 MiB | movable: 96 MiB |      memory to spare: 44 MiB
+   * </pre>
+   *
+   * Expect nothing to be promised; where all memory is the kernel's, it is.
+   */
+  @Test
+  void resize_memoryToSpareIsMovable_promisesNothing() {
+    assertEquals(0, kernel.write(OPTIMIZE, "1"));
+    assertEquals(1, broken(Step.pool(10), 0, this::fillUnoptimised).size());
+    kernel = boot("kernelcore=64M", "hugetlb_free_vmemmap=on");
+    assertEquals(List.of(), broken(Step.pool(10), 0, this::fillUnoptimised));
   }
 
   private void fillUnoptimised() {

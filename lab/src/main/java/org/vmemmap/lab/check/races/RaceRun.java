@@ -9,14 +9,11 @@ import org.vmemmap.lab.check.KernelFunction;
 import org.vmemmap.lab.check.RuleBook;
 import org.vmemmap.lab.check.StaleTranslations;
 import org.vmemmap.lab.observe.Invariants;
-import org.vmemmap.machine.Checks;
 import org.vmemmap.machine.Machine;
 import org.vmemmap.machine.MachineFault;
 import org.vmemmap.machine.StoreBuffers;
-import org.vmemmap.pagealloc.Placement;
 import org.vmemmap.types.KernelBug;
 import org.vmemmap.types.KernelPanic;
-import org.vmemmap.types.Owner;
 
 /** One run of a scenario, or of its twin, from the moment at which its CPUs meet to the check at rest. */
 final class RaceRun {
