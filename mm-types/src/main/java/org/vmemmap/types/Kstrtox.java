@@ -91,8 +91,8 @@ public final class Kstrtox {
       return digits;
     }
     long value = digits.value() << shl;
-    boolean overflow = value >>> shl != digits.value();
-    return new Digits(overflow ? -1 : value, digits.length() + 1, overflow);
+    boolean fits = value >>> shl == digits.value();
+    return new Digits(fits ? value : -1, digits.length() + 1, digits.overflow() || !fits);
   }
 
   /** {@code sscanf(s, "%lu%n")}: blanks, then decimal digits. */

@@ -87,7 +87,8 @@ final class KstrtoxTest {
   @CsvSource({
     "8M, 8388608, 2, false", "'8M,9', 8388608, 2, false", "8, 8, 1, false", "8%, 8, 1, false",
     "G, 0, 0, false", "16E, -1, 3, true", "18446744073709551616, 0, 20, true",
-    "2GK, 2147483648, 2, false", "12Q, 12, 2, false", "17179869184G, -1, 12, true", "17179869183G, -1073741824, 12, false"
+    "2GK, 2147483648, 2, false", "12Q, 12, 2, false", "17179869184G, -1, 12, true",
+    "18446744073709551617K, 1024, 21, true", "17179869183G, -1073741824, 12, false"
   })
   void memparsePrefix_text_tellsItsLength(String text, long value, int length, boolean overflow) {
     assertEquals(new Kstrtox.Digits(value, length, overflow), Kstrtox.memparsePrefix(text));

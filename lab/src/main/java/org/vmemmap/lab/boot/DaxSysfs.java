@@ -9,6 +9,7 @@ import org.vmemmap.dax.DaxRegion;
 import org.vmemmap.dax.DevDax;
 import org.vmemmap.types.DevPagemap;
 import org.vmemmap.types.Errno;
+import org.vmemmap.types.Kstrtox;
 
 /**
  * The files of device DAX below /sys/bus/dax.
@@ -85,12 +86,12 @@ final class DaxSysfs {
   }
 
   private static boolean isNumber(String value) {
-    Sizes.Parsed parsed = Sizes.memparse(value.strip(), 0);
-    return parsed.end() > 0 && parsed.end() == value.strip().length();
+    Kstrtox.Digits parsed = Kstrtox.memparsePrefix(value.strip());
+    return parsed.length() > 0 && parsed.length() == value.strip().length();
   }
 
   private static long number(String value) {
-    return Sizes.memparse(value.strip(), 0).value();
+    return Kstrtox.memparse(value.strip());
   }
 
   /** Reads a file; null when there is no such file. */

@@ -7,6 +7,7 @@ import java.util.List;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Kernel;
 import org.vmemmap.types.KernelPanic;
+import org.vmemmap.types.Kstrtox;
 
 /**
  * The PC firmware's memory map and the kernel parameters that edit it.
@@ -224,7 +225,7 @@ public final class E820Table {
       return -Errno.EINVAL;
     }
     userdef = true;
-    long memSize = Sizes.memparse(p, 0).value();
+    long memSize = Kstrtox.memparse(p);
     if (memSize == 0) {
       return -Errno.EINVAL;
     }
@@ -240,18 +241,19 @@ public final class E820Table {
       userdef = true;
       return 0;
     }
-    Sizes.Parsed size = Sizes.memparse(p, 0);
-    if (size.end() == 0) {
+    Kstrtox.Digits size = Kstrtox.memparsePrefix(p);
+    if (size.length() == 0) {
       return -Errno.EINVAL;
     }
     userdef = true;
-    if (size.end() == p.length()) {
+    if (size.length() == p.length()) {
       e820RangeRemove(size.value(), ULLONG_MAX - size.value(), E820_TYPE_RAM);
       return 0;
     }
-    Sizes.Parsed start = Sizes.memparse(p, size.end() + 1);
+    String rest = p.substring(size.length() + 1);
+    Kstrtox.Digits start = Kstrtox.memparsePrefix(rest);
     long type =
-        switch (p.charAt(size.end())) {
+        switch (p.charAt(size.length())) {
           case '@' -> E820_TYPE_RAM;
           case '#' -> E820_TYPE_ACPI;
           case '$' -> E820_TYPE_RESERVED;
@@ -260,39 +262,40 @@ public final class E820Table {
           default -> -1;
         };
     if (type == 0) {
-      return parseChange(p, start, size.value());
+      return parseChange(rest.substring(start.length()), start.value(), size.value());
     }
     if (type > 0) {
       e820RangeAdd(start.value(), size.value(), type);
-      return start.end() == p.length() ? 0 : -Errno.EINVAL;
+      return start.length() == rest.length() ? 0 : -Errno.EINVAL;
     }
     e820RangeRemove(size.value(), ULLONG_MAX - size.value(), E820_TYPE_RAM);
     return -Errno.EINVAL;
   }
 
-  private int parseChange(String p, Sizes.Parsed start, long size) {
-    int at = start.end();
+  /** {@code types} is {@code -from+to}, either of which may be missing. */
+  private int parseChange(String types, long start, long size) {
+    String rest = types;
     long from = 0;
     long to = 0;
-    if (at < p.length() && p.charAt(at) == '-') {
-      Sizes.Parsed number = Sizes.simpleStrtoull(p, at + 1);
+    if (rest.startsWith("-")) {
+      Kstrtox.Digits number = Kstrtox.digits(rest.substring(1), 0);
       from = number.value() & 0xffff_ffffL;
-      at = number.end();
+      rest = rest.substring(1 + number.length());
     }
-    if (at < p.length() && p.charAt(at) == '+') {
-      Sizes.Parsed number = Sizes.simpleStrtoull(p, at + 1);
+    if (rest.startsWith("+")) {
+      Kstrtox.Digits number = Kstrtox.digits(rest.substring(1), 0);
       to = number.value() & 0xffff_ffffL;
-      at = number.end();
+      rest = rest.substring(1 + number.length());
     }
-    if (at != p.length()) {
+    if (!rest.isEmpty()) {
       return -Errno.EINVAL;
     }
     if (from != 0 && to != 0) {
-      e820RangeUpdate(start.value(), size, from, to);
+      e820RangeUpdate(start, size, from, to);
     } else if (to != 0) {
-      e820RangeAdd(start.value(), size, to);
+      e820RangeAdd(start, size, to);
     } else {
-      e820RangeRemove(start.value(), size, from);
+      e820RangeRemove(start, size, from);
     }
     return 0;
   }

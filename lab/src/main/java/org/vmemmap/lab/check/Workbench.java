@@ -15,9 +15,9 @@ import org.vmemmap.lab.boot.LabKernel;
 import org.vmemmap.lab.boot.MachineSpec;
 import org.vmemmap.lab.boot.Profile;
 import org.vmemmap.lab.boot.Ram;
-import org.vmemmap.lab.boot.Sizes;
 import org.vmemmap.types.DevPagemap;
 import org.vmemmap.types.Errno;
+import org.vmemmap.types.Kstrtox;
 
 /**
  * Does steps on a booted machine, and remembers what processes hold.
@@ -122,8 +122,8 @@ final class Workbench {
   }
 
   private static boolean isNumber(String text) {
-    Sizes.Parsed parsed = Sizes.memparse(text, 0);
-    return parsed.end() > 0 && parsed.end() == text.length();
+    Kstrtox.Digits parsed = Kstrtox.memparsePrefix(text);
+    return parsed.length() > 0 && parsed.length() == text.length();
   }
 
   /** Does it. Returns 0 or a negative error code. */
@@ -132,7 +132,7 @@ final class Workbench {
       return kernel.write(step.what(), step.value());
     }
     List<String> args = words(step.value());
-    long first = Sizes.memparse(args.getFirst(), 0).value();
+    long first = Kstrtox.memparse(args.getFirst());
     return switch (step.what()) {
       case "bind" -> bind(first, number(args, 1), number(args, 2), args.get(3));
       case "unbind" -> unbind(first);
@@ -162,12 +162,12 @@ final class Workbench {
   static List<Long> numbers(Step step) {
     return words(step.value()).stream()
         .filter(Workbench::isNumber)
-        .map(word -> Sizes.memparse(word, 0).value())
+        .map(Kstrtox::memparse)
         .toList();
   }
 
   private static long number(List<String> args, int at) {
-    return Sizes.memparse(args.get(at), 0).value();
+    return Kstrtox.memparse(args.get(at));
   }
 
   private int bind(long start, long size, long align, String map) {

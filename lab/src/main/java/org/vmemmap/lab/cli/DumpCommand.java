@@ -6,13 +6,13 @@ import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.lab.boot.BadInput;
 import org.vmemmap.lab.boot.LabKernel;
-import org.vmemmap.lab.boot.Sizes;
 import org.vmemmap.lab.report.LineDiff;
 import org.vmemmap.lab.report.PageDump;
 import org.vmemmap.lab.report.PageTypes;
 import org.vmemmap.lab.report.Ptdump;
 import org.vmemmap.lab.report.ReportBuilder;
 import org.vmemmap.lab.report.TextReport;
+import org.vmemmap.types.Kstrtox;
 import org.vmemmap.types.Series;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -75,8 +75,9 @@ final class DumpCommand implements Callable<Integer> {
   }
 
   private static long pfnOf(@Nullable String text) {
-    Sizes.Parsed parsed = Sizes.simpleStrtoull(text == null ? "" : text, 0);
-    if (text == null || parsed.end() == 0 || parsed.end() != text.length() || parsed.value() < 0) {
+    Kstrtox.Digits parsed = Kstrtox.digits(text == null ? "" : text, 0);
+    boolean whole = text != null && parsed.length() == text.length() && !parsed.overflow();
+    if (!whole || parsed.length() == 0 || parsed.value() < 0) {
       throw new BadInput(
           "dump page "
               + (text == null ? "" : text)

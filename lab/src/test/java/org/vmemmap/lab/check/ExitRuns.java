@@ -15,7 +15,7 @@ import org.vmemmap.lab.boot.MachineSpec;
 import org.vmemmap.lab.boot.MemoryRanges;
 import org.vmemmap.lab.boot.MemoryRanges.Kind;
 import org.vmemmap.lab.boot.Ram;
-import org.vmemmap.lab.boot.Sizes;
+import org.vmemmap.types.Kstrtox;
 
 /**
  * Leads failures to the exits of the list, in classes with {@link Probes}, and tells where the list
@@ -204,7 +204,7 @@ public final class ExitRuns implements Callable<List<String>> {
   /** A machine with room for a module and for a device. */
   static Scenario scenario(List<String> state) {
     World world = World.of("x86-64-4");
-    long mem = Sizes.memparse(state.get(0), 0).value();
+    long mem = Kstrtox.memparse(state.get(0));
     Ram device = new Ram(DEVICE_MEMORY, DEVICE_MEMORY + 2 * MODULE_SIZE, 0);
     MemoryRanges memory =
         world.spec(mem, 1, List.of(), List.of()).memory()
