@@ -32,7 +32,7 @@ import org.vmemmap.lab.check.World;
 @Fork(1)
 public class SweepBenchmark {
   /** The scenario. */
-  @Param({"page", "boot", "pool", "part"})
+  @Param({"page", "boot", "pool", "replace", "dax", "altmap", "part", "surplus"})
   public String name = "page";
 
   private List<Scenario> scenarios = List.of();

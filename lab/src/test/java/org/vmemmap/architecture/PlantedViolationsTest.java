@@ -64,14 +64,18 @@ class PlantedViolationsTest {
             + " <java.lang.invoke.VarHandle.fullFence()> in (UsesVarHandle.java:9)");
   }
 
-  /** Reflection. */
+  /** Reflection, and a method handle. */
   @Test
   void noReflection_planted_isReported() {
     assertReport(
         RULES.noReflection(),
         """
+        Method <~.dax.Reflects.arguments(java.lang.invoke.MethodHandle)> calls method\
+         <java.lang.invoke.MethodHandle.type()> in (Reflects.java:14)
+        Method <~.dax.Reflects.arguments(java.lang.invoke.MethodHandle)> has parameter of type\
+         <java.lang.invoke.MethodHandle> in (Reflects.java:0)
         Method <~.dax.Reflects.count(java.lang.reflect.Method)> calls method\
-         <java.lang.reflect.Method.getParameterCount()> in (Reflects.java:9)
+         <java.lang.reflect.Method.getParameterCount()> in (Reflects.java:10)
         Method <~.dax.Reflects.count(java.lang.reflect.Method)> has parameter of type\
          <java.lang.reflect.Method> in (Reflects.java:0)\
         """);

@@ -355,9 +355,12 @@ public final class PhysicalMemory {
       written.written(paddr, count * bytes);
     }
     beforeWrite(paddr, count * bytes);
+    boolean same = isZero(step);
     while (count > 0) {
       int whole = (int) Math.min(count, toChunkEnd(paddr) / bytes);
-      if (whole > 0 && buffers == null) {
+      if (whole > 0 && buffers == null && same) {
+        repeat(chunk(paddr), word(paddr), whole, words);
+      } else if (whole > 0 && buffers == null) {
         fillRecords(chunk(paddr), word(paddr), whole, words, step);
       } else {
         whole = 1;
@@ -365,6 +368,23 @@ public final class PhysicalMemory {
       }
       paddr += whole * bytes;
       count -= whole;
+    }
+  }
+
+  private static boolean isZero(long[] step) {
+    long any = 0;
+    for (long each : step) {
+      any |= each;
+    }
+    return any == 0;
+  }
+
+  /** Copies what is there already, twice as much each time. */
+  private static void repeat(long[] chunk, int at, int count, long[] words) {
+    int length = count * words.length;
+    System.arraycopy(words, 0, chunk, at, words.length);
+    for (int done = words.length; done < length; done *= 2) {
+      System.arraycopy(chunk, at, chunk, at + done, Math.min(done, length - done));
     }
   }
 

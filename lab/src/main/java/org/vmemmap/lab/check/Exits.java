@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.lab.check;
 
+import static java.util.stream.Collectors.groupingBy;
+
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -91,23 +93,22 @@ public final class Exits {
     }
   }
 
-  private final List<Exit> all = new ArrayList<>();
-  private final Map<String, List<Exit>> byMethod = new HashMap<>();
+  private static final List<Exit> ALL =
+      lines().stream().filter(line -> !line.startsWith("#")).map(Exits::parse).toList();
+  private static final Map<String, List<Exit>> BY_METHOD =
+      ALL.stream().collect(groupingBy(Exit::method));
+
   private final Map<Exit, Map<String, String>> reached = new HashMap<>();
 
   /** All exits, none of them reached. */
-  public Exits() {
-    for (String line : lines()) {
-      if (!line.startsWith("#")) {
-        String[] fields = line.split(" \\| ?", -1);
-        if (fields.length != FIELDS) {
-          throw new IllegalStateException(LIST + ": " + line);
-        }
-        Exit exit = new Exit(fields[0], fields[1], fields[2], fields[3], fields[4], fields[5].strip());
-        all.add(exit);
-        byMethod.computeIfAbsent(exit.method(), m -> new ArrayList<>()).add(exit);
-      }
+  public Exits() {}
+
+  private static Exit parse(String line) {
+    String[] fields = line.split(" \\| ?", -1);
+    if (fields.length != FIELDS) {
+      throw new IllegalStateException(LIST + ": " + line);
     }
+    return new Exit(fields[0], fields[1], fields[2], fields[3], fields[4], fields[5].strip());
   }
 
   private static List<String> lines() {
@@ -121,12 +122,12 @@ public final class Exits {
 
   /** All exits, in the order of the kernel's files. */
   public List<Exit> all() {
-    return List.copyOf(all);
+    return ALL;
   }
 
   /** The exits that a failure leads to, and none has in {@code mode}. */
   public List<Exit> missing(String mode) {
-    return all.stream()
+    return ALL.stream()
         .filter(exit -> exit.reachable(mode) && !exit.byState())
         .filter(exit -> !reached.getOrDefault(exit, Map.of()).containsKey(mode))
         .toList();
@@ -194,7 +195,7 @@ public final class Exits {
   private List<Exit> exits(List<String> stack, int at, String site) {
     List<String> below =
         stack.subList(0, at).stream().map(name -> name.substring(name.indexOf('.') + 1)).toList();
-    List<Exit> own = byMethod.getOrDefault(stack.get(at), List.of());
+    List<Exit> own = BY_METHOD.getOrDefault(stack.get(at), List.of());
     for (Exit exit : own) {
       boolean itself = at == 0
           && (exit.after().equals(OWN_REQUEST) || exit.after().equals(OWN_REQUEST + " " + site));
@@ -208,11 +209,11 @@ public final class Exits {
   /** The exits and the step that led to each, in both modes. */
   public String table() {
     Table table = new Table("lll", "exit", "only one fails", "all fail from one on");
-    for (Exit exit : all) {
+    for (Exit exit : ALL) {
       table.row(exit.text(), cell(exit, "only"), cell(exit, "from"));
     }
     int missing = missing("only").size() + missing("from").size();
-    return table + "\n" + all.size() + " exits in 2 modes, " + missing + " not reached";
+    return table + "\n" + ALL.size() + " exits in 2 modes, " + missing + " not reached";
   }
 
   private String cell(Exit exit, String mode) {
@@ -224,7 +225,7 @@ public final class Exits {
   /** The same as JSON. */
   public String json() {
     Json json = new Json().object().list("exits");
-    for (Exit exit : all) {
+    for (Exit exit : ALL) {
       Map<String, String> modes = new TreeMap<>(reached.getOrDefault(exit, Map.of()));
       json.object()
           .put("file", exit.file())

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.lab.check;
 
+import java.lang.invoke.MethodHandle;
+import java.lang.invoke.MethodHandles;
 import java.lang.reflect.Array;
 import java.lang.reflect.Field;
 import java.lang.reflect.Modifier;
@@ -51,6 +53,8 @@ public final class Fork {
           LinkedHashSet.class, TreeSet.class, HashMap.class, LinkedHashMap.class, TreeMap.class,
           IdentityHashMap.class, EnumMap.class);
 
+  private static final MethodHandles.Lookup LOOKUP = MethodHandles.lookup();
+
   /** A class is looked at once, whatever the number of kernels. */
   private static final ClassValue<Plan> PLANS =
       new ClassValue<>() {
@@ -66,8 +70,13 @@ public final class Fork {
   private final Set<Object> seen = Collections.newSetFromMap(new IdentityHashMap<>());
   private final Deque<Object> open = new ArrayDeque<>();
 
-  /** Which fields of a class lead on, and which can change. */
-  private record Plan(List<Field> links, List<Field> mutable) {}
+  /**
+   * What there is to know of a class.
+   *
+   * @param links the fields that lead on
+   * @param mutable those that can change; null when there are none
+   */
+  private record Plan(Fields links, @Nullable Fields mutable) {}
 
   private Fork(PhysicalMemory memory) {
     this.memory = memory;
@@ -223,14 +232,13 @@ public final class Fork {
 
   private void fields(Object object) {
     Plan plan = PLANS.get(object.getClass());
-    for (Field field : plan.links()) {
-      reach(get(field, object));
+    for (Object linked : plan.links().read(object)) {
+      reach(linked);
     }
-    List<Field> mutable = plan.mutable();
-    if (!mutable.isEmpty()) {
-      List<@Nullable Object> values = new ArrayList<>();
-      mutable.forEach(field -> values.add(get(field, object)));
-      ways.add(() -> restore(object, mutable, values));
+    Fields mutable = plan.mutable();
+    if (mutable != null) {
+      Object[] values = mutable.read(object);
+      ways.add(() -> mutable.write(object, values));
     }
   }
 
@@ -238,41 +246,47 @@ public final class Fork {
     if (!type.getName().startsWith(OURS)) {
       throw unknown(type);
     }
-    List<Field> links = new ArrayList<>();
-    List<Field> mutable = new ArrayList<>();
+    List<MethodHandle> links = new ArrayList<>();
+    List<MethodHandle> getters = new ArrayList<>();
+    List<MethodHandle> setters = new ArrayList<>();
+    for (Field field : fields(type)) {
+      if (!field.getType().isPrimitive()) {
+        links.add(getter(field));
+      }
+      if (!Modifier.isFinal(field.getModifiers())) {
+        getters.add(getter(field));
+        setters.add(setter(field));
+      }
+    }
+    return new Plan(
+        Fields.fixed(links), setters.isEmpty() ? null : Fields.mutable(getters, setters));
+  }
+
+  /** Those of its objects, with what it inherits. */
+  private static List<Field> fields(Class<?> type) {
+    List<Field> fields = new ArrayList<>();
     for (Class<?> at = type; at.getName().startsWith(OURS); at = at.getSuperclass()) {
       for (Field field : at.getDeclaredFields()) {
-        boolean link = !field.getType().isPrimitive();
-        boolean fixed = Modifier.isFinal(field.getModifiers());
-        if (Modifier.isStatic(field.getModifiers()) || (fixed && !link)) {
-          continue;
-        }
-        field.setAccessible(true);
-        if (link) {
-          links.add(field);
-        }
-        if (!fixed) {
-          mutable.add(field);
+        if (!Modifier.isStatic(field.getModifiers())) {
+          field.setAccessible(true);
+          fields.add(field);
         }
       }
     }
-    return new Plan(links, mutable);
+    return fields;
   }
 
-  private static @Nullable Object get(Field field, Object object) {
+  private static MethodHandle getter(Field field) {
     try {
-      return field.get(object);
+      return LOOKUP.unreflectGetter(field);
     } catch (IllegalAccessException e) {
       throw new IllegalStateException(e);
     }
   }
 
-  private static void restore(
-      Object object, List<Field> mutable, List<@Nullable Object> values) {
+  private static MethodHandle setter(Field field) {
     try {
-      for (int i = 0; i < values.size(); i++) {
-        mutable.get(i).set(object, values.get(i));
-      }
+      return LOOKUP.unreflectSetter(field);
     } catch (IllegalAccessException e) {
       throw new IllegalStateException(e);
     }
