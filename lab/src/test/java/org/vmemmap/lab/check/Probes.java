@@ -6,6 +6,7 @@ import java.lang.reflect.RecordComponent;
 import java.util.ArrayDeque;
 import java.util.Collection;
 import java.util.Deque;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.Map;
@@ -44,6 +45,7 @@ public final class Probes {
   private static final Set<String> BY_STATE = new LinkedHashSet<>();
   private static final Set<String> SURVIVED = new LinkedHashSet<>();
   private static final Set<String> CODES = new LinkedHashSet<>();
+  private static final Set<Said> SAID = new HashSet<>();
 
   /** What reads the error that a record of this class may hold. */
   private static final ClassValue<Optional<Method>> ERROR =
@@ -58,6 +60,9 @@ public final class Probes {
 
   private Probes() {}
 
+  /** What a method said for which no callee is to blame: most of it is said over and over. */
+  private record Said(String method, String code, int line) {}
+
   /** A method that runs. Most never see a failure, so what one needs for that is made when it does. */
   private static final class Frame {
     final String method;
@@ -67,16 +72,20 @@ public final class Probes {
 
     final boolean part;
 
+    /** True when it only hands on what a function says that it was given. */
+    final boolean handsOn;
+
     /** What it called and what failed then, with what they said. */
     Map<String, Set<String>> failed = Map.of();
 
     /** What made them fail. */
     Set<String> causes = Set.of();
 
-    Frame(String method, String symbol, boolean part) {
+    Frame(String method, String symbol, boolean part, boolean handsOn) {
       this.method = method;
       this.symbol = symbol;
       this.part = part;
+      this.handsOn = handsOn;
     }
 
     void fails(String callee, Collection<String> codes) {
@@ -95,7 +104,9 @@ public final class Probes {
 
     /** What a part of it met, it has met. */
     void takeOver(Frame part) {
-      part.failed.forEach(this::fails);
+      if (!part.failed.isEmpty()) {
+        part.failed.forEach(this::fails);
+      }
       isCausedBy(part.causes);
     }
   }
@@ -112,6 +123,7 @@ public final class Probes {
     BY_STATE.clear();
     SURVIVED.clear();
     CODES.clear();
+    SAID.clear();
     FALLIBLE.clear();
     FALLIBLE.addAll(fallible);
     HANDING_ON.clear();
@@ -164,7 +176,7 @@ public final class Probes {
     boolean part =
         symbol.isEmpty() || handsOn || (caller != null && caller.symbol.equals(symbol));
     String of = (symbol.isEmpty() || handsOn) && caller != null ? caller.symbol : symbol;
-    FRAMES.push(new Frame(method, of, part));
+    FRAMES.push(new Frame(method, of, part, handsOn));
   }
 
   /** It returns nothing that could be an error. */
@@ -247,15 +259,14 @@ public final class Probes {
     if (caller == null) {
       return;
     }
-    boolean handsOn = HANDING_ON.contains(frame.method);
     boolean same = frame.part && frame.method.equals(caller.method);
-    if (counts && !same && !handsOn && FALLIBLE.contains(name(frame.method))) {
+    if (counts && !same && !frame.handsOn && FALLIBLE.contains(name(frame.method))) {
       caller.fails(name(frame.method), Set.of(code));
       caller.isCausedBy(frame.failed.keySet());
       caller.isCausedBy(frame.causes);
       saw(name(frame.method));
     } else if (frame.part) {
-      if (counts && handsOn) {
+      if (counts && frame.handsOn) {
         SEEN.add(frame.method + " after ");
       }
       caller.takeOver(frame);
@@ -274,13 +285,16 @@ public final class Probes {
   private static void ended(Frame frame, String code, int line) {
     if (!code.isEmpty()) {
       took(frame, code, line);
-    } else if (listening) {
+    } else if (listening && !frame.failed.isEmpty()) {
       frame.failed.keySet().forEach(callee -> SURVIVED.add(frame.method + " after " + callee));
     }
   }
 
   private static void took(Frame frame, String code, int line) {
     if (frame.failed.isEmpty()) {
+      if (frame.causes.isEmpty() && !SAID.add(new Said(frame.method, code, line))) {
+        return;
+      }
       BY_STATE.add(frame.method + ":" + line);
     }
     StringBuilder said = new StringBuilder(frame.method).append(": ").append(code);
