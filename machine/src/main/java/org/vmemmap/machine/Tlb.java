@@ -31,11 +31,18 @@ public final class Tlb {
   private final long[] pages = new long[ENTRIES];
   private final long[] targets = new long[ENTRIES];
   private long @Nullable [] sources;
-  private boolean largeCached;
   private long flushes;
+
+  /** Pages of large leaves that were entered since the last flush of all lie in this range. */
+  private long firstLarge = Long.MAX_VALUE;
+
+  private long lastLarge = -1;
 
   /** Bit n: a frame whose number modulo 1024 is n was entered since the last flush of all. */
   private final long[] entered = new long[ENTRIES / Long.SIZE];
+
+  /** The same for the entries in memory that translations were made from. */
+  private final long[] sourced = new long[ENTRIES / Long.SIZE];
 
   Tlb(int pageShift) {
     this.pageShift = pageShift;
@@ -64,16 +71,21 @@ public final class Tlb {
     pages[slot] = page;
     long bits = (long) span << SPAN_SHIFT | (writable ? WRITABLE : 0);
     targets[slot] = paddr >>> pageShift << pageShift | bits;
-    int bit = slot(paddr >>> pageShift);
-    entered[bit / Long.SIZE] |= 1L << bit;
-    largeCached |= span > pageShift;
+    set(entered, paddr >>> pageShift);
+    int order = span - pageShift;
+    if (order > 0) {
+      firstLarge = Math.min(firstLarge, page >>> order << order);
+      lastLarge = Math.max(lastLarge, page | (1L << order) - 1);
+    }
   }
 
   /** Drops all translations. */
   public void flushAll() {
     Arrays.fill(pages, NONE);
     Arrays.fill(entered, 0);
-    largeCached = false;
+    Arrays.fill(sourced, 0);
+    firstLarge = Long.MAX_VALUE;
+    lastLarge = -1;
     flushes++;
   }
 
@@ -91,8 +103,9 @@ public final class Tlb {
         pages[slot] = inside ? NONE : pages[slot];
       }
     }
-    if (largeCached && pagesInRange != 0) {
-      flushLeaves(first, first + pagesInRange - 1);
+    long last = first + pagesInRange - 1;
+    if (first <= last && first <= lastLarge && last >= firstLarge) {
+      flushLeaves(first, last);
     }
     flushes++;
   }
@@ -118,13 +131,18 @@ public final class Tlb {
   void setSource(long va, long entryPaddr) {
     if (sources != null) {
       sources[slot(va >>> pageShift)] = entryPaddr;
+      set(sourced, entryPaddr / Long.BYTES);
     }
   }
 
   /** True when a translation that was made from the entry at {@code entryPaddr} is cached. */
   boolean cachedFrom(long entryPaddr) {
-    for (int slot = 0; sources != null && slot < ENTRIES; slot++) {
-      if (pages[slot] != NONE && sources[slot] == entryPaddr) {
+    long[] from = sources;
+    if (from == null || !test(sourced, entryPaddr / Long.BYTES)) {
+      return false;
+    }
+    for (int slot = 0; slot < ENTRIES; slot++) {
+      if (pages[slot] != NONE && from[slot] == entryPaddr) {
         return true;
       }
     }
@@ -152,8 +170,7 @@ public final class Tlb {
 
   private boolean mayReach(long frame, long n) {
     for (long at = frame; at < frame + n; at++) {
-      int bit = slot(at);
-      if ((entered[bit / Long.SIZE] & 1L << bit) != 0) {
+      if (test(entered, at)) {
         return true;
       }
     }
@@ -190,6 +207,16 @@ public final class Tlb {
   /** How many flushes of any kind this cache has seen. */
   public long flushes() {
     return flushes;
+  }
+
+  private static void set(long[] bits, long number) {
+    int bit = slot(number);
+    bits[bit / Long.SIZE] |= 1L << bit;
+  }
+
+  private static boolean test(long[] bits, long number) {
+    int bit = slot(number);
+    return (bits[bit / Long.SIZE] & 1L << bit) != 0;
   }
 
   private static int slot(long page) {

@@ -183,6 +183,22 @@ class TlbTest {
     assertTrue(cached(0x10000));
   }
 
+  /** Three large leaves, entered from the last to the first. Expect each to go with its own flush. */
+  @Test
+  void flushRange_leavesInAnyOrder_dropsEach() {
+    for (long va : new long[] {0x10000, 0x8000, 0x4000}) {
+      tlb.insert(va, target(va), true, PAGE_SHIFT + 2);
+    }
+
+    tlb.flushRange(0x13000, 0x14000);
+    assertFalse(cached(0x10000));
+    assertTrue(cached(0x8000));
+    tlb.flushRange(0x7000, 0x8000);
+    assertFalse(cached(0x4000));
+    tlb.flushRange(0x9000, 0xa000);
+    assertFalse(cached(0x8000));
+  }
+
   /** A large leaf does not spoil the bits of the address: a leaf of 2^40 bytes, and read-only. */
   @Test
   void insert_hugeLeaf_keepsAddressAndPermission() {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.lab.check;
 
+import java.lang.invoke.MethodType;
 import java.lang.reflect.Method;
+import java.util.HashMap;
+import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -21,7 +24,23 @@ public record KernelFunction(String symbol, String file, int line) {
   private static final String HEADERS = Kernel.class.getPackageName();
   private static final String OURS = "org.vmemmap.";
   private static final String SOURCE = ".c";
-  private static final Method[] NONE = {};
+
+  /** The tags of the methods of a class, by name, and by name and descriptor. */
+  private static final ClassValue<Map<String, Kernel>> TAGS =
+      new ClassValue<>() {
+        @Override
+        protected Map<String, Kernel> computeValue(Class<?> type) {
+          Map<String, Kernel> tags = new HashMap<>();
+          for (Method method : type.getDeclaredMethods()) {
+            Kernel tag = method.getAnnotation(Kernel.class);
+            if (tag != null) {
+              tags.putIfAbsent(method.getName(), tag);
+              tags.put(method.getName() + descriptor(method), tag);
+            }
+          }
+          return Map.copyOf(tags);
+        }
+      };
 
   /** The kernel file that a class is; empty for none. */
   private static final ClassValue<String> FILE =
@@ -57,20 +76,20 @@ public record KernelFunction(String symbol, String file, int line) {
     return null;
   }
 
+  private static String descriptor(Method method) {
+    return MethodType.methodType(method.getReturnType(), method.getParameterTypes())
+        .descriptorString();
+  }
+
   /** That of a method; of several of one name the first that has one, as they port one function. */
   private static @Nullable Kernel tag(StackTraceElement frame) {
     try {
       Class<?> type = Class.forName(frame.getClassName());
-      for (Method method : type.getPackageName().equals(HEADERS) ? NONE : type.getDeclaredMethods()) {
-        Kernel tag = method.getAnnotation(Kernel.class);
-        if (tag != null && method.getName().equals(frame.getMethodName())) {
-          return tag;
-        }
-      }
+      boolean header = type.getPackageName().equals(HEADERS);
+      return header ? null : TAGS.get(type).get(frame.getMethodName());
     } catch (ClassNotFoundException e) {
       throw new IllegalStateException(e);
     }
-    return null;
   }
 
   /** True when a class that is one of {@code files} runs, or waits for what it has called. */
@@ -114,18 +133,8 @@ public record KernelFunction(String symbol, String file, int line) {
 
   private static @Nullable KernelFunction tagged(StackWalker.StackFrame frame) {
     Class<?> type = frame.getDeclaringClass();
-    Kernel tag = type.getName().startsWith(OURS) ? tag(type, frame) : null;
+    String method = frame.getMethodName() + frame.getDescriptor();
+    Kernel tag = type.getName().startsWith(OURS) ? TAGS.get(type).get(method) : null;
     return tag == null ? null : new KernelFunction(tag.symbol(), tag.file(), frame.getLineNumber());
-  }
-
-  private static @Nullable Kernel tag(Class<?> type, StackWalker.StackFrame frame) {
-    try {
-      Method method =
-          type.getDeclaredMethod(frame.getMethodName(), frame.getMethodType().parameterArray());
-      return method.getAnnotation(Kernel.class);
-    } catch (NoSuchMethodException e) {
-      // A constructor.
-      return null;
-    }
   }
 }
