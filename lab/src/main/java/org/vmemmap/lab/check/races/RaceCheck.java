@@ -108,7 +108,7 @@ public final class RaceCheck {
         : List.of("without: " + twin.without(), "breaks:  " + twin.rules());
   }
 
-  /** Runs the scenario {@code name}, or all for null; {@code progress} hears of each. */
+  /** Runs the scenario {@code name}, or all for null; {@code progress} hears of each, and how it went. */
   public void run(@Nullable String name, Consumer<String> progress) {
     List<RaceScenario> chosen =
         name == null ? RaceScenario.all() : List.of(RaceScenario.named(name));
@@ -117,22 +117,26 @@ public final class RaceCheck {
         continue;
       }
       progress.accept(each.name() + ": " + each.about());
-      options.on(each).forEach(this::one);
+      for (RaceScenario scenario : options.on(each)) {
+        progress.accept("  on " + scenario.world().name() + ": " + one(scenario));
+      }
     }
   }
 
-  private void one(RaceScenario scenario) {
+  /** Explores it, and tells how that ended. */
+  private String one(RaceScenario scenario) {
     String missing = scenario.missing(options.twin());
     if (!missing.isEmpty()) {
-      table.row(scenario.name(), scenario.world().name(), "-", 0, "not there: " + missing);
-      return;
+      String outcome = "not there: " + missing;
+      table.row(scenario.name(), scenario.world().name(), "-", 0, outcome);
+      return outcome;
     }
     Bound bound = options.bound(scenario);
     Explorer.Result result = Explorer.explore(scenario, options.twin(), bound);
-    enter(scenario, bound.text(), result);
+    return result.runs() + " schedules, " + enter(scenario, bound.text(), result);
   }
 
-  private void enter(RaceScenario scenario, String within, Explorer.Result result) {
+  private String enter(RaceScenario scenario, String within, Explorer.Result result) {
     Deviation found = result.deviation();
     String outcome = options.twin() ? broken(scenario, result) : held(scenario, result);
     table.row(scenario.name(), scenario.world().name(), within, result.runs(), outcome);
@@ -141,6 +145,7 @@ public final class RaceCheck {
     if (found != null) {
       deviations.add(found);
     }
+    return outcome;
   }
 
   private String held(RaceScenario scenario, Explorer.Result result) {
