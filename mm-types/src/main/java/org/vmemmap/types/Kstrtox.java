@@ -50,6 +50,19 @@ public final class Kstrtox {
     return new Parsed(0, digits.value());
   }
 
+  /** {@code kstrtoint()}: the same for a number that may be negative and fits into 32 bits. */
+  @Kernel(file = "lib/kstrtox.c", symbol = "kstrtoint")
+  public static Parsed kstrtoint(String s, int base) {
+    boolean negative = s.startsWith("-");
+    if (s.startsWith("-+")) {
+      return new Parsed(-Errno.EINVAL, 0);
+    }
+    Parsed magnitude = kstrtoul(negative ? s.substring(1) : s, base);
+    long value = negative ? -magnitude.value() : magnitude.value();
+    boolean fits = magnitude.value() >= 0 && value == (int) value;
+    return fits ? new Parsed(magnitude.rc(), value) : new Parsed(-Errno.ERANGE, 0);
+  }
+
   /** {@code kstrtobool()}: the value is 1 for yes and 0 for no. */
   @Kernel(file = "lib/kstrtox.c", symbol = "kstrtobool")
   public static Parsed kstrtobool(@Nullable String s) {

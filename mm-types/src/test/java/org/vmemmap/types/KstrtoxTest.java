@@ -51,6 +51,18 @@ final class KstrtoxTest {
     assertEquals(new Kstrtox.Parsed(-Errno.EINVAL, 0), Kstrtox.kstrtoul(text, 0));
   }
 
+  /** A signed number of 32 bits. Expect -ERANGE beyond them, also where 64 bits wrap around. */
+  @ParameterizedTest
+  @CsvSource({
+    "1, 0, 1", "-1, 0, -1", "-0x10, 0, -16", "2147483647, 0, 2147483647", "2147483648, -34, 0",
+    "-2147483648, 0, -2147483648", "-2147483649, -34, 0", "4294967297, -34, 0",
+    "18446744073709551615, -34, 0", "-18446744073709551615, -34, 0", "18446744073709551616, -34, 0",
+    "+5, 0, 5", "-+5, -22, 0", "--5, -22, 0", "-, -22, 0", "1K, -22, 0"
+  })
+  void kstrtoint_baseZero_readsAsTheKernel(String text, int rc, long value) {
+    assertEquals(new Kstrtox.Parsed(rc, value), Kstrtox.kstrtoint(text, 0));
+  }
+
   /** A switch is decided by its first letter, or by two after an o. Expect 1, 0 or -EINVAL. */
   @ParameterizedTest
   @CsvSource({

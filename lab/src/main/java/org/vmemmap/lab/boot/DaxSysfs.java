@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.lab.boot;
 
+import java.util.function.LongToIntFunction;
 import org.jspecify.annotations.Nullable;
 import org.vmemmap.dax.Bus;
 import org.vmemmap.dax.DaxBus;
@@ -67,12 +68,12 @@ final class DaxSysfs {
       return mode == 0 ? -Errno.ENOENT : -Errno.EACCES;
     }
     return switch (file) {
-      case "size" -> isNumber(value) ? bus.sizeStore(device, number(value)) : -Errno.EINVAL;
-      case "align" -> isNumber(value) ? bus.alignStore(device, number(value)) : -Errno.EINVAL;
+      case "size" -> store(Kstrtox.kstrtoul(value, 0), size -> bus.sizeStore(device, size));
+      case "align" -> store(Kstrtox.kstrtoul(value, 0), align -> bus.alignStore(device, align));
       case "mapping" -> mapping(device, value);
       case "state" -> dax.writeKmemState(device.name(), value);
       case REGION + "create" ->
-          isNumber(value) ? bus.createStore(device.region(), (int) number(value)) : -Errno.EINVAL;
+          store(Kstrtox.kstrtoint(value, 0), val -> bus.createStore(device.region(), (int) val));
       case REGION + "delete" -> bus.deleteStore(device.region(), value);
       default -> -Errno.ENOENT;
     };
@@ -85,13 +86,8 @@ final class DaxSysfs {
     return start < 0 || end < 0 ? -Errno.EINVAL : bus.mappingStore(device, start, end);
   }
 
-  private static boolean isNumber(String value) {
-    Kstrtox.Digits parsed = Kstrtox.memparsePrefix(value.strip());
-    return parsed.length() > 0 && parsed.length() == value.strip().length();
-  }
-
-  private static long number(String value) {
-    return Kstrtox.memparse(value.strip());
+  private static int store(Kstrtox.Parsed number, LongToIntFunction store) {
+    return number.rc() < 0 ? number.rc() : store.applyAsInt(number.value());
   }
 
   /** Reads a file; null when there is no such file. */

@@ -8,6 +8,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.vmemmap.pagealloc.Placement;
 import org.vmemmap.types.Errno;
 import org.vmemmap.types.Zone;
@@ -108,6 +110,22 @@ class LabKernelTest {
     assertEquals(-Errno.ENOENT, kernel.write("/proc/sys/vm/nothing", "1"));
     assertEquals(-Errno.ENOENT, kernel.write("/sys/bus/dax/devices/dax0.0/size", "0"));
     assertNull(kernel.read("/sys/bus/dax/devices/dax0.0/size"));
+  }
+
+  /** Numbers for files of device DAX have no unit. Expect what kstrtoull() and kstrtoint() refuse. */
+  @ParameterizedTest
+  @CsvSource({
+    "size, 2M, -22", "size, 0x200000, 0", "size, 0x100000, -22", "size, 18446744073709551616, -34",
+    "align, 1G, -22", "align, 2097152, 0",
+    "dax_region/create, 4294967297, -34", "dax_region/create, 2, -22", "dax_region/create, 1, -28"
+  })
+  void write_numbersOfDax_areReadAsTheKernelDoes(String file, String value, int rc) {
+    DaxOption whole = new DaxOption(128L << 20, 2L << 20, false, false, 0);
+    LabKernel kernel =
+        LabKernel.boot(
+            MachineSpecs.ofSize(256L << 20, 1, List.of(whole), 4, List.of("quiet")), Placement.NONE);
+
+    assertEquals(rc, kernel.write("/sys/bus/dax/devices/dax0.0/" + file, value));
   }
 
   /** /proc files of the machine have the kernel's own lines. */

@@ -139,7 +139,7 @@ class BootCommandTest {
         small(
             "--do", "cat /sys/bus/dax/devices/dax0.0/size",
             "--do", "cat /sys/bus/dax/devices/dax0.0/align",
-            "--do", "echo 2M > /sys/bus/dax/devices/dax0.0/size");
+            "--do", "echo 2097152 > /sys/bus/dax/devices/dax0.0/size");
     // Expect bytes, and -EBUSY for a device that a driver has.
     assertTrue(run.out().contains("dax0.0/size\n  134217728\n"), run.out());
     assertTrue(run.out().contains("dax0.0/align\n  2097152\n"), run.out());
