@@ -355,12 +355,9 @@ public final class PhysicalMemory {
       written.written(paddr, count * bytes);
     }
     beforeWrite(paddr, count * bytes);
-    boolean same = isZero(step);
     while (count > 0) {
       int whole = (int) Math.min(count, toChunkEnd(paddr) / bytes);
-      if (whole > 0 && buffers == null && same) {
-        repeat(chunk(paddr), word(paddr), whole, words);
-      } else if (whole > 0 && buffers == null) {
+      if (whole > 0 && buffers == null) {
         fillRecords(chunk(paddr), word(paddr), whole, words, step);
       } else {
         whole = 1;
@@ -368,6 +365,21 @@ public final class PhysicalMemory {
       }
       paddr += whole * bytes;
       count -= whole;
+    }
+  }
+
+  private static void fillRecords(long[] chunk, int at, int count, long[] words, long[] step) {
+    if (isZero(step)) {
+      repeat(chunk, at, count, words);
+      return;
+    }
+    int last = at + count * words.length;
+    for (; at < last; at += words.length) {
+      for (int i = 0; i < words.length; i++) {
+        long value = words[i];
+        chunk[at + i] = value;
+        words[i] = value + step[i];
+      }
     }
   }
 
@@ -385,17 +397,6 @@ public final class PhysicalMemory {
     System.arraycopy(words, 0, chunk, at, words.length);
     for (int done = words.length; done < length; done *= 2) {
       System.arraycopy(chunk, at, chunk, at + done, Math.min(done, length - done));
-    }
-  }
-
-  private static void fillRecords(long[] chunk, int at, int count, long[] words, long[] step) {
-    int last = at + count * words.length;
-    for (; at < last; at += words.length) {
-      for (int i = 0; i < words.length; i++) {
-        long value = words[i];
-        chunk[at + i] = value;
-        words[i] = value + step[i];
-      }
     }
   }
 

@@ -38,11 +38,11 @@ class PhysicalMemoryRecordsTest {
   }
 
   /**
-   * Seven records that are alike, the third one across the border of two chunks.
+   * Eight records that are alike, the third one across the border of two chunks.
    *
    * <pre>
    *   chunk 0                   | chunk 1
-   *   0 [ a b c ][ a b c ][ a b | c ][ a b c ][ a b c ][ a b c ][ a b c ] 0
+   *   0 [ a b c ][ a b c ][ a b | c ][ a b c ][ a b c ][ a b c ][ a b c ][ a b c ] 0
    * </pre>
    *
    * Expect all of them, nothing around them, and the pattern as it was.
@@ -53,13 +53,13 @@ class PhysicalMemoryRecordsTest {
     long[] words = {100, 200, 300};
     long first = CHUNK - 64;
 
-    memory.setRecords(first, 7, words, new long[3]);
+    memory.setRecords(first, 8, words, new long[3]);
 
-    for (int i = 0; i < 21; i++) {
+    for (int i = 0; i < 24; i++) {
       assertEquals(100L * (i % 3 + 1), memory.getLong(first + 8L * i));
     }
     assertArrayEquals(new long[] {100, 200, 300}, words);
     assertEquals(0, memory.getLong(first - 8));
-    assertEquals(0, memory.getLong(first + 21 * 8));
+    assertEquals(0, memory.getLong(first + 24 * 8));
   }
 }

@@ -183,6 +183,16 @@ class TlbTest {
     assertTrue(cached(0x10000));
   }
 
+  /** The first page of a leaf of four is cached, its last one flushed. Expect it to go. */
+  @Test
+  void flushRange_lastPageOfALeaf_dropsItsFirst() {
+    tlb.insert(0x4000, target(0x4000), true, PAGE_SHIFT + 2);
+
+    tlb.flushRange(0x7000, 0x8000);
+
+    assertFalse(cached(0x4000));
+  }
+
   /** Three large leaves, entered from the last to the first. Expect each to go with its own flush. */
   @Test
   void flushRange_leavesInAnyOrder_dropsEach() {
