@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 package org.vmemmap.dax;
 
+import java.util.Comparator;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
+import org.vmemmap.machine.FrameOwner;
 import org.vmemmap.machine.Ledger;
 import org.vmemmap.pagealloc.PageAlloc;
 import org.vmemmap.sparse.DevPagemapLookup;
@@ -339,23 +342,49 @@ public final class Memremap implements DevPagemapLookup {
   }
 
   /**
-   * Books the frames of a range. Private memory has none. When adding memory fails half way, the
-   * kernel leaves the sections that it had added, so part of an altmap may stay in use.
+   * Books the frames of a range. Private memory has none. What lies in the middle of the range may
+   * be another device's, as the kernel looks at the two ends only.
    */
   private void book(DevPagemap pgmap, long pfn, long nrPages, Owner from, Owner to) {
     if (pgmap.type == MemoryType.MEMORY_DEVICE_PRIVATE) {
       return;
     }
-    Ledger ledger = mm.machine().ledger();
+    long end = pfn + nrPages;
     long aside = pfn + Math.min(nrPages, VmemAltmap.vmemAltmapOffset(pgmap.pgmapAltmap()));
-    for (long at = pfn, next; at < pfn + nrPages; at = next) {
-      next = ledger.sameOwnerUntil(at, at < aside ? aside : pfn + nrPages);
-      // What a failed attempt left in use may lie anywhere in the range of the next attempt.
-      boolean left = at < aside ? ledger.ownerOf(at) != from : ledger.ownerOf(at) == Owner.ALTMAP;
+    for (long at = pfn; at < end; ) {
+      Range other = nextOther(pgmap, at);
+      long border = other == null ? end : Math.clamp(model.physPfn(other.start()), at, end);
+      book(at, Math.min(aside, border), true, from, to);
+      book(Math.max(at, aside), border, false, from, to);
+      at = other == null ? end : model.physPfn(other.end()) + 1;
+    }
+  }
+
+  /**
+   * The same for a part of it, set {@code aside} for an altmap or not. When adding memory fails half
+   * way, the kernel leaves the sections that it had added, so some of an altmap may stay in use; and
+   * that may lie anywhere in the range of the next attempt.
+   */
+  private void book(long pfn, long end, boolean aside, Owner from, Owner to) {
+    Ledger ledger = mm.machine().ledger();
+    for (long at = pfn, next; at < end; at = next) {
+      next = ledger.sameOwnerUntil(at, end);
+      FrameOwner owner = ledger.ownerOf(at);
+      boolean left = aside ? owner != from : owner == Owner.ALTMAP;
       if (!left) {
         ledger.transfer(at, next - at, from, to);
       }
     }
+  }
+
+  /** The first range of another device that ends behind {@code pfn}; null for none. */
+  private @Nullable Range nextOther(DevPagemap pgmap, long pfn) {
+    return byVa.values().stream()
+        .filter(other -> other != pgmap)
+        .flatMap(other -> Stream.of(other.ranges).limit(other.nrRange))
+        .filter(range -> model.physPfn(range.end()) >= pfn)
+        .min(Comparator.comparingLong(Range::start))
+        .orElse(null);
   }
 
   /** The checks by type at the head of {@code memremap_pages()}: 0 or -EINVAL. */

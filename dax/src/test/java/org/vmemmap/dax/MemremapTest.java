@@ -292,6 +292,52 @@ class MemremapTest {
   }
 
   /**
+   * A range in the middle of which another device is: nobody asks about more than the two ends.
+   *
+   * <pre>
+   *   range    |        8M         |
+   *   device        | 2M |
+   * </pre>
+   *
+   * Expect -EEXIST, no WARN and no frame that changes hands, but the device's entries of
+   * pgmap_array gone with those of the range.
+   */
+  @Test
+  void memremap_aroundADevice_takesItsPgmapEntriesAway() {
+    Map<String, Long> before = m.frames();
+    DevPagemap device = m.device(GIB + 2 * MIB, 2 * MIB, 0);
+    assertEquals(0, map(device));
+    Map<String, Long> mapped = m.frames();
+    assertSame(device, memremap.getDevPagemap(GIB / PAGE + 512));
+
+    assertEquals(-Errno.EEXIST, map(m.device(GIB, 8 * MIB, 0)));
+
+    assertNull(memremap.getDevPagemap(GIB / PAGE + 512));
+    assertEquals(mapped, m.frames());
+    assertEquals(512, m.owned(Owner.DEVICE));
+    assertEquals(List.of(), m.warnings());
+    device.ref--;
+    memremap.memunmapPages(device);
+    assertEquals(before, m.frames());
+  }
+
+  /**
+   * The device is the second of three sections. Expect -EEXIST, the frames of the device to stay its
+   * own, those of the range to be nobody's, and the memmap of the first section to stay behind.
+   */
+  @Test
+  void memremap_aroundASection_leavesTheFirstHalfAdded() {
+    DevPagemap device = m.device(GIB + SECTION, SECTION, 0);
+    assertEquals(0, map(device));
+    long memmap = m.mm.vmstat().nrMemmapPages();
+
+    assertEquals(-Errno.EEXIST, map(m.device(GIB, 3 * SECTION, 0)));
+
+    assertEquals(SECTION / PAGE, m.owned(Owner.DEVICE));
+    assertEquals(2 * memmap, m.mm.vmstat().nrMemmapPages());
+  }
+
+  /**
    * A second range with an altmap. Expect -EINVAL and the WARN before memory is asked for; the first
    * range is taken back.
    */
