@@ -165,9 +165,10 @@ public final class OmissionSweep {
   private String one(Place place) {
     for (int i : passing(place)) {
       int count = counts.get(i).getOrDefault(place, 0);
-      for (int tried = 0; tried < Math.min(count, calls); tried++) {
+      int tries = Math.min(count, calls);
+      for (int tried = 0; tried < tries; tried++) {
         // The last one first: nothing comes behind it to undo it. Then evenly from the first on.
-        int n = tried == 0 ? count : 1 + (int) ((tried - 1L) * count / calls);
+        int n = tried == 0 ? count : 1 + (int) ((tried - 1L) * count / tries);
         String rule = look(subjects.get(i), () -> new Nth(place, n));
         if (!rule.isEmpty()) {
           return rule;
