@@ -11,6 +11,7 @@ import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Some fields of a class, all of them read or written in one call: of what {@link Fork} does with
@@ -63,16 +64,16 @@ final class Fields {
   }
 
   /** Their values in {@code object}, in the order in which they were given. */
-  Object[] read(Object object) {
+  @Nullable Object[] read(Object object) {
     try {
-      return (Object[]) reader.invokeExact(object);
+      return (@Nullable Object[]) reader.invokeExact(object);
     } catch (Throwable e) {
       throw new IllegalStateException(e);
     }
   }
 
   /** Writes {@code values}, as they were read, to {@code object}. */
-  void write(Object object, Object[] values) {
+  void write(Object object, @Nullable Object[] values) {
     try {
       writer.invokeExact(object, values);
     } catch (Throwable e) {

@@ -39,9 +39,9 @@ import org.vmemmap.machine.PhysicalMemory;
  * <p>Memory keeps copies of pages before they are written ({@link PhysicalMemory#mark}). Everything
  * else is the object graph: from the kernel on, each object that can be reached is visited, and
  * what may change in it is copied (fields that are not final, arrays, collections). An object of a
- * class that this does not know stops it with an error, so nothing can be left out unseen. This is
- * the one place that uses reflection: a list of fields by hand would forget one some day, and runs
- * would differ from those that boot.
+ * class that this does not know stops it with an error, so nothing can be left out unseen. This,
+ * with {@link Fields}, is the one place that uses reflection: a list of fields by hand would forget
+ * one some day, and runs would differ from those that boot.
  *
  * <p>Objects of the package of the checkers are not part of the kernel and stay as they are.
  */
@@ -232,12 +232,12 @@ public final class Fork {
 
   private void fields(Object object) {
     Plan plan = PLANS.get(object.getClass());
-    for (Object linked : plan.links().read(object)) {
+    for (@Nullable Object linked : plan.links().read(object)) {
       reach(linked);
     }
     Fields mutable = plan.mutable();
     if (mutable != null) {
-      Object[] values = mutable.read(object);
+      @Nullable Object[] values = mutable.read(object);
       ways.add(() -> mutable.write(object, values));
     }
   }

@@ -133,8 +133,10 @@ public record KernelFunction(String symbol, String file, int line) {
 
   private static @Nullable KernelFunction tagged(StackWalker.StackFrame frame) {
     Class<?> type = frame.getDeclaringClass();
-    String method = frame.getMethodName() + frame.getDescriptor();
-    Kernel tag = type.getName().startsWith(OURS) ? TAGS.get(type).get(method) : null;
+    if (!type.getName().startsWith(OURS)) {
+      return null;
+    }
+    Kernel tag = TAGS.get(type).get(frame.getMethodName() + frame.getDescriptor());
     return tag == null ? null : new KernelFunction(tag.symbol(), tag.file(), frame.getLineNumber());
   }
 }
