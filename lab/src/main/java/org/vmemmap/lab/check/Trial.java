@@ -335,6 +335,7 @@ final class Trial {
       if (!scenario.failBoot()) {
         arm(kernel.mm().machine());
       }
+      trace(false);
       if (failed.isEmpty()) {
         Promises.booted(kernel, this::broke);
       }
@@ -361,13 +362,13 @@ final class Trial {
     underway = step;
     trace(false);
     Snapshot before = asLeft == null ? snapshot() : asLeft;
-    trace(true);
     boolean own = !step.failing().equals(Selection.NONE);
     current = own ? new Selection.Counter(step.failing()) : counter;
     arm(kernel.mm().machine());
     int bound = kernel.dax().bound().size();
     boolean moves = bench.moves(step);
     Promises promises = new Promises(kernel, step);
+    trace(true);
     int rc = bench.run(step);
     trace(false);
     current = counter;
